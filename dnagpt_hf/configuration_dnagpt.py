@@ -1,0 +1,155 @@
+"""Configuration of the DNAGPT models."""
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+
+class DNAGPTConfig(PreTrainedConfig):
+    r"""Sizes and token roles of a DNAGPT model.
+
+    The defaults are those of DNAGPT-S-512 (paper, Fig. S3) with the dynamic vocabulary of 19,564
+    entries, one more entry for the number position, and rows up to the next multiple of 64.
+
+    Args:
+        vocab_size (`int`, defaults to 19584):
+            Rows of the token embedding. Rows from `num_tokens` on are padding: they carry no
+            probability and are never generated.
+        num_tokens (`int`, *optional*, defaults to `vocab_size`, at most 19565):
+            Entries that the tokenizer knows, the number position included.
+        number_token_id (`int`, defaults to 19564):
+            Id of a position that holds a number, the first id after the original vocabulary.
+        number_instruction_token_id (`int`, defaults to 18):
+            Id of `<M>`, behind which a number follows.
+        pad_token_id (`int`, defaults to 20):
+            Id of `<P>`.
+        kmer_size (`int`, defaults to 6):
+            Bases in a full sequence token; used to express lengths in base pairs.
+        hidden_size (`int`, defaults to 768): Width of the hidden states.
+        num_hidden_layers (`int`, defaults to 12): Decoder layers.
+        num_attention_heads (`int`, defaults to 12): Heads per layer; must divide `hidden_size`.
+        intermediate_size (`int`, *optional*, defaults to `4 * hidden_size`): Width of the MLP.
+        max_position_embeddings (`int`, defaults to 512):
+            Longest sequence in tokens, numbers included.
+        hidden_act (`str`, defaults to `"gelu_pytorch_tanh"`): Activation of the MLP.
+        layer_norm_eps (`float`, defaults to 1e-5): Epsilon of every layer norm.
+        initializer_range (`float`, defaults to 0.02): Standard deviation of new weights.
+        attention_dropout (`float`, defaults to 0.0): Dropout on attention probabilities.
+        hidden_dropout (`float`, defaults to 0.0): Dropout on embeddings and residual branches.
+        use_cache (`bool`, defaults to `True`): Whether the model returns keys and values.
+        tie_word_embeddings (`bool`, defaults to `False`):
+            Whether the token head shares the embedding matrix.
+        number_loss_weight (`float`, defaults to 0.01):
+            λ of `loss = λ * MSE + cross-entropy` (paper, equation 1).
+        classifier_pooling (`str`, defaults to `"last"`):
+            What `DNAGPTForSequenceClassification` reads: the `"last"` real token, or the
+            `"mean"` over real tokens.
+
+    Raises:
+        ValueError: if two fields do not fit each other.
+
+    Example:
+
+    ```python
+    >>> from dnagpt_hf import DNAGPTConfig
+    >>> DNAGPTConfig(hidden_size=64, num_attention_heads=4).intermediate_size
+    256
+
+    ```
+    """
+
+    model_type = "dnagpt"
+    # token_loss and number_loss have no batch axis, so that Trainer must not gather them
+    keys_to_ignore_at_inference = ["past_key_values", "token_loss", "number_loss"]
+    base_model_tp_plan = {
+        "layers.*.self_attn.q_proj": "colwise",
+        "layers.*.self_attn.k_proj": "colwise",
+        "layers.*.self_attn.v_proj": "colwise",
+        "layers.*.self_attn.o_proj": "rowwise",
+        "layers.*.mlp.up_proj": "colwise",
+        "layers.*.mlp.down_proj": "rowwise",
+    }
+    base_model_pp_plan = {
+        "embed_tokens": (["input_ids"], ["inputs_embeds"]),
+        "layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+        "norm": (["hidden_states"], ["hidden_states"]),
+    }
+
+    def __init__(
+        self,
+        vocab_size: int = 19584,
+        num_tokens: int | None = None,
+        number_token_id: int = 19564,
+        number_instruction_token_id: int = 18,
+        pad_token_id: int | None = 20,
+        kmer_size: int = 6,
+        hidden_size: int = 768,
+        num_hidden_layers: int = 12,
+        num_attention_heads: int = 12,
+        intermediate_size: int | None = None,
+        max_position_embeddings: int = 512,
+        hidden_act: str = "gelu_pytorch_tanh",
+        layer_norm_eps: float = 1e-5,
+        initializer_range: float = 0.02,
+        attention_dropout: float = 0.0,
+        hidden_dropout: float = 0.0,
+        use_cache: bool = True,
+        tie_word_embeddings: bool = False,
+        number_loss_weight: float = 0.01,
+        classifier_pooling: str = "last",
+        bos_token_id: int | None = None,
+        eos_token_id: int | list[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if hidden_size % num_attention_heads:
+            raise ValueError(
+                f"hidden_size {hidden_size} is not a multiple of "
+                f"num_attention_heads {num_attention_heads}"
+            )
+        if classifier_pooling not in ("last", "mean"):
+            raise ValueError(
+                f"classifier_pooling is {classifier_pooling!r}: choose 'last' or 'mean'"
+            )
+        if num_tokens is None:
+            num_tokens = min(vocab_size, number_token_id + 1)
+        if not 0 < num_tokens <= vocab_size:
+            raise ValueError(
+                f"num_tokens {num_tokens} does not lie between 1 and vocab_size {vocab_size}"
+            )
+        if not 0 <= number_token_id < vocab_size:
+            raise ValueError(
+                f"number_token_id {number_token_id} has no row in vocab_size {vocab_size}"
+            )
+        self.vocab_size = vocab_size
+        self.num_tokens = num_tokens
+        self.number_token_id = number_token_id
+        self.number_instruction_token_id = number_instruction_token_id
+        self.kmer_size = kmer_size
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
+        self.max_position_embeddings = max_position_embeddings
+        self.hidden_act = hidden_act
+        self.layer_norm_eps = layer_norm_eps
+        self.initializer_range = initializer_range
+        self.attention_dropout = attention_dropout
+        self.hidden_dropout = hidden_dropout
+        self.use_cache = use_cache
+        self.number_loss_weight = number_loss_weight
+        self.classifier_pooling = classifier_pooling
+        # Transformers 5.0 keeps these four only if they are set here
+        self.tie_word_embeddings = tie_word_embeddings
+        self.pad_token_id = pad_token_id
+        self.bos_token_id = bos_token_id
+        self.eos_token_id = eos_token_id
+        super().__init__(
+            tie_word_embeddings=tie_word_embeddings,
+            pad_token_id=pad_token_id,
+            bos_token_id=bos_token_id,
+            eos_token_id=eos_token_id,
+            **kwargs,
+        )
+
+
+__all__ = ["DNAGPTConfig"]

@@ -1,0 +1,859 @@
+"""DNAGPT: a decoder that reads and writes DNA and numbers in one stream (arXiv:2307.05628)."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.generation import (
+    GenerateDecoderOnlyOutput,
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessor,
+    LogitsProcessorList,
+)
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, SequenceClassifierOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
+from transformers.utils import ModelOutput, logging
+from transformers.utils.generic import can_return_tuple
+
+from .configuration_dnagpt import DNAGPTConfig
+
+logger = logging.get_logger(__name__)
+
+# Names of these arguments differ between releases of Transformers 5
+_CAUSAL_MASK_ARGUMENTS = frozenset(inspect.signature(create_causal_mask).parameters)
+
+
+@dataclass
+class DNAGPTOutput(ModelOutput):
+    """Output of [`DNAGPTForMultiTask`].
+
+    Args:
+        loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+            `number_loss_weight * number_loss + token_loss`, with `labels` or `number_labels`.
+        token_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+            Cross-entropy in nats per token target; 0 when there is none.
+        number_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+            Mean squared error over number targets; 0 when there is none.
+        logits (`torch.FloatTensor` of shape `(batch, length, vocab_size)`):
+            Scores of the token at the next position. Entries that are no tokens hold the lowest
+            finite value of the type.
+        number_predictions (`torch.FloatTensor` of shape `(batch, length)`):
+            The number at the next position, should a number stand there.
+        past_key_values (`Cache`, *optional*): Keys and values, with `use_cache`.
+        hidden_states (`tuple(torch.FloatTensor)`, *optional*):
+            Embeddings and the output of each layer, `(batch, length, hidden_size)` each.
+        attentions (`tuple(torch.FloatTensor)`, *optional*):
+            Attention maps of each layer, `(batch, heads, length, length)` each.
+    """
+
+    loss: torch.FloatTensor | None = None
+    token_loss: torch.FloatTensor | None = None
+    number_loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    number_predictions: torch.FloatTensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+@dataclass
+class DNAGPTGenerateOutput(GenerateDecoderOnlyOutput):
+    """Output of [`DNAGPTForMultiTask.generate`] with `return_dict_in_generate=True`.
+
+    Args:
+        number_values (`torch.FloatTensor` of shape `(batch, length)`):
+            The number at each position of `sequences` that holds one, 0 elsewhere.
+    """
+
+    number_values: torch.FloatTensor | None = None
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention in plain PyTorch, the one implementation that returns its maps."""
+    # (batch, heads, query, key)
+    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
+    if attention_mask is not None:
+        weights = weights + attention_mask
+    weights = nn.functional.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
+
+
+class DNAGPTProjection(nn.Module):
+    """Linear, SiLU, layer norm, linear: the shape of the number embedding and of both heads."""
+
+    def __init__(self, config: DNAGPTConfig, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_proj = nn.Linear(in_features, config.hidden_size, bias=False)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, bias=False)
+        self.out_proj = nn.Linear(config.hidden_size, out_features, bias=False)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        hidden_states = nn.functional.silu(self.in_proj(hidden_states))
+        return self.out_proj(self.norm(hidden_states))
+
+
+class DNAGPTAttention(nn.Module):
+    """Causal multi-head attention."""
+
+    def __init__(self, config: DNAGPTConfig, layer_idx: int) -> None:
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer_idx
+        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_dim**-0.5
+        self.attention_dropout = config.attention_dropout
+        self.is_causal = True
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        cache_position: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        batch_and_length = hidden_states.shape[:-1]
+        # the number of heads is left open: under tensor parallelism each rank holds a part
+        by_head = (*batch_and_length, -1, self.head_dim)
+        # (batch, heads, length, head_dim)
+        query = self.q_proj(hidden_states).view(by_head).transpose(1, 2)
+        key = self.k_proj(hidden_states).view(by_head).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
+        if past_key_values is not None:
+            key, value = past_key_values.update(
+                key, value, self.layer_idx, {"cache_position": cache_position}
+            )
+        attention: Callable[..., Any] = eager_attention_forward
+        if self.config._attn_implementation != "eager":
+            attention = ALL_ATTENTION_FUNCTIONS[self.config._attn_implementation]
+        output, weights = attention(
+            self,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout=self.attention_dropout if self.training else 0.0,
+            scaling=self.scaling,
+            **kwargs,
+        )
+        return self.o_proj(output.reshape(*batch_and_length, -1).contiguous()), weights
+
+
+class DNAGPTMLP(nn.Module):
+    """Two linear maps with an activation between them."""
+
+    def __init__(self, config: DNAGPTConfig) -> None:
+        super().__init__()
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.act_fn = ACT2FN[config.hidden_act]
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.down_proj(self.act_fn(self.up_proj(hidden_states)))
+
+
+class DNAGPTDecoderLayer(GradientCheckpointingLayer):
+    """A pre-norm decoder layer."""
+
+    def __init__(self, config: DNAGPTConfig, layer_idx: int) -> None:
+        super().__init__()
+        self.input_layernorm = nn.LayerNorm(
+            config.hidden_size, eps=config.layer_norm_eps, bias=False
+        )
+        self.self_attn = DNAGPTAttention(config, layer_idx)
+        self.post_attention_layernorm = nn.LayerNorm(
+            config.hidden_size, eps=config.layer_norm_eps, bias=False
+        )
+        self.mlp = DNAGPTMLP(config)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        cache_position: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        attended, weights = self.self_attn(
+            self.input_layernorm(hidden_states),
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            cache_position=cache_position,
+            **kwargs,
+        )
+        hidden_states = hidden_states + self.dropout(attended)
+        transformed = self.mlp(self.post_attention_layernorm(hidden_states))
+        return hidden_states + self.dropout(transformed), weights
+
+
+class DNAGPTPreTrainedModel(PreTrainedModel):
+    """What all DNAGPT models share: weight initialisation, loading and what they support."""
+
+    config_class = DNAGPTConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["DNAGPTDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    # token losses and number losses are means over different counts, so that Trainer must average
+    # over accumulation steps instead of handing in one count
+    accepts_loss_kwargs = False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        # GPT-2 keeps the variance of the residual stream by scaling what is added to it
+        std = self.config.initializer_range / math.sqrt(2 * self.config.num_hidden_layers)
+        if isinstance(module, DNAGPTAttention):
+            init.normal_(module.o_proj.weight, mean=0.0, std=std)
+        elif isinstance(module, DNAGPTMLP):
+            init.normal_(module.down_proj.weight, mean=0.0, std=std)
+
+    def resize_token_embeddings(
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        mean_resizing: bool = True,
+    ) -> nn.Embedding:
+        """Resize the vocabulary to `new_num_tokens` tokens, all of which can be generated.
+
+        Args:
+            new_num_tokens (`int`, *optional*): Entries of the tokenizer, `len(tokenizer)`.
+            pad_to_multiple_of (`int`, *optional*): Add unused rows up to a multiple of this.
+            mean_resizing (`bool`, defaults to `True`):
+                Whether new rows start around the mean of the old ones.
+
+        Returns:
+            `nn.Embedding`: the token embedding, `(vocab_size, hidden_size)`.
+        """
+        embeddings = super().resize_token_embeddings(
+            new_num_tokens, pad_to_multiple_of, mean_resizing
+        )
+        if new_num_tokens is not None:
+            self.config.num_tokens = new_num_tokens
+        return embeddings
+
+
+class DNAGPTModel(DNAGPTPreTrainedModel):
+    """The decoder without a head: hidden states of a stream of tokens and numbers.
+
+    Args:
+        config ([`DNAGPTConfig`]): Sizes of the model.
+    """
+
+    def __init__(self, config: DNAGPTConfig) -> None:
+        super().__init__(config)
+        # the row of the number position stays zero: numbers enter through number_embedding
+        self.embed_tokens = nn.Embedding(
+            config.vocab_size, config.hidden_size, padding_idx=config.number_token_id
+        )
+        self.embed_positions = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.number_embedding = DNAGPTProjection(config, 1, config.hidden_size)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.layers = nn.ModuleList(
+            DNAGPTDecoderLayer(config, layer_idx) for layer_idx in range(config.num_hidden_layers)
+        )
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, bias=False)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        number_values: torch.FloatTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        r"""
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch, length)`, *optional*):
+                Token ids; `number_token_id` where a number stands.
+            attention_mask (`torch.Tensor` of shape `(batch, past + length)`, *optional*):
+                1 for real positions, 0 for padding on either side.
+            position_ids (`torch.LongTensor` of shape `(batch, length)`, *optional*):
+                Positions; counted from the attention mask when absent. Rows in which they start
+                again are packed: their parts do not see each other.
+            number_values (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
+                The number at each position that holds one, ignored elsewhere. Absent numbers
+                are read as 0.
+            past_key_values (`Cache`, *optional*): Keys and values of earlier positions.
+            inputs_embeds (`torch.FloatTensor` of shape `(batch, length, hidden_size)`, *optional*):
+                Embeddings of tokens and numbers in place of `input_ids`.
+            use_cache (`bool`, *optional*): Whether to return keys and values.
+            output_attentions (`bool`, *optional*):
+                Whether to return attention maps; needs `attn_implementation="eager"`.
+            output_hidden_states (`bool`, *optional*): Whether to return the states of all layers.
+
+        Returns:
+            [`BaseModelOutputWithPast`]: `last_hidden_state` of shape `(batch, length, hidden_size)`.
+
+        Raises:
+            ValueError: if the sequence is longer than the model's positions, or inputs exclude
+                each other.
+        """
+        output_attentions = _default(output_attentions, self.config.output_attentions)
+        output_hidden_states = _default(output_hidden_states, self.config.output_hidden_states)
+        use_cache = _default(use_cache, self.config.use_cache)
+        if use_cache and self.gradient_checkpointing and self.training:
+            use_cache = False
+        if inputs_embeds is None:
+            inputs_embeds = self.embed(input_ids, number_values)
+        elif input_ids is not None:
+            raise ValueError("input_ids and inputs_embeds were both given: pass one of them")
+        elif number_values is not None:
+            raise ValueError(
+                "number_values need input_ids, which say where numbers stand: "
+                "with inputs_embeds, pass the result of model.embed(input_ids, number_values)"
+            )
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+
+        length = inputs_embeds.shape[1]
+        # generate() of Transformers 5.0 counts these itself
+        cache_position = kwargs.pop("cache_position", None)
+        if cache_position is None:
+            past = past_key_values.get_seq_length() if past_key_values is not None else 0
+            cache_position = torch.arange(length, device=inputs_embeds.device) + past
+        given_position_ids = position_ids
+        if attention_mask is not None and attention_mask.ndim == 2:
+            real = attention_mask.to(device=inputs_embeds.device, dtype=torch.bool)
+            if position_ids is None:
+                position_ids = (real.cumsum(-1) - 1).clamp(min=0)[:, -length:]
+            # whatever stands at padded positions, NaN included, must not reach the others
+            inputs_embeds = inputs_embeds.masked_fill(~real[:, -length:, None], 0.0)
+        elif position_ids is None:
+            position_ids = cache_position[None]
+        self._check_positions(position_ids)
+
+        mask_inputs = (attention_mask, past_key_values)
+        if given_position_ids is not None and length > 1:
+            packed = _packed_position_ids(position_ids, attention_mask, past_key_values)
+            if packed is not None:
+                # without a mask and a cache, Transformers reads the packing from the positions
+                position_ids, mask_inputs = packed, (None, None)
+        causal_mask = _causal_mask(
+            self.config, inputs_embeds, *mask_inputs, cache_position, position_ids
+        )
+        hidden_states = self.dropout(inputs_embeds + self.embed_positions(position_ids))
+        all_hidden_states = [hidden_states]
+        attentions = []
+        for layer in self.layers:
+            hidden_states, weights = layer(
+                hidden_states,
+                attention_mask=causal_mask,
+                past_key_values=past_key_values,
+                cache_position=cache_position,
+                position_ids=position_ids,
+                **kwargs,
+            )
+            all_hidden_states.append(hidden_states)
+            attentions.append(weights)
+        hidden_states = self.norm(hidden_states)
+        all_hidden_states[-1] = hidden_states
+        return BaseModelOutputWithPast(
+            last_hidden_state=hidden_states,
+            past_key_values=past_key_values,
+            hidden_states=tuple(all_hidden_states) if output_hidden_states else None,
+            attentions=tuple(attentions) if output_attentions else None,
+        )
+
+    def embed(
+        self, input_ids: torch.LongTensor | None, number_values: torch.FloatTensor | None = None
+    ) -> torch.FloatTensor:
+        """Embed tokens and numbers, without positions.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch, length)`): Token ids.
+            number_values (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
+                The number at each position that holds one.
+
+        Returns:
+            `torch.FloatTensor` of shape `(batch, length, hidden_size)`.
+        """
+        if input_ids is None:
+            raise ValueError("neither input_ids nor inputs_embeds was given: pass one of them")
+        embeds = self.embed_tokens(input_ids)
+        if number_values is None:
+            return embeds
+        if number_values.shape != input_ids.shape:
+            raise ValueError(
+                f"number_values of shape {tuple(number_values.shape)} do not align with "
+                f"input_ids of shape {tuple(input_ids.shape)}"
+            )
+        is_number = (input_ids == self.config.number_token_id)[..., None]
+        # every position is embedded, so that no shape depends on how many numbers there are
+        values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
+        return torch.where(is_number, self.number_embedding(values), embeds)
+
+    def _check_positions(self, position_ids: torch.LongTensor) -> None:
+        """Refuse positions that have no embedding before they crash inside the look-up."""
+        if torch.compiler.is_compiling() or position_ids.is_meta or not position_ids.numel():
+            return
+        length = int(position_ids.max()) + 1
+        if length > self.config.max_position_embeddings:
+            raise ValueError(_too_long(length, self.config))
+
+
+def _default(value: bool | None, default: bool) -> bool:
+    return default if value is None else value
+
+
+def _too_long(length: int, config: DNAGPTConfig) -> str:
+    return (
+        f"sequence of {length:,} tokens (up to {length * config.kmer_size:,} bp) exceeds the "
+        f"model's {config.max_position_embeddings:,} positions: pass truncation=True to the "
+        "tokenizer, a window of the sequence, or a smaller max_new_tokens"
+    )
+
+
+def _packed_position_ids(
+    position_ids: torch.LongTensor,
+    attention_mask: torch.Tensor | None,
+    past_key_values: Cache | None,
+) -> torch.LongTensor | None:
+    """Positions in which each padded one is a record of its own, or None if no row is packed."""
+    if past_key_values is not None and past_key_values.get_seq_length() > 0:
+        return None
+    if attention_mask is not None:
+        if attention_mask.shape != position_ids.shape:
+            return None
+        real = attention_mask.to(device=position_ids.device, dtype=torch.bool)
+        position_ids = position_ids.masked_fill(~real, 0)
+    else:
+        real = torch.ones_like(position_ids, dtype=torch.bool)
+    if torch.compiler.is_compiling():
+        # the graph must not depend on the values, so that a row without a cache counts as packed
+        return position_ids if past_key_values is None else None
+    starts_again = position_ids[:, 1:] != position_ids[:, :-1] + 1
+    is_packed = (starts_again & real[:, 1:] & real[:, :-1]).any()
+    return position_ids if is_packed else None
+
+
+def _causal_mask(
+    config: DNAGPTConfig,
+    inputs_embeds: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    past_key_values: Cache | None,
+    cache_position: torch.Tensor,
+    position_ids: torch.LongTensor,
+) -> Any:
+    """The mask in the form that the attention implementation takes."""
+    arguments = {
+        "config": config,
+        "input_embeds": inputs_embeds,
+        "inputs_embeds": inputs_embeds,
+        "attention_mask": attention_mask,
+        "past_key_values": past_key_values,
+        "cache_position": cache_position,
+        "position_ids": position_ids,
+    }
+    return create_causal_mask(
+        **{name: value for name, value in arguments.items() if name in _CAUSAL_MASK_ARGUMENTS}
+    )
+
+
+class GeneratedNumbers:
+    """The numbers of a stream that grows as it is generated.
+
+    Args:
+        values (`torch.Tensor` of shape `(batch, length)`): Numbers of the prompt.
+    """
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+
+    def append(self, values: torch.Tensor) -> None:
+        """Add `(batch, new)` numbers behind the others."""
+        self.values = torch.cat([self.values, values.to(self.values)], dim=-1)
+
+
+class NumberAfterInstruction(LogitsProcessor):
+    """Lets nothing but a number follow `<M>`, or, where numbers cannot be written, bans `<M>`.
+
+    Args:
+        config ([`DNAGPTConfig`]): Ids of `<M>` and of the number position.
+        allowed (`bool`): Whether numbers can be written.
+    """
+
+    def __init__(self, config: DNAGPTConfig, allowed: bool) -> None:
+        self.instruction = config.number_instruction_token_id
+        self.number = config.number_token_id
+        self.allowed = allowed
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        ids = torch.arange(scores.shape[-1], device=scores.device)
+        if not self.allowed:
+            return scores.masked_fill(ids == self.instruction, -torch.inf)
+        is_due = (input_ids[:, -1:] == self.instruction).to(scores.device)
+        only_number = torch.where(ids == self.number, 0.0, -torch.inf).to(scores.dtype)
+        return torch.where(is_due, only_number, scores)
+
+
+class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
+    """DNAGPT with its two heads: the next token and the next number.
+
+    Args:
+        config ([`DNAGPTConfig`]): Sizes of the model.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+    >>> from dnagpt_hf.presets import get_config
+    >>> model = DNAGPTForMultiTask(get_config("dnagpt-test"))
+    >>> inputs = DNAGPTTokenizer()(["<R>ACGTAC<+><M>-0.5<=><M>"], return_tensors="pt")
+    >>> model(**inputs).number_predictions.shape
+    torch.Size([1, 7])
+
+    ```
+    """
+
+    _tied_weights_keys = {"token_head.out_proj.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: DNAGPTConfig) -> None:
+        super().__init__(config)
+        self.model = DNAGPTModel(config)
+        self.token_head = DNAGPTProjection(config, config.hidden_size, config.vocab_size)
+        self.number_head = DNAGPTProjection(config, config.hidden_size, 1)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.token_head.out_proj
+
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        self.token_head.out_proj = new_embeddings
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        number_values: torch.FloatTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        number_labels: torch.FloatTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Any,
+    ) -> DNAGPTOutput:
+        r"""
+        Inputs are those of [`DNAGPTModel`], and:
+
+        Args:
+            labels (`torch.LongTensor` of shape `(batch, length)`, *optional*):
+                Token targets aligned with `input_ids`; they are shifted inside. −100 and
+                `number_token_id` are ignored.
+            number_labels (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
+                Number targets aligned with `input_ids`; they are shifted inside. NaN is ignored.
+            logits_to_keep (`int` or `torch.Tensor`, *optional*):
+                Compute both heads at the last so many positions only (0: at all), or at these.
+
+        Returns:
+            [`DNAGPTOutput`]
+
+        Raises:
+            ValueError: as [`DNAGPTModel`], or if labels are given for logits that are not kept.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            number_values=number_values,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            return_dict=True,
+            **kwargs,
+        )
+        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        hidden_states = outputs.last_hidden_state[:, keep, :]
+        logits = self._mask_unused(self.token_head(hidden_states))
+        number_predictions = self.number_head(hidden_states).squeeze(-1)
+
+        loss = token_loss = number_loss = None
+        if labels is not None or number_labels is not None:
+            if logits.shape[1] != outputs.last_hidden_state.shape[1]:
+                raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
+            token_loss = self._token_loss(logits, labels)
+            number_loss = self._number_loss(number_predictions, number_labels)
+            loss = self.config.number_loss_weight * number_loss + token_loss
+        return DNAGPTOutput(
+            loss=loss,
+            token_loss=token_loss,
+            number_loss=number_loss,
+            logits=logits,
+            number_predictions=number_predictions,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _mask_unused(self, logits: torch.Tensor) -> torch.Tensor:
+        """Take the number position and the rows beyond the vocabulary out of the distribution."""
+        ids = torch.arange(logits.shape[-1], device=logits.device)
+        unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
+        return logits.masked_fill(unused, torch.finfo(logits.dtype).min)
+
+    def _token_loss(
+        self, logits: torch.Tensor, labels: torch.LongTensor | None
+    ) -> torch.FloatTensor:
+        if labels is None:
+            return logits.new_zeros((), dtype=torch.float32)
+        # the labels are shifted rather than the logits, which are far larger
+        targets = nn.functional.pad(labels[:, 1:], (0, 1), value=-100).to(logits.device)
+        targets = targets.masked_fill(targets == self.config.number_token_id, -100)
+        total = nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum"
+        )
+        return total / (targets != -100).sum().clamp(min=1)
+
+    def _number_loss(
+        self, predictions: torch.Tensor, labels: torch.FloatTensor | None
+    ) -> torch.FloatTensor:
+        if labels is None:
+            return predictions.new_zeros((), dtype=torch.float32)
+        targets = nn.functional.pad(labels[:, 1:], (0, 1), value=torch.nan).to(predictions.device)
+        return _mean_squared_error(predictions, targets)
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.LongTensor,
+        *args: Any,
+        number_values: GeneratedNumbers | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        attention_mask = kwargs.get("attention_mask")
+        inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        if number_values is not None and inputs.get("input_ids") is not None:
+            # in a chunked prefill the mask says how far the stream has been read
+            end = None if attention_mask is None else attention_mask.shape[-1]
+            length = inputs["input_ids"].shape[1]
+            inputs["number_values"] = number_values.values[:, :end][:, -length:]
+        return inputs
+
+    def _update_model_kwargs_for_generation(
+        self, outputs: DNAGPTOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        model_kwargs["number_values"].append(outputs.number_predictions[:, -1:])
+        return super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
+
+    def _validate_generated_length(
+        self, generation_config: GenerationConfig, *args: Any, **kwargs: Any
+    ) -> None:
+        super()._validate_generated_length(generation_config, *args, **kwargs)
+        if generation_config.max_length > self.config.max_position_embeddings:
+            raise ValueError(_too_long(generation_config.max_length, self.config))
+
+    def _sample(
+        self,
+        input_ids: torch.LongTensor,
+        logits_processor: LogitsProcessorList,
+        *args: Any,
+        number_values: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Greedy search and sampling, in which a number follows each `<M>`."""
+        numbers = self._numbers_of_prompt(input_ids, number_values)
+        logits_processor.append(NumberAfterInstruction(self.config, allowed=True))
+        output = super()._sample(
+            input_ids, logits_processor, *args, number_values=numbers, **kwargs
+        )
+        in_dict = isinstance(output, ModelOutput)
+        sequences = output.sequences if in_dict else output
+        is_number = sequences == self.config.number_token_id
+        values = numbers.values[:, : sequences.shape[1]].to(sequences.device)
+        if in_dict:
+            return DNAGPTGenerateOutput(**output, number_values=values.masked_fill(~is_number, 0.0))
+        if is_number[:, input_ids.shape[1] :].any():
+            logger.warning_once(
+                "numbers were generated, but only ids are returned: pass "
+                "return_dict_in_generate=True and read number_values"
+            )
+        return output
+
+    def _beam_search(
+        self,
+        input_ids: torch.LongTensor,
+        logits_processor: LogitsProcessorList,
+        *args: Any,
+        number_values: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Beam search over tokens; a number has no probability by which beams could be ranked."""
+        numbers = self._numbers_of_prompt(input_ids, number_values)
+        if (input_ids[:, -1] == self.config.number_instruction_token_id).any():
+            raise ValueError(
+                "a prompt ends in <M>, but beams cannot write numbers: pass num_beams=1"
+            )
+        logits_processor.append(NumberAfterInstruction(self.config, allowed=False))
+        return super()._beam_search(
+            input_ids, logits_processor, *args, number_values=numbers, **kwargs
+        )
+
+    def _numbers_of_prompt(
+        self, input_ids: torch.LongTensor, number_values: torch.Tensor | None
+    ) -> GeneratedNumbers:
+        if number_values is None:
+            if (input_ids == self.config.number_token_id).any():
+                raise ValueError(
+                    "the prompt holds numbers, but number_values is missing: "
+                    "pass all that the tokenizer returns, generate(**inputs)"
+                )
+            number_values = torch.zeros_like(input_ids, dtype=torch.float32)
+        return GeneratedNumbers(number_values.float())
+
+
+class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
+    """DNAGPT with a linear head over the whole record: classes, several labels, or numbers.
+
+    `config.num_labels` and `config.problem_type` ("single_label_classification",
+    "multi_label_classification", "regression") say which; without a `problem_type`, one label or
+    labels of a floating type mean regression and integer labels mean classes.
+    `config.classifier_pooling` says whether the head reads the last real token or the mean.
+
+    Args:
+        config ([`DNAGPTConfig`]): Sizes of the model.
+    """
+
+    def __init__(self, config: DNAGPTConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.model = DNAGPTModel(config)
+        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        number_values: torch.FloatTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutputWithPast:
+        r"""
+        Inputs are those of [`DNAGPTModel`], and:
+
+        Args:
+            labels (`torch.Tensor` of shape `(batch,)` or `(batch, num_labels)`, *optional*):
+                Class indices, 0/1 per label, or numbers; NaN numbers are ignored.
+
+        Returns:
+            [`SequenceClassifierOutputWithPast`]: `logits` of shape `(batch, num_labels)`.
+
+        Raises:
+            ValueError: as [`DNAGPTModel`], or if labels do not fit the logits.
+        """
+        if attention_mask is None and input_ids is not None and self.config.pad_token_id is not None:
+            attention_mask = (input_ids != self.config.pad_token_id).long()
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            number_values=number_values,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.score(self._pool(outputs.last_hidden_state, attention_mask))
+        return SequenceClassifierOutputWithPast(
+            loss=None if labels is None else self._loss(logits, labels.to(logits.device)),
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _pool(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """(batch, length, hidden) to (batch, hidden)."""
+        if attention_mask is None:
+            mean_pooling = self.config.classifier_pooling == "mean"
+            return hidden_states.mean(1) if mean_pooling else hidden_states[:, -1]
+        # (batch, length)
+        real = attention_mask[:, -hidden_states.shape[1] :].to(hidden_states.device).bool()
+        if self.config.classifier_pooling == "mean":
+            total = hidden_states.masked_fill(~real[..., None], 0.0).sum(1)
+            return total / real.sum(1, keepdim=True).clamp(min=1)
+        last = (torch.arange(real.shape[1], device=real.device) * real).argmax(-1)
+        return hidden_states[torch.arange(real.shape[0], device=real.device), last]
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        problem = self.config.problem_type
+        if problem is None:
+            is_regression = self.num_labels == 1 or labels.is_floating_point()
+            problem = "regression" if is_regression else "single_label_classification"
+        if problem == "single_label_classification":
+            return nn.functional.cross_entropy(logits.float(), labels.view(-1))
+        if labels.numel() != logits.numel():
+            raise ValueError(
+                f"labels of shape {tuple(labels.shape)} do not fit "
+                f"logits of shape {tuple(logits.shape)} in {problem}"
+            )
+        labels = labels.view(logits.shape)
+        if problem == "multi_label_classification":
+            return nn.functional.binary_cross_entropy_with_logits(logits.float(), labels.float())
+        return _mean_squared_error(logits, labels)
+
+
+def _mean_squared_error(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean over the targets that are not NaN, 0 when all are."""
+    known = ~targets.isnan()
+    errors = torch.where(known, predictions.float() - targets.nan_to_num().float(), 0.0)
+    return errors.square().sum() / known.sum().clamp(min=1)
+
+
+__all__ = [
+    "DNAGPTForMultiTask",
+    "DNAGPTForSequenceClassification",
+    "DNAGPTGenerateOutput",
+    "DNAGPTModel",
+    "DNAGPTOutput",
+    "DNAGPTPreTrainedModel",
+]
