@@ -4,6 +4,14 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+# Every checkpoint carries its code, under these names
+AUTO_MAP = {
+    "AutoConfig": "configuration_dnagpt.DNAGPTConfig",
+    "AutoModel": "modeling_dnagpt.DNAGPTModel",
+    "AutoModelForCausalLM": "modeling_dnagpt.DNAGPTForMultiTask",
+    "AutoModelForSequenceClassification": "modeling_dnagpt.DNAGPTForSequenceClassification",
+}
+
 
 class DNAGPTConfig(PreTrainedConfig):
     r"""Sizes and token roles of a DNAGPT model.
@@ -148,8 +156,10 @@ class DNAGPTConfig(PreTrainedConfig):
             pad_token_id=pad_token_id,
             bos_token_id=bos_token_id,
             eos_token_id=eos_token_id,
-            **kwargs,
+            **{"auto_map": dict(AUTO_MAP), **kwargs},
         )
 
+
+DNAGPTConfig.register_for_auto_class()
 
 __all__ = ["DNAGPTConfig"]

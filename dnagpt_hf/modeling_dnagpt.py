@@ -849,6 +849,10 @@ def _mean_squared_error(predictions: torch.Tensor, targets: torch.Tensor) -> tor
     return errors.square().sum() / known.sum().clamp(min=1)
 
 
+DNAGPTModel.register_for_auto_class("AutoModel")
+DNAGPTForMultiTask.register_for_auto_class("AutoModelForCausalLM")
+DNAGPTForSequenceClassification.register_for_auto_class("AutoModelForSequenceClassification")
+
 __all__ = [
     "DNAGPTForMultiTask",
     "DNAGPTForSequenceClassification",
