@@ -10,8 +10,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-_AUTO = "transformers.models.auto."
-
 
 def _register_config() -> None:
     from transformers import AutoConfig
@@ -31,68 +29,82 @@ def _register_tokenizer() -> None:
 
 
 def _register_models() -> None:
-    from transformers import (
-        AutoModel,
-        AutoModelForCausalLM,
-        AutoModelForSequenceClassification,
-    )
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    from dnagpt_hf import modeling_dnagpt as models
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-    from dnagpt_hf.modeling_dnagpt import (
-        DNAGPTForMultiTask,
-        DNAGPTForSequenceClassification,
-        DNAGPTModel,
-    )
 
-    AutoModel.register(DNAGPTConfig, DNAGPTModel, exist_ok=True)
-    AutoModelForCausalLM.register(DNAGPTConfig, DNAGPTForMultiTask, exist_ok=True)
+    AutoModel.register(DNAGPTConfig, models.DNAGPTModel, exist_ok=True)
+    AutoModelForCausalLM.register(DNAGPTConfig, models.DNAGPTForMultiTask, exist_ok=True)
     AutoModelForSequenceClassification.register(
-        DNAGPTConfig, DNAGPTForSequenceClassification, exist_ok=True
+        DNAGPTConfig, models.DNAGPTForSequenceClassification, exist_ok=True
     )
 
 
-_REGISTRATIONS: dict[str, Callable[[], None]] = {
-    _AUTO + "configuration_auto": _register_config,
-    _AUTO + "tokenization_auto": _register_tokenizer,
-    _AUTO + "modeling_auto": _register_models,
-}
+# (module of the Auto classes, module of ours, what registers the one with the other)
+_REGISTRATIONS: tuple[tuple[str, str, Callable[[], None]], ...] = (
+    (
+        "transformers.models.auto.configuration_auto",
+        "dnagpt_hf.configuration_dnagpt",
+        _register_config,
+    ),
+    (
+        "transformers.models.auto.tokenization_auto",
+        "dnagpt_hf.tokenization_dnagpt",
+        _register_tokenizer,
+    ),
+    (
+        "transformers.models.auto.modeling_auto",
+        "dnagpt_hf.modeling_dnagpt",
+        _register_models,
+    ),
+)
 
 
-class _ThenRegister(Loader):
-    """Loads a module as its own loader does, then registers what belongs into it."""
+class _Followed(Loader):
+    """Loads a module as its own loader does, and reports when that is done."""
 
-    def __init__(self, loader: Loader, register: Callable[[], None]) -> None:
+    def __init__(self, loader: Loader, report: Callable[[str], None]) -> None:
         self.loader = loader
-        self.register = register
+        self.report = report
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
-        self.register()
+        self.report(module.__name__)
 
 
 class _AutoClassFinder(MetaPathFinder):
-    """Finds the modules of the Auto classes as Python does, and follows their import."""
+    """Finds modules as Python does, and follows the import of those that registering waits for."""
+
+    def __init__(self) -> None:
+        self.followed = {name for auto, own, _ in _REGISTRATIONS for name in (auto, own)}
+        self.loaded = self.followed & set(sys.modules)
 
     def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        register = _REGISTRATIONS.get(fullname)
-        spec = PathFinder.find_spec(fullname, path, target) if register else None
-        if register and spec and spec.loader:
-            spec.loader = _ThenRegister(spec.loader, register)
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in self.followed else None
+        if spec and spec.loader:
+            spec.loader = _Followed(spec.loader, self.report_loaded)
         return spec
+
+    def report_loaded(self, name: str) -> None:
+        self.loaded.add(name)
+        self.register()
+
+    def register(self) -> None:
+        for auto, own, register in _REGISTRATIONS:
+            # our own module may be the one that is importing the Auto classes, and half done
+            if auto in self.loaded and (own in self.loaded or own not in sys.modules):
+                register()
 
 
 def register_when_imported() -> None:
     """Register DNAGPT with the Auto classes, now or when Transformers imports them."""
-    for module, register in _REGISTRATIONS.items():
-        if module in sys.modules:
-            register()
     if not any(isinstance(finder, _AutoClassFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AutoClassFinder())
+        finder = _AutoClassFinder()
+        sys.meta_path.insert(0, finder)
+        finder.register()
