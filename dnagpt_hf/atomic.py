@@ -1,0 +1,100 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class DestinationError(ValueError):
+    """A place that cannot be written to; the message says which, why and what to do."""
+
+
+def check_new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Refuse a folder that must not be replaced, before any work is done.
+
+    Raises:
+        DestinationError: it is a file, or a folder with content; with `overwrite`, only if that
+            content is no checkpoint.
+    """
+    path = Path(destination)
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise DestinationError(f"{path} is a file: choose another name for the folder")
+    if not any(path.iterdir()):
+        return
+    if not overwrite:
+        raise DestinationError(f"{path} exists: choose another folder or ask to overwrite it")
+    if not (path / "config.json").is_file():
+        raise DestinationError(
+            f"{path} has no config.json, so it is no checkpoint and not overwritten: delete it "
+            "yourself or choose another folder"
+        )
+
+
+def check_new_file(destination: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Refuse a file that must not be replaced, before any work is done.
+
+    Raises:
+        DestinationError: it is a folder, or exists and `overwrite` is not given.
+    """
+    path = Path(destination)
+    if path.is_dir():
+        raise DestinationError(f"{path} is a folder: choose another name for the file")
+    if path.exists() and not overwrite:
+        raise DestinationError(f"{path} exists: choose another file or ask to overwrite it")
+
+
+@contextmanager
+def new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write into that takes the place of `destination` if nothing goes wrong.
+
+    It stands beside its destination, so that the last step is a rename. An old folder is moved
+    away in that moment only, and comes back if the rename fails.
+    """
+    check_new_folder(destination, overwrite=overwrite)
+    target = Path(destination).resolve()
+    partial = _beside(target, "partial")
+    partial.mkdir()
+    try:
+        yield partial
+        _replace_folder(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def new_file(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """A path to write to that takes the place of `destination` if nothing goes wrong."""
+    check_new_file(destination, overwrite=overwrite)
+    target = Path(destination).resolve()
+    partial = _beside(target, "partial")
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _beside(target: Path, what: str) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.{what}")
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    if not target.exists():
+        new.rename(target)
+        return
+    aside = _beside(target, "old")
+    target.rename(aside)
+    try:
+        new.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside)

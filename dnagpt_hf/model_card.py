@@ -1,0 +1,208 @@
+"""The model card of a checkpoint folder, filled in from its configuration and preset."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from string import Template
+
+from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.presets import Preset, Recipe, get_preset, preset_config, vocabulary_size
+
+_TEMPLATE = Path(__file__).with_name("model_card_template.md")
+_POLYFORM = "https://polyformproject.org/licenses/noncommercial/1.0.0"
+
+
+def render_model_card(
+    name: str,
+    config: DNAGPTConfig,
+    *,
+    origin: str,
+    released: bool,
+    preset: str | None = None,
+    training: str | None = None,
+    results: str | None = None,
+) -> str:
+    """The text of a `README.md` with metadata for the Hugging Face Hub.
+
+    Args:
+        name: name of the model, usually that of its folder.
+        config: sizes that the card states.
+        origin: sentences that say where the weights come from.
+        released: whether the weights are the authors', or derived from theirs, and so under the
+            PolyForm Noncommercial licence; otherwise the card states Apache-2.0.
+        preset: name of the preset whose data and recipe the card describes, if one fits.
+        training: what to say on training in place of the preset's recipe.
+        results: measured results; without them the card says that there are none.
+    """
+    known = get_preset(preset) if preset is not None else None
+    if training is None:
+        training = describe_training(known) if known else "Not known from the file."
+    values = {
+        "metadata": _metadata(released),
+        "name": name,
+        "summary": known.summary if known else "A DNAGPT model.",
+        "origin": origin,
+        "architecture": _architecture(config),
+        "kmers": _kmers(config),
+        "remainder": _remainder(config),
+        "example": "GTAGCTTTCCAA" if config.kmer_size == 6 else "GTAGCT"[: config.kmer_size],
+        "training": training,
+        "results": results or "None were measured with these weights.",
+        "positions": f"{config.max_position_embeddings:,}",
+        "bases": f"{config.max_position_embeddings * config.kmer_size:,}",
+        "kmer_size": str(config.kmer_size),
+        "licence": _licence(released),
+    }
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+
+
+def render_preset_card(preset: str) -> str:
+    """The card of a published model, as it stands in `model_cards/`."""
+    known = get_preset(preset)
+    if known.released_file is not None:
+        origin = (
+            f"The authors publish these weights as `{known.released_file}`. They are not part of "
+            "`dnagpt_hf`: download the file from the authors and run "
+            f"`dnagpt convert {known.released_file} {preset}`."
+        )
+    else:
+        origin = (
+            "The authors have not published these weights. "
+            f"`dnagpt init {preset} FOLDER` makes a folder of these sizes with untrained ones."
+        )
+    results = (
+        "None were measured with these weights for this card. The paper reports results of its "
+        "own; see its tables S1 to S4."
+    )
+    return render_model_card(
+        preset,
+        preset_config(preset),
+        preset=preset,
+        origin=origin,
+        released=known.released_file is not None,
+        results=results,
+    )
+
+
+def count_parameters(config: DNAGPTConfig) -> int:
+    """Parameters of a `DNAGPTForMultiTask`, padded rows of the vocabulary included."""
+    width, inner = config.hidden_size, config.intermediate_size
+    block = 4 * width * width + 2 * width * inner + 2 * width
+    heads = (width + width + width**2) + (width**2 + width) + (width**2 + width + width)
+    matrices = 1 if config.tie_word_embeddings else 2
+    embeddings = (matrices * config.vocab_size + config.max_position_embeddings) * width
+    return config.num_hidden_layers * block + width + heads + embeddings
+
+
+def _metadata(released: bool) -> str:
+    # JSON strings are YAML strings, and lists of them YAML lists.
+    fields: dict[str, object] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["dna", "genomics", "biology", "dnagpt", "custom_code", "arxiv:2307.05628"],
+    }
+    if released:
+        fields["license"] = "other"
+        fields["license_name"] = "polyform-noncommercial-1.0.0"
+        fields["license_link"] = _POLYFORM
+    else:
+        fields["license"] = "apache-2.0"
+    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in fields.items())
+
+
+def _architecture(config: DNAGPTConfig) -> str:
+    rows = {
+        "layers": config.num_hidden_layers,
+        "attention heads": config.num_attention_heads,
+        "hidden size": config.hidden_size,
+        "positions": config.max_position_embeddings,
+        "vocabulary": f"{config.number_token_id:,} tokens, the number position, "
+        f"padded to {config.vocab_size:,} rows",
+        "parameters": f"{count_parameters(config):,}",
+    }
+    lines = ["| | |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows.items())]
+    return "\n".join(lines)
+
+
+def _is_dynamic(config: DNAGPTConfig) -> bool:
+    return config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True)
+
+
+def _kmers(config: DNAGPTConfig) -> str:
+    if _is_dynamic(config):
+        return f"k-mers of 1 to {config.kmer_size} bases"
+    return f"k-mers of {config.kmer_size} bases"
+
+
+def _remainder(config: DNAGPTConfig) -> str:
+    if _is_dynamic(config):
+        return f"A remainder shorter than {config.kmer_size} bases becomes one shorter k-mer."
+    return (
+        f"A remainder shorter than {config.kmer_size} bases has no token here: choose with "
+        '`remainder=` whether it is an error (the default), dropped (`"drop"`) or padded with N '
+        '(`"pad"`).'
+    )
+
+
+def _licence(released: bool) -> str:
+    code = "The Python files of this folder are under the Apache License 2.0."
+    if not released:
+        return f"{code} The weights are under the same licence unless their maker says otherwise."
+    return (
+        f"{code} The weights are the authors', or were made from theirs, under the [PolyForm "
+        f"Noncommercial License 1.0.0]({_POLYFORM}): they may not be used commercially."
+    )
+
+
+def describe_training(preset: Preset) -> str:
+    """Data and recipes of a preset in Markdown, with the source of every figure."""
+    if preset.released_file is None and not preset.source.startswith("Fig."):
+        return "Not trained yet. The recipe that the preset proposes was chosen for this package."
+    lines = [
+        f"Pre-trained on {preset.data} ({preset.source_of('data')}), to predict the next token, "
+        "the GC content of a segment and whether a sequence is reversed. Windows with more than "
+        "5 % N were left out (section 9).",
+        "",
+        "| | pre-training | source | fine-tuning | source |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    before, after = _figures(preset.pretraining), _figures(preset.finetuning)
+    for label, (figure, value) in before.items():
+        other_figure, other = after[label]
+        lines.append(
+            f"| {label} | {value} | {preset.pretraining.source_of(figure)} "
+            f"| {other} | {preset.finetuning.source_of(other_figure)} |"
+        )
+    lines += ["", "The sources disagree in places:", ""]
+    lines += [f"- {note}" for note in preset.notes]
+    return "\n".join(lines)
+
+
+def _figures(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    if recipe.warmup_epochs is not None:
+        warmup = ("warmup_epochs", _plural(recipe.warmup_epochs, "epoch"))
+    else:
+        warmup = ("warmup_steps", f"{recipe.warmup_steps:,} steps")
+    rate = re.sub(r"e-0?", "e-", f"{recipe.learning_rate:.0e}")
+    return {
+        "epochs": ("epochs", str(recipe.epochs)),
+        "warm-up": warmup,
+        "learning rate": ("learning_rate", f"{rate}, {recipe.scheduler}"),
+        "optimizer": ("optimizer", "AdamW" if recipe.optimizer == "adamw" else recipe.optimizer),
+        "betas": ("betas", f"{recipe.betas[0]}, {recipe.betas[1]}"),
+        "weight decay": ("weight_decay", str(recipe.weight_decay)),
+        "gradient clip": ("max_grad_norm", str(recipe.max_grad_norm)),
+        "accumulation": ("gradient_accumulation_steps", str(recipe.gradient_accumulation_steps)),
+        "batch size": (
+            "batch_size",
+            "not stated" if not recipe.batch_size else str(recipe.batch_size),
+        ),
+        "precision": ("precision", recipe.precision),
+        "λ": ("number_loss_weight", str(recipe.number_loss_weight)),
+    }
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

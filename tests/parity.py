@@ -1,0 +1,59 @@
+"""The parity cases: what the original implementation computes, and the weights it was given.
+
+The cases are not part of the repository. `DNAGPT_PARITY` names the folder that holds `cases.json`
+and `logits.safetensors`; without it the tests that need them are skipped.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dnagpt_hf.original_checkpoint import OriginalSizes
+from dnagpt_hf.presets import vocabulary_size
+
+
+def sizes_of(model: dict[str, Any]) -> OriginalSizes:
+    """Sizes of an entry of `models` in `cases.json`."""
+    return OriginalSizes(
+        vocabulary=vocabulary_size(6, model["dynamic_kmer"]),
+        positions=model["max_len"],
+        hidden_size=model["embedding_dim"],
+        num_layers=model["num_layers"],
+        intermediate_size=4 * model["embedding_dim"],
+    )
+
+
+def make_state_dict(model: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The original state dict of such an entry: every weight is a function of its name."""
+    return {
+        name: torch.from_numpy(_weight(name, shape, model["seed"]))
+        for name, shape in sizes_of(model).shapes().items()
+    }
+
+
+def _weight(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    random = np.random.RandomState((zlib.crc32(name.encode()) + seed) % 2**32)
+    values = random.standard_normal(size=shape).astype(np.float32)
+    if len(shape) == 1:
+        return 1 + np.float32(0.1) * values
+    if ".wte." in name or ".wpe." in name:
+        return np.float32(0.5) * values
+    return values / np.sqrt(np.float32(shape[1]))
+
+
+def load_cases() -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """`cases.json` and the logits, or skip the test that asks."""
+    folder = os.environ.get("DNAGPT_PARITY")
+    if not folder:
+        pytest.skip("DNAGPT_PARITY does not name the folder of the parity cases")
+    if not (Path(folder) / "cases.json").is_file():
+        pytest.skip(f"DNAGPT_PARITY={folder} has no cases.json")
+    cases = json.loads((Path(folder) / "cases.json").read_text(encoding="utf-8"))
+    return cases, load_file(Path(folder) / "logits.safetensors")
