@@ -147,6 +147,8 @@ class DNAGPTAttention(nn.Module):
             key, value = past_key_values.update(
                 key, value, self.layer_idx, {"cache_position": cache_position}
             )
+        # Transformers looks for `ALL_ATTENTION_FUNCTIONS.get_interface(`, or in 5.0 for the look-up
+        # below, in this file to learn that the implementation can be set on a loaded model
         attention: Callable[..., Any] = eager_attention_forward
         if self.config._attn_implementation != "eager":
             attention = ALL_ATTENTION_FUNCTIONS[self.config._attn_implementation]
@@ -216,6 +218,8 @@ class DNAGPTPreTrainedModel(PreTrainedModel):
 
     config_class = DNAGPTConfig
     base_model_prefix = "model"
+    # a checkpoint of one class is loaded by the others: what they lack is missing, the rest is not
+    _keys_to_ignore_on_load_unexpected = [r"^(token_head|number_head|score)\."]
     supports_gradient_checkpointing = True
     _no_split_modules = ["DNAGPTDecoderLayer"]
     _skip_keys_device_placement = ["past_key_values"]
@@ -545,6 +549,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     ```
     """
 
+    _tp_plan = {"token_head.out_proj": "colwise_rep"}
     _tied_weights_keys = {"token_head.out_proj.weight": "model.embed_tokens.weight"}
 
     def __init__(self, config: DNAGPTConfig) -> None:
@@ -571,6 +576,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         inputs_embeds: torch.FloatTensor | None = None,
         labels: torch.LongTensor | None = None,
         number_labels: torch.FloatTensor | None = None,
+        shift_labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
@@ -584,6 +590,8 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
                 `number_token_id` are ignored.
             number_labels (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
                 Number targets aligned with `input_ids`; they are shifted inside. NaN is ignored.
+            shift_labels (`torch.LongTensor` of shape `(batch, length)`, *optional*):
+                Token targets that are shifted already, as sequence parallelism hands them in.
             logits_to_keep (`int` or `torch.Tensor`, *optional*):
                 Compute both heads at the last so many positions only (0: at all), or at these.
 
@@ -610,10 +618,13 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         number_predictions = self.number_head(hidden_states).squeeze(-1)
 
         loss = token_loss = number_loss = None
-        if labels is not None or number_labels is not None:
+        if labels is not None and shift_labels is None:
+            # the labels are shifted rather than the logits, which are far larger
+            shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
+        if shift_labels is not None or number_labels is not None:
             if logits.shape[1] != outputs.last_hidden_state.shape[1]:
                 raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
-            token_loss = self._token_loss(logits, labels)
+            token_loss = self._token_loss(logits, shift_labels)
             number_loss = self._number_loss(number_predictions, number_labels)
             loss = self.config.number_loss_weight * number_loss + token_loss
         return DNAGPTOutput(
@@ -634,12 +645,11 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         return logits.masked_fill(unused, torch.finfo(logits.dtype).min)
 
     def _token_loss(
-        self, logits: torch.Tensor, labels: torch.LongTensor | None
+        self, logits: torch.Tensor, shift_labels: torch.LongTensor | None
     ) -> torch.FloatTensor:
-        if labels is None:
+        if shift_labels is None:
             return logits.new_zeros((), dtype=torch.float32)
-        # the labels are shifted rather than the logits, which are far larger
-        targets = nn.functional.pad(labels[:, 1:], (0, 1), value=-100).to(logits.device)
+        targets = shift_labels.to(logits.device)
         targets = targets.masked_fill(targets == self.config.number_token_id, -100)
         total = nn.functional.cross_entropy(
             logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum"
