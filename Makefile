@@ -1,0 +1,72 @@
+# Every target makes what it needs, the virtual environment included; `make` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format upstream compat bench dist clean
+
+# To choose otherwise: make test PYTHON=python3.12 JOBS=8
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+JOBS ?= 2
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# One thread for each process: the processes of a test run share the cores.
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## train a small model on a real yeast chromosome and show what it does
+	@$(PY) examples/demo.py
+
+test: check upstream-source  ## style, types and all fast tests, those of Transformers among them
+	@echo "==> tests"
+	@$(PYTEST) -n $(JOBS) -m "not slow and not gpu"
+
+test-all: check upstream-source  ## as `make test`, and the slow tests and those for a GPU
+	@echo "==> tests"
+	@$(PYTEST) -n $(JOBS)
+
+check: $(READY)  ## formatting, lint, types
+	@echo "==> format, lint, types"
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+
+format: $(READY)  ## format the code and mend what the linter can
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+upstream: upstream-source  ## only the common model tests of the installed Transformers
+	@$(PYTEST) -n $(JOBS) tests/upstream
+
+.PHONY: upstream-source
+upstream-source: $(READY)
+	@$(PY) tests/upstream/download.py
+
+compat:  ## the fast tests with the oldest, a middle and the newest release of Transformers
+	@PYTHON="$(PYTHON)" JOBS="$(JOBS)" bash .ci/compat
+
+bench: $(READY)  ## the benchmarks; each prints its figures
+	@for program in benchmarks/*.py; do echo "==> $$program"; $(PY) "$$program"; done
+
+dist: $(READY)  ## wheel and source distribution in dist/
+	@rm -rf dist
+	@$(PY) -m build --no-isolation --outdir dist . | tail -n 1
+
+clean:  ## delete everything that these targets made
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The constraints hold for Python 3.11 and later; on 3.10 pip chooses what fits.
+$(READY): pyproject.toml setup.cfg constraints.txt
+	@echo "==> environment $(VENV) of $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "==> packages (the first time, PyTorch is a large download)"
+	@constraints=$$($(PY) -c 'import sys; print("-c constraints.txt" * (sys.version_info >= (3, 11)))'); \
+	PYTHONUNBUFFERED=1 $(PY) -m pip install --disable-pip-version-check --no-input \
+		$$constraints --editable ".[dev,demo]" \
+		| awk '/^ *Downloading .*\)$$/ {print "    " $$2 " " $$3 " " $$4; fflush()}'
+	@touch $@
