@@ -1,0 +1,879 @@
+"""The token language of DNAGPT: DNA, numbers and property tokens in one stream.
+
+Text such as `<R>ATCGTA<+><M>-0.5 0.25<=><B>A` is read from left to right: names in angle
+brackets are property tokens, letters are DNA cut into k-mers, and numbers stand right behind `<M>`.
+"""
+
+import itertools
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NoReturn
+
+import numpy as np
+from transformers import AddedToken, BatchEncoding, PreTrainedTokenizer
+from transformers.tokenization_utils_base import TruncationStrategy
+from transformers.utils import PaddingStrategy, TensorType, is_torch_tensor, to_py_obj
+
+PROPERTY_TOKENS: tuple[str, ...] = tuple(
+    f"<{name}>" for name in [*"0123456789+-*/=&|!MBPRIKLOQSUVWYXZ"]
+)
+"""The 34 property tokens in the order of their ids."""
+
+SPECIES: dict[str, str] = {
+    "<R>": "Homo_sapiens",
+    "<S>": "Mus_musculus",
+    "<V>": "Bos_taurus",
+    "<L>": "Danio_rerio",
+    "<O>": "Drosophila_melanogaster",
+    "<K>": "Caenorhabditis_elegans",
+    "<I>": "Arabidopsis_thaliana",
+    "<U>": "Saccharomyces_cerevisiae",
+    "<Q>": "Escherichia_coli_gca_001721525",
+}
+"""Instruction tokens that say whose DNA follows."""
+
+ALPHABET = "NAGCT"
+NUMBER_TOKEN = "<number>"
+NUMBER_INSTRUCTION = "<M>"
+MAX_KMER_SIZE = 8
+REMAINDERS = ("error", "drop", "pad")
+
+_WHITE_SPACE = " \t\n\r\v\f"
+_SYNONYMS = {"U": "T"} | dict.fromkeys("RYSWKMBDHV", "N")
+_NOT_DNA = re.compile(rf"[^{ALPHABET}{''.join(_SYNONYMS)}{_WHITE_SPACE}]", re.IGNORECASE | re.ASCII)
+_NOT_WHITE_SPACE = re.compile(rf"[^{_WHITE_SPACE}]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DELETE_WHITE_SPACE = dict.fromkeys(map(ord, _WHITE_SPACE))
+# What stands at padded positions, by key; -100 and NaN are ignored in the loss.
+_FILL: dict[str, Any] = {
+    "attention_mask": 0,
+    "number_values": 0.0,
+    "special_tokens_mask": 1,
+    "offset_mapping": (0, 0),
+    "labels": -100,
+    "number_labels": float("nan"),
+}
+_FLOATS = ("number_values", "number_labels")
+# A block of 6-mers, its indices and its sums stay in a second-level cache of 1 to 2 MiB.
+_BLOCK = 1 << 17
+
+
+class KmerVocabulary:
+    """Ids of the token language: property tokens, then k-mers by length, then the number position.
+
+    Args:
+        kmer_size: longest k-mer, 1 to 8.
+        dynamic_kmer: whether the shorter k-mers (1 … `kmer_size` - 1) have ids as well.
+    """
+
+    def __init__(self, kmer_size: int, dynamic_kmer: bool) -> None:
+        self.kmer_size = kmer_size
+        # length of a k-mer: id of the first k-mer of that length
+        self.first_id: dict[int, int] = {}
+        next_id = len(PROPERTY_TOKENS)
+        for length in range(1 if dynamic_kmer else kmer_size, kmer_size + 1):
+            self.first_id[length] = next_id
+            next_id += len(ALPHABET) ** length
+        self.number_token_id = next_id
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """All tokens in the order of their ids."""
+        kmers = (
+            "".join(letters)
+            for length in self.first_id
+            for letters in itertools.product(ALPHABET, repeat=length)
+        )
+        return [*PROPERTY_TOKENS, *kmers, NUMBER_TOKEN]
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Id of every token."""
+        return {token: index for index, token in enumerate(self.tokens)}
+
+    @cached_property
+    def names(self) -> dict[str, int]:
+        """Ids of what may stand in angle brackets in a text, without the brackets."""
+        names = {token[1:-1]: index for index, token in enumerate(PROPERTY_TOKENS)}
+        if 1 in self.first_id:
+            names |= {base: self.first_id[1] + ALPHABET.index(base) for base in "AN"}
+        return names
+
+
+class DNACodec:
+    """Look-up tables between DNA letters and k-mer ids.
+
+    Two letters are looked up at once when the k-mer size is even, else one. The table of a column
+    already holds the column's share of the id, so that an id is the sum of a few look-ups. The
+    share of an invalid letter exceeds any valid sum: the largest sum tells whether all was DNA.
+    """
+
+    def __init__(self, vocabulary: KmerVocabulary) -> None:
+        self.vocabulary = vocabulary
+        k = vocabulary.kmer_size
+        self.invalid = len(ALPHABET) ** k
+        digits = np.full(256, -1, np.int64)
+        for letter in ALPHABET + "".join(_SYNONYMS):
+            digit = ALPHABET.index(_SYNONYMS.get(letter, letter))
+            digits[[ord(letter), ord(letter.lower())]] = digit
+        self.unit, base = np.dtype(np.uint8), 5
+        if k % 2 == 0:
+            self.unit, base = np.dtype("<u2"), 25
+            first, second = np.tile(digits, 256), np.repeat(digits, 256)
+            digits = np.where((first < 0) | (second < 0), -1, 5 * first + second)
+        self.columns = k // self.unit.itemsize
+        # Even with every column invalid the sum stays below the type's limit.
+        total = np.uint16 if self.columns * self.invalid < 1 << 16 else np.uint32
+        self.tables = [
+            np.where(digits < 0, self.invalid, digits * base**power).astype(total)
+            for power in reversed(range(self.columns))
+        ]
+
+    @cached_property
+    def letters(self) -> np.ndarray:
+        """Letters of every k-mer as bytes; shorter k-mers end in zeros."""
+        alphabet = np.frombuffer(ALPHABET.encode(), np.uint8)
+        blocks = []
+        for length in self.vocabulary.first_id:
+            # (k-mers, kmer_size)
+            block = np.zeros((5**length, self.vocabulary.kmer_size), np.uint8)
+            for column in range(length):
+                block[:, column] = alphabet[np.arange(5**length) // 5 ** (length - 1 - column) % 5]
+            blocks.append(block)
+        return np.concatenate(blocks)
+
+    def kmers(self, bases: bytes | memoryview, dtype: type = np.int64) -> np.ndarray | None:
+        """Ids of full k-mers, or None if there is anything but DNA letters.
+
+        Args:
+            bases: letters, a multiple of `kmer_size`.
+        """
+        # (k-mers, columns)
+        units = np.frombuffer(bases, self.unit).reshape(-1, self.columns)
+        ids = np.empty(len(units), dtype)
+        first = self.vocabulary.first_id[self.vocabulary.kmer_size]
+        for start in range(0, len(units), _BLOCK):
+            block = units[start : start + _BLOCK]
+            sums = self.tables[0].take(block[:, 0], mode="clip")
+            for column in range(1, self.columns):
+                sums += self.tables[column].take(block[:, column], mode="clip")
+            if sums.max() >= self.invalid:
+                return None
+            np.add(sums, first, out=ids[start : start + _BLOCK], dtype=dtype)
+        return ids
+
+    def shorten(self, kmer_id: int, length: int) -> int:
+        """Id of the first `length` letters of a full k-mer."""
+        first, k = self.vocabulary.first_id, self.vocabulary.kmer_size
+        return int(kmer_id - first[k]) // 5 ** (k - length) + first[length]
+
+    def text(self, ids: np.ndarray) -> str:
+        """Letters of k-mer ids, one behind the other."""
+        letters = self.letters.take(ids - len(PROPERTY_TOKENS), axis=0)
+        return letters.tobytes().translate(None, b"\0").decode("ascii")
+
+    def lengths(self, ids: np.ndarray) -> np.ndarray:
+        """Number of letters of each k-mer."""
+        first = self.vocabulary.first_id
+        return np.array(list(first))[np.searchsorted(list(first.values()), ids, "right") - 1]
+
+
+@lru_cache(maxsize=8)
+def _codec(kmer_size: int, dynamic_kmer: bool) -> DNACodec:
+    # Kept outside the tokenizer, so that copies and pickles of it stay small.
+    return DNACodec(KmerVocabulary(kmer_size, dynamic_kmer))
+
+
+@lru_cache(maxsize=2)
+def _integers(count: int) -> np.ndarray:
+    # Sharing Python's integers makes lists of ids twice as fast as creating one for each token.
+    integers = np.empty(count, dtype=object)
+    integers[:] = range(count)
+    return integers
+
+
+def _segments(text: str) -> Iterator[tuple[int, str | None, int, str]]:
+    """Offset and name of each token in angle brackets, offset and text of the stretch behind it."""
+    head, *pieces = text.split("<")
+    yield 0, None, 0, head
+    at = len(head)
+    for piece in pieces:
+        name, bracket, stretch = piece.partition(">")
+        if not bracket:
+            raise ValueError(f"'<' at position {at} is not closed: write a token as <name>")
+        yield at, name, at + len(name) + 2, stretch
+        at += len(piece) + 1
+
+
+def _read_number(text: str, at: int) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(
+            f"{text!r} at position {at} is not a decimal number: only numbers separated by white "
+            f"space stand behind {NUMBER_INSTRUCTION}"
+        )
+    try:
+        value: float = struct.unpack("f", struct.pack("f", float(text)))[0]
+    except OverflowError:
+        value = float("inf")
+    if abs(value) == float("inf"):
+        raise ValueError(f"number {text} at position {at} is not finite in float32")
+    return value
+
+
+def _write_number(value: float) -> str:
+    # NumPy writes the fewest digits that give the same float32.
+    text = str(np.float32(value)).removesuffix(".0")
+    return text.replace("e+", "e").replace("e0", "e").replace("e-0", "e-")
+
+
+def _raise_not_dna(stretch: str, at: int) -> NoReturn:
+    found = _NOT_DNA.search(stretch)
+    if found is None:
+        raise ValueError(f"text at position {at} is not DNA")
+    character = found.group()
+    hint = "DNA letters are ACGTUN and the IUPAC codes RYSWKMBDHV"
+    if character in "0123456789+-.":
+        hint += f", and numbers stand right behind {NUMBER_INSTRUCTION}"
+    raise ValueError(f"character {character!r} at position {at + found.start()} is not DNA: {hint}")
+
+
+class _Stream:
+    """Token ids of several texts, one behind the other, and where each text and its numbers lie."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.ends: list[int] = []
+        # for each text: (position in the text's tokens, value)
+        self.numbers: list[list[tuple[int, float]]] = []
+        self.slots: list[int] = []
+        self.slot_ids: list[int] = []
+        self.spans: list[tuple[int, int]] = []
+        self.stretches: list[str] = []
+        self.shorter: list[tuple[int, int]] = []
+        self.kmer_count = 0
+        self.undecided = False
+
+    def add_token(self, token_id: int) -> None:
+        self.slots.append(self.length)
+        self.slot_ids.append(token_id)
+        self.length += 1
+
+    def add_kmers(self, stretch: str, count: int) -> None:
+        self.stretches.append(stretch)
+        self.spans.append((self.length, count))
+        self.length += count
+        self.kmer_count += count
+
+    def ids(self, codec: DNACodec) -> np.ndarray | None:
+        """All ids, or None where a stretch is not DNA; every stretch goes through one look-up."""
+        bases = "".join(self.stretches)
+        kmers = codec.kmers(bases.encode("ascii")) if bases.isascii() else None
+        if kmers is None or self.undecided:
+            return None
+        for index, length in self.shorter:
+            kmers[index] = codec.shorten(kmers[index], length)
+        ids = np.empty(self.length, np.int64)
+        ids[self.slots] = self.slot_ids
+        done = 0
+        for start, count in self.spans:
+            ids[start : start + count] = kmers[done : done + count]
+            done += count
+        return ids
+
+
+class DNAGPTTokenizer(PreTrainedTokenizer):
+    """Reads and writes the token language of DNAGPT; no vocabulary file is needed.
+
+    A number takes one position with the id `number_token_id`; its value stands in `number_values`
+    (float32, as long as `input_ids`, 0 where there is no number).
+
+    Args:
+        kmer_size: bases in a DNA token, 1 to 8.
+        dynamic_kmer: whether the rest of a stretch of DNA, shorter than `kmer_size`, has an id of
+            its own. The human model has a fixed vocabulary, the others a dynamic one.
+        remainder: what to do with such a rest in a fixed vocabulary: `"error"`, `"drop"` it, or
+            `"pad"` it with N.
+        pad_token: the token that pads.
+        model_max_length: positions of the model, used where truncation is asked for.
+
+    Example:
+        >>> tokenizer = DNAGPTTokenizer()
+        >>> encoding = tokenizer("<R>ATCGTA<+><M>-0.5<=><B>A")
+        >>> encoding["input_ids"]
+        [21, 10356, 10, 18, 19564, 14, 19, 35]
+        >>> encoding["number_values"]
+        [0.0, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0, 0.0]
+        >>> tokenizer.decode(encoding)
+        '<R>ATCGTA<+><M>-0.5<=><B>A'
+    """
+
+    model_input_names = ["input_ids", "attention_mask", "number_values"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        kmer_size: int = 6,
+        dynamic_kmer: bool = True,
+        remainder: str = "error",
+        pad_token: str | AddedToken = "<P>",
+        model_max_length: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if type(kmer_size) is not int or not 1 <= kmer_size <= MAX_KMER_SIZE:
+            raise ValueError(f"kmer_size is {kmer_size!r}: it must be 1 to {MAX_KMER_SIZE}")
+        if not isinstance(dynamic_kmer, bool):
+            raise ValueError(f"dynamic_kmer is {dynamic_kmer!r}: it must be True or False")
+        if remainder not in REMAINDERS:
+            raise ValueError(f"remainder is {remainder!r}: it must be one of {REMAINDERS}")
+        self.kmer_size = kmer_size
+        self.dynamic_kmer = dynamic_kmer
+        self.remainder = remainder
+        kwargs.setdefault("special_tokens_pattern", "none")
+        super().__init__(
+            kmer_size=kmer_size,
+            dynamic_kmer=dynamic_kmer,
+            remainder=remainder,
+            pad_token=pad_token,
+            model_max_length=model_max_length,
+            **kwargs,
+        )
+
+    @property
+    def _codec(self) -> DNACodec:
+        return _codec(self.kmer_size, self.dynamic_kmer)
+
+    @property
+    def _vocabulary(self) -> KmerVocabulary:
+        return self._codec.vocabulary
+
+    @property
+    def number_token(self) -> str:
+        return NUMBER_TOKEN
+
+    @property
+    def number_token_id(self) -> int:
+        return self._vocabulary.number_token_id
+
+    @property
+    def vocab_size(self) -> int:
+        return self._vocabulary.number_token_id + 1
+
+    def get_vocab(self) -> dict[str, int]:
+        return self._vocabulary.ids | self.get_added_vocab()
+
+    def _add_tokens(
+        self, new_tokens: Sequence[str | AddedToken], special_tokens: bool = False
+    ) -> int:
+        reserved = {f"<{name}>" for name in self._vocabulary.names} - set(PROPERTY_TOKENS)
+        for token in map(str, new_tokens):
+            if not re.fullmatch(r"<[^<>\s]+>", token) or token in reserved | {NUMBER_TOKEN}:
+                raise ValueError(
+                    f"token {token!r} cannot be added: write it as <name>, without white space, "
+                    f"and not as one of {sorted(reserved)} or {NUMBER_TOKEN}"
+                )
+        return super()._add_tokens(list(new_tokens), special_tokens=special_tokens)
+
+    def _convert_token_to_id(self, token: str) -> int:
+        token_id = self._vocabulary.ids.get(token, self._vocabulary.names.get(token[1:-1]))
+        if token_id is None:
+            raise self._unknown(token)
+        return token_id
+
+    def _convert_id_to_token(self, index: int) -> str:
+        if not 0 <= index < self.vocab_size:
+            raise ValueError(f"id {index} is not in the vocabulary of {len(self)} tokens")
+        return self._vocabulary.tokens[index]
+
+    def _unknown(self, token: str, where: str = "") -> ValueError:
+        added = [name for name in self.get_added_vocab() if name not in PROPERTY_TOKENS]
+        if token in ("<A>", "<N>"):
+            advice = "this fixed vocabulary has no 1-mers: use a dynamic one or add the token"
+        elif token == NUMBER_TOKEN:
+            advice = f"write the number itself, right behind {NUMBER_INSTRUCTION}"
+        else:
+            advice = " ".join(["the tokens are", *PROPERTY_TOKENS, *added])
+            advice += " <A> <N>" if 1 in self._vocabulary.first_id else ""
+        return ValueError(f"unknown token {token!r}{where}: {advice}")
+
+    # -- text to ids -------------------------------------------------------------------------------
+
+    def _read(self, texts: Sequence[str], batched: bool) -> tuple[_Stream, np.ndarray]:
+        record = 0
+        names = self._vocabulary.names | {
+            token[1:-1]: index for token, index in self.get_added_vocab().items()
+        }
+        try:
+            # White space is rare and slow to look for: only what fails as it stands is stripped.
+            for strip in (False, True):
+                stream = _Stream()
+                for record, text in enumerate(texts):  # noqa: B007
+                    if not isinstance(text, str):
+                        raise ValueError(f"text must be str, not {type(text).__name__}")
+                    self._read_text(text, stream, names, strip)
+                ids = stream.ids(self._codec)
+                if ids is not None:
+                    return stream, ids
+            for record, text in enumerate(texts):  # noqa: B007
+                for _, name, begin, stretch in _segments(text):
+                    if name != "M" and _NOT_DNA.search(stretch):
+                        _raise_not_dna(stretch, begin)
+        except ValueError as error:
+            raise ValueError(f"record {record}: {error}" if batched else str(error)) from None
+        raise ValueError("text is not in the token language")
+
+    def _read_text(self, text: str, stream: _Stream, names: dict[str, int], strip: bool) -> None:
+        start = stream.length
+        numbers: list[tuple[int, float]] = []
+        for at, name, begin, stretch in _segments(text):
+            if name is not None:
+                token_id = names.get(name)
+                if token_id is None:
+                    raise self._unknown(f"<{name}>", f" at position {at}")
+                stream.add_token(token_id)
+            if not stretch:
+                continue
+            if name == "M":
+                for word in _NOT_WHITE_SPACE.finditer(stretch):
+                    value = _read_number(word.group(), begin + word.start())
+                    numbers.append((stream.length - start, value))
+                    stream.add_token(self.number_token_id)
+            else:
+                self._read_dna(stretch, begin, stream, strip)
+        stream.numbers.append(numbers)
+        stream.ends.append(stream.length)
+
+    def _read_dna(self, stretch: str, begin: int, stream: _Stream, strip: bool) -> None:
+        bases = stretch.translate(_DELETE_WHITE_SPACE) if strip else stretch
+        count, rest = divmod(len(bases), self.kmer_size)
+        if rest and self.dynamic_kmer:
+            stream.shorter.append((stream.kmer_count + count, rest))
+        elif rest and not strip:
+            stream.undecided = True
+        elif rest and self.remainder != "pad":
+            if _NOT_DNA.search(stretch):
+                _raise_not_dna(stretch, begin)
+            if self.remainder == "error":
+                raise ValueError(self._remainder_message(rest, f" of the DNA at position {begin}"))
+            bases, rest = bases[:-rest], 0
+        if rest:
+            count += 1
+            bases += "N" * (self.kmer_size - rest)
+        stream.add_kmers(bases, count)
+
+    def _remainder_message(self, rest: int, where: str = "") -> str:
+        return (
+            f"the last {rest} bases{where} have no token in the fixed {self.kmer_size}-mer "
+            "vocabulary: cut them off, or choose remainder='drop' or 'pad'"
+        )
+
+    def _offsets(self, text: str) -> list[tuple[int, int]]:
+        spans: list[tuple[int, int]] = []
+        for at, name, begin, stretch in _segments(text):
+            if name is not None:
+                spans.append((at, begin))
+            if name == "M":
+                words = _NOT_WHITE_SPACE.finditer(stretch)
+                spans.extend((begin + word.start(), begin + word.end()) for word in words)
+                continue
+            where = [begin + i for i, base in enumerate(stretch) if base not in _WHITE_SPACE]
+            if not self.dynamic_kmer and self.remainder == "drop":
+                del where[len(where) - len(where) % self.kmer_size :]
+            for start in range(0, len(where), self.kmer_size):
+                last = min(start + self.kmer_size, len(where)) - 1
+                spans.append((where[start], where[last] + 1))
+        return spans
+
+    def tokenize(self, text: str, **kwargs: Any) -> list[str]:
+        """Tokens of a text; a number is written `<number>`."""
+        _, ids = self._read([text], batched=False)
+        return self.convert_ids_to_tokens(ids.tolist())
+
+    def encode_dna(self, sequence: str | bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
+        """Ids of one stretch of DNA, without a Python object for each token.
+
+        Args:
+            sequence: letters as text, bytes or uint8 array; white space is ignored.
+
+        Returns:
+            int32 array (tokens,).
+
+        Raises:
+            ValueError: if anything but DNA stands in `sequence`.
+
+        Example:
+            >>> DNAGPTTokenizer().encode_dna("ATCGTANN").tolist()
+            [10356, 39]
+        """
+        bases = self._as_bytes(sequence)
+        ids = self._encode_bytes(bases)
+        if ids is None:
+            stripped = bytes(bases).translate(None, _WHITE_SPACE.encode())
+            ids = self._encode_bytes(stripped)
+        if ids is None:
+            _raise_not_dna(bytes(bases).decode("latin-1"), 0)
+        return ids
+
+    def _as_bytes(self, sequence: Any) -> bytes | memoryview:
+        if isinstance(sequence, str):
+            if not sequence.isascii():
+                _raise_not_dna(sequence, 0)
+            return sequence.encode("ascii")
+        if isinstance(sequence, np.ndarray) and (sequence.dtype != np.uint8 or sequence.ndim != 1):
+            raise ValueError(
+                f"sequence is an array of {sequence.dtype} with shape {sequence.shape}: it must be "
+                "one-dimensional uint8 (letters as ASCII codes)"
+            )
+        if not isinstance(sequence, bytes | bytearray | memoryview | np.ndarray):
+            raise ValueError(f"sequence must be str, bytes or uint8, not {type(sequence).__name__}")
+        view = memoryview(sequence)
+        return view.cast("B") if view.c_contiguous else view.tobytes()
+
+    def _encode_bytes(self, bases: bytes | memoryview) -> np.ndarray | None:
+        rest = len(bases) % self.kmer_size
+        ids = self._codec.kmers(memoryview(bases)[: len(bases) - rest], np.int32)
+        if ids is None or not rest:
+            return ids
+        last = self._codec.kmers(bytes(bases[-rest:]) + b"N" * (self.kmer_size - rest), np.int32)
+        if last is None:
+            return None
+        if self.dynamic_kmer:
+            last[0] = self._codec.shorten(last[0], rest)
+        elif self.remainder == "drop":
+            return ids
+        elif self.remainder == "error":
+            raise ValueError(self._remainder_message(rest))
+        return np.concatenate([ids, last])
+
+    # -- the calls of Transformers -----------------------------------------------------------------
+
+    def _encode_plus(  # type: ignore[override]
+        self,
+        text: str | Sequence[str],
+        text_pair: Any = None,
+        add_special_tokens: bool = True,
+        padding_strategy: PaddingStrategy = PaddingStrategy.DO_NOT_PAD,
+        truncation_strategy: TruncationStrategy = TruncationStrategy.DO_NOT_TRUNCATE,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | TensorType | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+        split_special_tokens: bool = False,
+        **kwargs: Any,
+    ) -> BatchEncoding:
+        refused = {
+            "text_pair": text_pair is not None,
+            "is_split_into_words": is_split_into_words,
+            "stride": stride != 0,
+            "return_overflowing_tokens": return_overflowing_tokens,
+            "return_token_type_ids": bool(return_token_type_ids),
+            "split_special_tokens": split_special_tokens,
+        }
+        for name, asked in refused.items():
+            if asked:
+                raise ValueError(f"{name} has no meaning in the token language: leave it out")
+        if not isinstance(text, str | list | tuple):
+            raise ValueError(f"text must be str or a list of str, not {type(text).__name__}")
+        batched = not isinstance(text, str)
+        texts = [text] if isinstance(text, str) else text
+        stream, flat = self._read(texts, batched)
+
+        limit = None if truncation_strategy is TruncationStrategy.DO_NOT_TRUNCATE else max_length
+        starts = [0, *stream.ends[:-1]]
+        cuts = []
+        for start, end in zip(starts, stream.ends, strict=True):
+            keep = end - start if limit is None else min(limit, end - start)
+            first = end - keep if self.truncation_side == "left" else start
+            cuts.append((first, first + keep))
+        lengths = [last - first for first, last in cuts]
+        longest = max(lengths, default=0)
+        if longest > self.model_max_length:
+            self._eventual_warn_about_too_long_sequence(range(longest), max_length, verbose)  # type: ignore[arg-type]
+
+        source = flat if return_tensors else _integers(len(self)).take(flat, mode="clip")
+        columns: dict[str, list[Any]] = {"input_ids": [source[a:b] for a, b in cuts]}
+        if not return_tensors:
+            columns["input_ids"] = [row.tolist() for row in columns["input_ids"]]
+        if return_attention_mask is not False:
+            columns["attention_mask"] = [
+                np.ones(length, np.int64) if return_tensors else [1] * length for length in lengths
+            ]
+        columns["number_values"] = []
+        for length, numbers, (first, _), start in zip(
+            lengths, stream.numbers, cuts, starts, strict=True
+        ):
+            row: Any = np.zeros(length, np.float32) if return_tensors else [0.0] * length
+            for position, value in numbers:
+                if first <= start + position < first + length:
+                    row[start + position - first] = value
+            columns["number_values"].append(row)
+        if return_special_tokens_mask:
+            columns["special_tokens_mask"] = [[0] * length for length in lengths]
+        if return_offsets_mapping:
+            columns["offset_mapping"] = [
+                self._offsets(text)[first - start : last - start]
+                for text, (first, last), start in zip(texts, cuts, starts, strict=True)
+            ]
+        columns = self._pad_columns(
+            columns, padding_strategy, max_length, pad_to_multiple_of, padding_side, return_tensors
+        )
+        if return_length:
+            columns["length"] = [len(row) for row in columns["input_ids"]]
+        if not batched and not return_tensors:
+            columns = {key: rows[0] for key, rows in columns.items()}
+        return BatchEncoding(columns, tensor_type=return_tensors)
+
+    def _pad_columns(
+        self,
+        columns: dict[str, list[Any]],
+        strategy: PaddingStrategy,
+        max_length: int | None,
+        multiple: int | None,
+        side: str | None,
+        return_tensors: str | TensorType | None,
+    ) -> dict[str, Any]:
+        """Pad the rows of every key of `_FILL`; with `return_tensors` the rows become one array."""
+        side = self.padding_side if side is None else side
+        if side not in ("left", "right"):
+            raise ValueError(f"padding_side is {side!r}: it must be 'left' or 'right'")
+        lengths = [len(row) for row in columns["input_ids"]]
+        target = 0
+        if strategy is not PaddingStrategy.DO_NOT_PAD:
+            longest = max(lengths, default=0)
+            target = longest if strategy is PaddingStrategy.LONGEST else max_length or longest
+            if multiple:
+                target = -(-target // multiple) * multiple
+        if return_tensors:
+            target = max([target, *lengths])
+            if strategy is PaddingStrategy.DO_NOT_PAD and len(set(lengths)) > 1:
+                raise ValueError(
+                    f"rows of {min(lengths)} to {max(lengths)} tokens do not make one tensor: "
+                    "pass padding=True (and truncation=True)"
+                )
+            if (
+                strategy is PaddingStrategy.MAX_LENGTH
+                and max_length
+                and max(lengths, default=0) > max_length
+            ):
+                raise ValueError(
+                    f"rows of up to {max(lengths)} tokens exceed max_length={max_length}: pass "
+                    "truncation=True"
+                )
+        padded: dict[str, Any] = {}
+        for key, rows in columns.items():
+            fill = self.pad_token_id if key == "input_ids" else _FILL.get(key)
+            if fill is None:
+                padded[key] = rows
+            elif return_tensors:
+                padded[key] = _stack(
+                    rows, target, fill, side, np.float32 if key in _FLOATS else np.int64
+                )
+            else:
+                padded[key] = [
+                    row + [fill] * (target - len(row))
+                    if side == "right"
+                    else [fill] * (target - len(row)) + row
+                    for row in rows
+                ]
+        return padded
+
+    def pad(  # type: ignore[override]
+        self,
+        encoded_inputs: Any,
+        padding: bool | str | PaddingStrategy = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | TensorType | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pad one example or a batch, given as a dict of lists or a list of dicts.
+
+        `labels` and `number_labels` with a value for each token are padded with -100 and NaN; other
+        keys pass through as they are.
+        """
+        if isinstance(encoded_inputs, list | tuple) and all(
+            isinstance(example, Mapping) for example in encoded_inputs
+        ):
+            keys = encoded_inputs[0].keys() if encoded_inputs else ["input_ids"]
+            for index, example in enumerate(encoded_inputs):
+                if example.keys() != set(keys):
+                    raise ValueError(
+                        f"example {index} has the keys {sorted(example)}, example 0 {sorted(keys)}"
+                        ": a batch needs the same keys in all"
+                    )
+            encoded_inputs = {key: [example[key] for example in encoded_inputs] for key in keys}
+        if not isinstance(encoded_inputs, Mapping) or "input_ids" not in encoded_inputs:
+            raise ValueError("pad needs examples with input_ids: a dict, or a list of dicts")
+        columns = {key: values for key, values in encoded_inputs.items() if values is not None}
+        ids = columns["input_ids"]
+        single = bool(len(ids)) and np.ndim(ids[0]) == 0
+        if return_tensors is None and len(ids):
+            probe = ids if single else ids[0]
+            if is_torch_tensor(probe):
+                return_tensors = "pt"
+            elif isinstance(probe, np.ndarray):
+                return_tensors = "np"
+        if single:
+            columns = {key: [values] for key, values in columns.items()}
+        strategy, _, max_length, _ = self._get_padding_truncation_strategies(
+            padding=padding, max_length=max_length, verbose=verbose
+        )
+        rows = [_row(row) for row in columns["input_ids"]]
+        if return_attention_mask is not False and "attention_mask" not in columns:
+            columns["attention_mask"] = [[1] * len(row) for row in rows]
+        others = {}
+        for key in list(columns):
+            values = [_row(row) for row in columns[key]] if key in _FILL else columns[key]
+            if len(values) != len(rows):
+                raise ValueError(f"{key} has {len(values)} rows, input_ids {len(rows)}")
+            aligned = key in _FILL and all(
+                isinstance(value, list) and len(value) == len(row)
+                for value, row in zip(values, rows, strict=True)
+            )
+            if aligned:
+                columns[key] = values
+            elif key in ("input_ids",):
+                columns[key] = rows
+            elif key in _FILL and key not in ("labels", "number_labels"):
+                raise ValueError(f"{key} must have a value for each of the input_ids in every row")
+            else:
+                others[key] = columns.pop(key)
+        padded = self._pad_columns(
+            columns, strategy, max_length, pad_to_multiple_of, padding_side, return_tensors
+        )
+        padded |= {key: to_py_obj(values) for key, values in others.items()}
+        if single and not return_tensors:
+            padded = {key: values[0] for key, values in padded.items()}
+        return BatchEncoding(padded, tensor_type=return_tensors)
+
+    # -- ids to text -------------------------------------------------------------------------------
+
+    def decode_dna(self, ids: Sequence[int] | np.ndarray) -> str:
+        """Bases of DNA tokens.
+
+        Raises:
+            ValueError: if an id is not a k-mer.
+        """
+        array = np.asarray(to_py_obj(ids) if is_torch_tensor(ids) else ids, dtype=np.int64).reshape(
+            -1
+        )
+        wrong = np.flatnonzero((array < len(PROPERTY_TOKENS)) | (array >= self.number_token_id))
+        if len(wrong):
+            raise ValueError(f"id {array[wrong[0]]} at position {wrong[0]} is not a DNA token")
+        return self._codec.text(array)
+
+    def decode(  # type: ignore[override]
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        number_values: Any = None,
+        **kwargs: Any,
+    ) -> str | list[str]:
+        """Text of ids, with the numbers in their places.
+
+        Args:
+            token_ids: ids of one text or of a batch, or an encoding or the output of `generate`,
+                which bring their numbers along.
+            skip_special_tokens: whether to leave out padding (and what has been declared special).
+            number_values: numbers, as long as `token_ids`; without them a number is written
+                `<number>`.
+        """
+        if isinstance(token_ids, Mapping):
+            if number_values is None:
+                number_values = token_ids.get("number_values")
+            ids_key = "sequences" if "sequences" in token_ids else "input_ids"
+            token_ids = token_ids[ids_key]
+        ids = to_py_obj(token_ids)
+        numbers = to_py_obj(number_values)
+        if not isinstance(ids, list | tuple):
+            ids = [ids]
+        if not ids or not isinstance(ids[0], list | tuple):
+            return self._decode_row(ids, numbers, skip_special_tokens)
+        if numbers is None:
+            numbers = [None] * len(ids)
+        if len(numbers) != len(ids):
+            raise ValueError(f"number_values has {len(numbers)} rows, token_ids {len(ids)}")
+        return [
+            self._decode_row(row, values, skip_special_tokens)
+            for row, values in zip(ids, numbers, strict=True)
+        ]
+
+    def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
+        """As `decode`, always a list."""
+        text = self.decode(sequences, *args, **kwargs)
+        if isinstance(text, str):
+            return [text] if text else []
+        return text
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        return self._decode_row(self.convert_tokens_to_ids(tokens), None, False)
+
+    def _decode_row(self, row: Sequence[int], numbers: Sequence[float] | None, skip: bool) -> str:
+        ids = np.array(row, dtype=np.int64).reshape(-1)
+        values = None if numbers is None else np.array(numbers, dtype=np.float32).reshape(-1)
+        if values is not None and len(values) != len(ids):
+            raise ValueError(f"number_values has {len(values)} values for {len(ids)} ids")
+        if skip:
+            kept = ~np.isin(ids, self.all_special_ids)
+            ids, values = ids[kept], None if values is None else values[kept]
+        is_kmer = (ids >= len(PROPERTY_TOKENS)) & (ids < self.number_token_id)
+        pieces: list[str] = []
+        start = 0
+        behind_number = False
+        for at in [*np.flatnonzero(~is_kmer).tolist(), len(ids)]:
+            if at > start:
+                pieces.append(" " * behind_number + self._write_dna(ids[start:at]))
+                behind_number = False
+            if at < len(ids):
+                token = self.convert_ids_to_tokens(int(ids[at]))
+                is_number = bool(ids[at] == self.number_token_id)
+                if is_number and values is not None:
+                    token = _write_number(float(values[at]))
+                pieces.append(" " * (is_number and behind_number) + token)
+                behind_number = is_number
+            start = at + 1
+        return "".join(pieces)
+
+    def _write_dna(self, ids: np.ndarray) -> str:
+        """Letters of neighbouring k-mers; <A> and <N> where a letter would merge with others."""
+        k = self.kmer_size
+        lengths = self._codec.lengths(ids)
+        if k == 1 or not (lengths[:-1] < k).any():
+            return self._codec.text(ids)
+        pieces: list[str] = []
+        mergeable = False
+        for at, length in enumerate(lengths.tolist()):
+            text = self._codec.text(ids[at : at + 1])
+            alone = not mergeable and at == len(ids) - 1
+            if text in ("A", "N") and not alone:
+                pieces.append(f"<{text}>")
+                mergeable = False
+            else:
+                pieces.append(text)
+                mergeable = length < k
+        return "".join(pieces)
+
+
+def _row(row: Any) -> Any:
+    return to_py_obj(row)
+
+
+def _stack(rows: Sequence[Any], width: int, fill: Any, side: str, dtype: type) -> np.ndarray:
+    # (rows, width), offsets: (rows, width, 2)
+    shape = (len(rows), width, 2) if isinstance(fill, tuple) else (len(rows), width)
+    array = np.full(shape, fill, dtype)
+    for index, row in enumerate(rows):
+        if len(row):
+            array[index, slice(len(row)) if side == "right" else slice(-len(row), None)] = row
+    return array
