@@ -1,0 +1,322 @@
+"""What may be written next: logits processors and stopping criteria for the token language.
+
+A processor sees all rows of a batch at once, the finished ones included, and masks what is not
+allowed. None keeps a state from step to step: everything is read from the tokens behind the prompt,
+so that a processor may be used again and rows may be reordered by beam search. Where an argument is
+given per row, rows that `generate` repeats (beams, `num_return_sequences`) are followed.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+from transformers.generation import LogitsProcessor, StoppingCriteria
+
+from .vocabulary import KmerTable, token_id
+
+
+class Constraint(LogitsProcessor):
+    """A processor that says which tokens are allowed."""
+
+    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        """Allowed tokens, `(rows, tokens)` or `(1, tokens)`, after `(rows, length)` ids."""
+        raise NotImplementedError
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        allowed = self.allowed(input_ids).to(scores.device)
+        # a model may have more rows than its tokenizer has entries
+        allowed = nn.functional.pad(allowed, (0, scores.shape[-1] - allowed.shape[-1]))
+        return scores.masked_fill(~allowed, -torch.inf)
+
+
+class OnlyDNA(Constraint):
+    """Allows DNA only: k-mers over A, C, G and T, in the cut that the tokenizer makes.
+
+    A k-mer of fewer than `kmer_size` bases ends a stretch of DNA, so that it is allowed only where
+    a stop token can follow it.
+
+    Args:
+        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
+        allow_n (`bool`, defaults to `False`): Whether N may be written.
+        stop_tokens (`Sequence[str | int]`, *optional*):
+            Tokens or ids that may end the DNA, such as the stop symbol of artificial genomes.
+
+    Example:
+
+    ```python
+    >>> from dnagpt_hf import DNAGPTTokenizer
+    >>> from dnagpt_hf.generation import OnlyDNA
+    >>> int(OnlyDNA(DNAGPTTokenizer()).allowed(torch.zeros(1, 1, dtype=torch.long)).sum()) == 4**6
+    True
+
+    ```
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        allow_n: bool = False,
+        stop_tokens: Sequence[str | int] = (),
+    ) -> None:
+        table = KmerTable(tokenizer)
+        is_dna = (table.lengths > 0) if allow_n else (table.lengths > 0) & ~table.has_n
+        self.lengths = table.lengths
+        self.kmer_size = tokenizer.kmer_size
+        self.stop = torch.zeros(len(table), dtype=torch.bool)
+        self.stop[[token_id(tokenizer, token) for token in stop_tokens]] = True
+        is_full = table.lengths == self.kmer_size
+        self.open = self.stop | (is_dna if stop_tokens else is_dna & is_full)
+
+    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        if not self.stop.any():
+            return self.open[None]
+        last = self.lengths.to(input_ids.device)[input_ids[:, -1]]
+        ended = ((last > 0) & (last < self.kmer_size))[:, None]
+        return torch.where(ended, self.stop.to(last.device), self.open.to(last.device))
+
+
+class OnlyAnswers(Constraint):
+    """Allows given answers only, for instance `A` and `N` behind `<B>`.
+
+    Args:
+        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
+        answers (`Sequence[str | int]`): Tokens or ids; each must be one token.
+        prompt_length (`int`, *optional*):
+            Length of the (padded) prompt. Without it every new token must be an answer.
+        num_tokens (`int`, defaults to 1):
+            With `prompt_length`, how many new tokens must be answers; what follows is free.
+
+    Raises:
+        ValueError: if there is no answer, or one is not a token.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        answers: Sequence[str | int],
+        prompt_length: int | None = None,
+        num_tokens: int = 1,
+    ) -> None:
+        if isinstance(answers, str) or not answers:
+            raise ValueError(f"answers is {answers!r}: pass a list of tokens such as ['A', 'N']")
+        self.end = None if prompt_length is None else prompt_length + num_tokens
+        self.is_answer = torch.zeros(1, len(tokenizer), dtype=torch.bool)
+        self.is_answer[0, [token_id(tokenizer, answer) for answer in answers]] = True
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        if self.end is not None and input_ids.shape[1] >= self.end:
+            return scores
+        return super().__call__(input_ids, scores)
+
+    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        return self.is_answer
+
+
+class ExactBases(Constraint):
+    """Writes exactly so many bases behind the prompt, in the cut that the tokenizer makes.
+
+    All tokens have `kmer_size` bases but the last, which has what is left. A row that has its
+    bases gets the stop token, if one is asked for, and padding from then on.
+
+    A prompt whose DNA ends in fewer than `kmer_size` bases would put the new tokens out of frame.
+    Take this remainder off the prompt ([`split_remainder`]) and pass it here: the first token then
+    begins with it, and remainder and new bases read as one stretch.
+
+    Args:
+        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
+        num_bases (`int` or `Sequence[int]`): New bases, for all rows or for each.
+        prompt_length (`int`): Length of the (padded) prompt in tokens, `input_ids.shape[1]`.
+        remainders (`Sequence[str]`, *optional*): Bases that were taken off each prompt.
+        stop_token (`str` or `int`, *optional*): Token to write behind the last base.
+        allow_n (`bool`, defaults to `False`): Whether N may be written.
+
+    Raises:
+        ValueError: if a length is below 1 or, in the fixed vocabulary, fits no whole k-mers.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        num_bases: int | Sequence[int],
+        prompt_length: int,
+        remainders: Sequence[str] | None = None,
+        stop_token: str | int | None = None,
+        allow_n: bool = False,
+    ) -> None:
+        remainders = [""] if remainders is None else list(remainders)
+        lengths = [num_bases] if isinstance(num_bases, int) else list(num_bases)
+        rows = max(len(lengths), len(remainders))
+        if {len(lengths), len(remainders)} - {1, rows}:
+            raise ValueError(f"{len(lengths)} lengths do not fit {len(remainders)} remainders")
+        lengths, remainders = (
+            given * rows if len(given) == 1 else given for given in (lengths, remainders)
+        )
+        for length, remainder in zip(lengths, remainders, strict=True):
+            check_num_bases(tokenizer, length, len(remainder))
+
+        table = KmerTable(tokenizer)
+        distinct = sorted(set(remainders))
+        self.prompt_length = prompt_length
+        self.kmer_size = tokenizer.kmer_size
+        self.stop = None if stop_token is None else token_id(tokenizer, stop_token)
+        self.pad = tokenizer.pad_token_id
+        self.lengths = table.lengths
+        self.total = torch.tensor([n + len(r) for n, r in zip(lengths, remainders, strict=True)])
+        self.first = torch.stack([table.starting_with(bases, allow_n) for bases in distinct])
+        self.first_index = torch.tensor([distinct.index(bases) for bases in remainders])
+        self.later = table.starting_with("", allow_n)
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Tokens that the longest row needs, the stop token included."""
+        return int(-(-self.total // self.kmer_size).max()) + (self.stop is not None)
+
+    def is_done(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        """Which rows have their bases and their stop token: `(rows,)`."""
+        done = self._missing(input_ids) <= 0
+        return done if self.stop is None else done & self._stopped(input_ids)
+
+    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        self.lengths = self.lengths.to(input_ids.device)
+        self.first = self.first.to(input_ids.device)
+        self.later = self.later.to(input_ids.device)
+        missing = self._missing(input_ids)
+        may_stand_here = self.later
+        if input_ids.shape[1] == self.prompt_length:
+            may_stand_here = self.first[_per_row(self.first_index, input_ids)]
+        fits = self.lengths == missing.clamp(0, self.kmer_size)[:, None]
+        # (rows, tokens)
+        dna = fits & may_stand_here & (missing > 0)[:, None]
+
+        closing = torch.full_like(missing, self.pad)
+        if self.stop is not None:
+            closing = closing.masked_fill(~self._stopped(input_ids), self.stop)
+        ids = torch.arange(len(self.lengths), device=input_ids.device)
+        return dna | ((missing <= 0)[:, None] & (ids == closing[:, None]))
+
+    def _missing(self, input_ids: torch.LongTensor) -> torch.Tensor:
+        """Bases that are still to be written, `(rows,)`."""
+        written = self.lengths.to(input_ids.device)[input_ids[:, self.prompt_length :]].sum(-1)
+        return _per_row(self.total, input_ids) - written
+
+    def _stopped(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        return (input_ids[:, self.prompt_length :] == self.stop).any(-1)
+
+
+class StopAfterTokens(Constraint):
+    """Writes a stop token behind exactly so many new tokens, not before, and padding behind it.
+
+    Args:
+        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
+        stop_token (`str` or `int`): Token or id.
+        num_tokens (`int` or `Sequence[int]`): New tokens before it, for all rows or for each.
+        prompt_length (`int`): Length of the (padded) prompt in tokens.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        stop_token: str | int,
+        num_tokens: int | Sequence[int],
+        prompt_length: int,
+    ) -> None:
+        self.num_tokens = torch.tensor([num_tokens] if isinstance(num_tokens, int) else num_tokens)
+        if (self.num_tokens < 0).any():
+            raise ValueError(f"num_tokens {num_tokens} lies below 0")
+        self.prompt_length = prompt_length
+        self.stop = token_id(tokenizer, stop_token)
+        self.pad = tokenizer.pad_token_id
+        self.ids = torch.arange(len(tokenizer))
+
+    def is_done(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        """Which rows have their stop token: `(rows,)`."""
+        return self._missing(input_ids) < 0
+
+    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+        missing = self._missing(input_ids)[:, None]
+        self.ids = self.ids.to(input_ids.device)
+        is_due = torch.where(missing == 0, self.ids == self.stop, self.ids == self.pad)
+        return torch.where(missing > 0, self.ids != self.stop, is_due)
+
+    def _missing(self, input_ids: torch.LongTensor) -> torch.Tensor:
+        return _per_row(self.num_tokens, input_ids) - (input_ids.shape[1] - self.prompt_length)
+
+
+class WhenDone(StoppingCriteria):
+    """Stops when every row has what its constraint asks for.
+
+    Args:
+        constraint ([`ExactBases`] or [`StopAfterTokens`]): The constraint in use.
+    """
+
+    def __init__(self, constraint: ExactBases | StopAfterTokens) -> None:
+        self.constraint = constraint
+
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: object = None, **kwargs: object
+    ) -> torch.BoolTensor:
+        return self.constraint.is_done(input_ids)
+
+
+def stops_in_place(
+    sequences: torch.LongTensor,
+    tokenizer: PreTrainedTokenizerBase,
+    stop_token: str | int,
+    prompt_length: int,
+    *,
+    num_tokens: int | None = None,
+    num_bases: int | None = None,
+) -> torch.BoolTensor:
+    """Tell which freely generated sequences have the stop token at the right place.
+
+    This is how artificial genomes are filtered: the first stop token must stand behind exactly
+    `num_tokens` new tokens, or behind new DNA of exactly `num_bases` bases and nothing else.
+
+    Args:
+        sequences (`torch.LongTensor` of shape `(batch, length)`): What `generate` returned.
+        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
+        stop_token (`str` or `int`): Token or id.
+        prompt_length (`int`): Length of the (padded) prompt in tokens.
+        num_tokens (`int`, *optional*): New tokens before the stop token.
+        num_bases (`int`, *optional*): New bases before the stop token.
+
+    Returns:
+        `torch.BoolTensor` of shape `(batch,)`.
+
+    Raises:
+        ValueError: unless one of `num_tokens` and `num_bases` is given.
+    """
+    new = sequences[:, prompt_length:]
+    is_stop = new == token_id(tokenizer, stop_token)
+    before = is_stop.cumsum(-1) == 0
+    if num_bases is None and num_tokens is not None:
+        return is_stop.any(-1) & (before.sum(-1) == num_tokens)
+    if num_bases is None or num_tokens is not None:
+        raise ValueError("pass num_tokens or num_bases, one of the two")
+    lengths = KmerTable(tokenizer).lengths.to(new.device)[new]
+    only_dna = ((lengths > 0) | ~before).all(-1)
+    return is_stop.any(-1) & only_dna & ((lengths * before).sum(-1) == num_bases)
+
+
+def check_num_bases(tokenizer: PreTrainedTokenizerBase, num_bases: int, remainder: int) -> None:
+    """Refuse lengths that cannot be written behind `remainder` bases of an unfinished k-mer."""
+    if num_bases < 1:
+        raise ValueError(f"num_bases is {num_bases}: ask for at least 1")
+    excess = (remainder + num_bases) % tokenizer.kmer_size
+    if excess and not tokenizer.dynamic_kmer:
+        nearest = [num_bases - excess, num_bases - excess + tokenizer.kmer_size]
+        behind = f" behind the {remainder} bases that end the prompt" if remainder else ""
+        raise ValueError(
+            f"num_bases {num_bases}{behind} does not fill k-mers of {tokenizer.kmer_size}, and the "
+            f"fixed vocabulary has no shorter ones: ask for "
+            f"{' or '.join(str(length) for length in nearest if length > 0)}"
+        )
+
+
+def _per_row(values: torch.Tensor, input_ids: torch.LongTensor) -> torch.Tensor:
+    """One value per row of `input_ids`, in which `generate` repeats each row of the batch."""
+    rows, given = input_ids.shape[0], values.shape[0]
+    if rows % given:
+        raise ValueError(f"{given} lengths or remainders do not fit {rows} rows of input_ids")
+    return values.to(input_ids.device).repeat_interleave(rows // given)
