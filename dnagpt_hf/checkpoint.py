@@ -99,9 +99,12 @@ def save_checkpoint(
     Differs from `model.save_pretrained` in that nothing half-written is left behind, and that
     tokenizer, card and all four Auto classes are there.
     """
+    config = model.config
+    if not isinstance(config, DNAGPTConfig):
+        raise ValueError(f"{type(model).__name__} is no DNAGPT model: use its own save_pretrained")
     with new_folder(destination, overwrite=overwrite) as folder:
         model.save_pretrained(folder, max_shard_size=max_shard_size)
-        _write_surroundings(folder, model.config, tokenizer, model_card)
+        _write_surroundings(folder, config, tokenizer, model_card)
         _share_permissions(folder)
     return Path(destination)
 
@@ -135,7 +138,8 @@ def init_checkpoint(
     # The caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = DNAGPTForMultiTask(config).to(torch_dtype)
+        model = DNAGPTForMultiTask(config)
+    torch.nn.Module.to(model, torch_dtype)
     card = render_model_card(
         Path(destination).name,
         config,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from string import Template
 
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-from dnagpt_hf.presets import Preset, Recipe, get_preset, preset_config, vocabulary_size
+from dnagpt_hf.presets import PRESETS, Preset, Recipe, get_preset, preset_config, vocabulary_size
 
 _TEMPLATE = Path(__file__).with_name("model_card_template.md")
 _POLYFORM = "https://polyformproject.org/licenses/noncommercial/1.0.0"
@@ -84,6 +85,14 @@ def render_preset_card(preset: str) -> str:
         released=known.released_file is not None,
         results=results,
     )
+
+
+def write_preset_cards(folder: str | os.PathLike[str]) -> None:
+    """Write the cards of the four models of the paper, one file each."""
+    for preset in PRESETS.values():
+        if preset.source == "Fig. S3":
+            path = Path(folder) / f"{preset.name}.md"
+            path.write_text(render_preset_card(preset.name), encoding="utf-8")
 
 
 def count_parameters(config: DNAGPTConfig) -> int:

@@ -339,7 +339,7 @@ def vocabulary_size(kmer_size: int, dynamic_kmer: bool) -> int:
     return 34 + sum(5**length for length in lengths)
 
 
-def vocabulary_fields(kmer_size: int, dynamic_kmer: bool) -> dict[str, int]:
+def vocabulary_fields(kmer_size: int, dynamic_kmer: bool) -> dict[str, Any]:
     """The fields of `DNAGPTConfig` that follow from the vocabulary.
 
     The number position is one entry after the original vocabulary; the rows of the embedding
