@@ -1,0 +1,101 @@
+"""The application: its commands, and how errors are reported."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from dnagpt_hf.cli.checkpoints import convert, export, info, init
+from dnagpt_hf.cli.embed import embed
+from dnagpt_hf.cli.generate import generate
+from dnagpt_hf.cli.predict import predict
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class ReportingGroup(TyperGroup):
+    """Commands whose errors end in one line on standard error, and the exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            typer.echo("dnagpt: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
+            if ctx.params["debug"]:
+                raise
+            typer.echo(f"dnagpt: error: {one_line(error)}", err=True)
+            raise typer.Exit(1) from error
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, on one line.
+
+    Example:
+
+        >>> one_line(FileNotFoundError(2, "No such file or directory", "promoters.fa"))
+        'promoters.fa: No such file or directory'
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory: give a smaller --batch-tokens or --batch-size"
+    if isinstance(error, ValueError | OSError | ImportError):
+        return text
+    return f"{type(error).__name__}: {text} (dnagpt --debug shows where)"
+
+
+app = typer.Typer(
+    name="dnagpt",
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A language model of DNA, numbers and instructions.",
+    epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
+)
+for command in (convert, export, init, info, generate, predict, embed):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from dnagpt_hf import __version__
+
+        typer.echo(f"dnagpt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="DNAGPT_DEBUG", help="Show where an error comes from."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
+def main() -> None:
+    """The entry point of `dnagpt`."""
+    # batch systems end a job with this signal; as an exit, it removes half-written files
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    app()
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)

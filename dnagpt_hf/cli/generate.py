@@ -1,0 +1,227 @@
+"""`dnagpt generate`: DNA of exact lengths, and records of the token language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnagpt_hf.cli import options
+from dnagpt_hf.cli.loading import Placement, load_model, model_class
+from dnagpt_hf.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+
+class GeneratedFormat(str, Enum):
+    """Formats in which generated sequences are written."""
+
+    fasta = "fasta"
+    text = "text"
+    jsonl = "jsonl"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text to continue, and what to call it."""
+
+    name: str
+    text: str
+
+
+def generate(
+    folder: options.Folder,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt",
+            "-p",
+            metavar="TEXT",
+            help="Record to continue, such as '<R>ACGT'; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="Records to continue: text with one on each line, FASTA, CSV, TSV or JSON lines; "
+            "- is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    template: options.Template = None,
+    bases: Annotated[
+        int | None,
+        typer.Option(min=1, help="New bases, exactly; nothing but DNA.", show_default=False),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="New tokens of any kind, numbers included.", show_default=False),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="Token that ends a record.", show_default=False),
+    ] = None,
+    number: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Take the most probable token each time.")
+    ] = False,
+    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")] = 1.0,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw from so many tokens only.", show_default=False),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Draw from tokens of this total only.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same.")] = 0,
+    allow_n: Annotated[bool, typer.Option("--allow-n", help="Let --bases write N.")] = False,
+    batch_size: options.BatchSize = 8,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="FASTA, text or .jsonl, also .gz."),
+    ] = "-",
+    format: options.InputFormatOption = None,
+    output_format: Annotated[
+        GeneratedFormat | None,
+        typer.Option(
+            help="fasta: new bases alone; text: prompt and what follows; jsonl: both. By default "
+            "the ending of the output tells, or fasta with --bases and text without.",
+            show_default=False,
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    dtype: options.DTypeOption = None,
+    threads: options.Threads = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Continue prompts with DNA of an exact length, or with any tokens and numbers."""
+    from dnagpt_hf.data.writers import check_output, output_stream
+
+    if (bases is None) == (max_new_tokens is None):
+        raise typer.BadParameter("state how much to write, with --bases or --max-new-tokens")
+    if (prompt is None) == (input is None):
+        raise typer.BadParameter("state what to continue, with --prompt or --input")
+    if temperature <= 0:
+        raise typer.BadParameter(
+            "must be above 0: for the limit of 0 choose --greedy", param_hint="--temperature"
+        )
+    written_format = _format(output, output_format, bases is not None)
+    check_output(output, overwrite=overwrite)
+    if model_class(folder) != "DNAGPTForMultiTask":
+        raise ValueError(f"{folder} holds a {model_class(folder)}, which cannot generate")
+    if input is not None:
+        _check_input(input)
+    model, tokenizer = load_model(folder, "DNAGPTForMultiTask", Placement(device, dtype, threads))
+    if prompt is not None:
+        prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt, start=1)]
+    else:
+        prompts = list(_read_prompts(str(input), format, template, tokenizer, bases is not None))
+    arguments: dict[str, Any] = {
+        "num_return_sequences": number,
+        "do_sample": not greedy,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "batch_size": batch_size,
+    }
+    texts = [prompt.text for prompt in prompts]
+    with progress_bar("generating", len(prompts) * number) as report:
+        done = 0
+
+        def on_batch(sequences: int) -> None:
+            nonlocal done
+            done += sequences
+            report(done)
+
+        from dnagpt_hf.generation import generate_dna, generate_records
+
+        if bases is not None:
+            generated = generate_dna(
+                model, tokenizer, texts, bases, allow_n=allow_n, on_batch=on_batch, **arguments
+            )
+        else:
+            generated = generate_records(
+                model,
+                tokenizer,
+                texts,
+                int(max_new_tokens or 0),
+                stop_token=stop,
+                on_batch=on_batch,
+                **arguments,
+            )
+    with output_stream(output, overwrite=overwrite) as stream:
+        for place, text in enumerate(generated):
+            copy = place % number + 1
+            stream.write(_written(prompts[place // number], copy, number, text, written_format))
+
+
+def _read_prompts(
+    input: str,
+    format: options.InputFormat | None,
+    template: str | None,
+    tokenizer: DNAGPTTokenizer,
+    only_dna: bool,
+) -> Iterator[Prompt]:
+    from dnagpt_hf.data.records import RecordReader
+    from dnagpt_hf.data.templates import Template
+    from dnagpt_hf.generation import split_remainder
+
+    filled = Template("{sequence}" if template is None else template)
+    with RecordReader(input, format=format and format.value, text_by_default=True) as reader:
+        for record in reader:
+            try:
+                text = filled.fill(record.values)
+                # read here as well, where the record is known to which an error belongs
+                tokenizer(split_remainder(tokenizer, text)[0] if only_dna else text, verbose=False)
+            except ValueError as error:
+                raise record.error(str(error)) from error
+            yield Prompt(record.name, text)
+
+
+def _check_input(input: str) -> None:
+    """Open the input once, so that a wrong name is an error before a model is loaded."""
+    if input != "-":
+        with open(input, "rb"):
+            pass
+
+
+def _format(output: str, stated: GeneratedFormat | None, only_dna: bool) -> str:
+    from dnagpt_hf.data.records import format_of_name
+
+    if stated is None:
+        by_name = format_of_name(output)
+        if by_name in ("csv", "tsv"):
+            raise ValueError(
+                f"{output}: sequences are not written as {by_name}: choose fasta, text or jsonl"
+            )
+        stated = GeneratedFormat(by_name or ("fasta" if only_dna else "text"))
+    if stated is GeneratedFormat.fasta and not only_dna:
+        raise ValueError(
+            "FASTA holds DNA alone: generate --bases, or choose the output format text or jsonl"
+        )
+    return stated.value
+
+
+def _written(prompt: Prompt, copy: int, number: int, generated: str, format: str) -> str:
+    from dnagpt_hf.data.writers import fasta
+
+    name = prompt.name if number == 1 else f"{prompt.name}_{copy}"
+    if format == "fasta":
+        return fasta(name, generated)
+    if format == "text":
+        return f"{''.join(prompt.text.splitlines())}{generated}\n"
+    row = {"name": name, "prompt": prompt.text, "generated": generated}
+    return json.dumps(row, ensure_ascii=False) + "\n"

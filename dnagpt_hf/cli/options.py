@@ -1,0 +1,97 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class DType(str, Enum):
+    """Data types of weights."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+class Side(str, Enum):
+    """Ends of a sequence."""
+
+    left = "left"
+    right = "right"
+
+
+class InputFormat(str, Enum):
+    """Formats that are read."""
+
+    fasta = "fasta"
+    csv = "csv"
+    tsv = "tsv"
+    jsonl = "jsonl"
+    text = "text"
+
+
+class TableFormat(str, Enum):
+    """Formats in which results are written."""
+
+    csv = "csv"
+    tsv = "tsv"
+    jsonl = "jsonl"
+
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.")]
+Input = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="FASTA, CSV, TSV, JSON lines or text, plain or compressed with gzip or bgzip; "
+        "- is standard input.",
+    ),
+]
+InputFormatOption = Annotated[
+    InputFormat | None,
+    typer.Option(
+        "--format",
+        help="Format of the input. By default its name or its first line tells.",
+        show_default=False,
+    ),
+]
+Template = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        metavar="TEXT",
+        help="Text of the token language with columns in braces, for example "
+        "'<R>{sequence}<+><M>{halflife}<=><M>'. A FASTA record has sequence, name and description.",
+        show_default=False,
+    ),
+]
+Truncate = Annotated[
+    Side | None,
+    typer.Option(
+        "--truncate",
+        help="Cut sequences that are too long at this end. By default they are an error.",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")
+]
+DTypeOption = Annotated[
+    DType | None,
+    typer.Option(
+        "--dtype", help="Data type of the weights. By default as stored.", show_default=False
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Processor threads.", show_default=False),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Most records of a batch.")]
+BatchTokens = Annotated[
+    int, typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]

@@ -1,0 +1,139 @@
+"""`dnagpt predict`: classes and numbers for records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnagpt_hf.cli import options
+from dnagpt_hf.cli.loading import Placement, load_model, model_class
+from dnagpt_hf.cli.progress import progress_bar, reported
+
+if TYPE_CHECKING:
+    from dnagpt_hf.analysis.prediction import Prediction
+
+
+def predict(
+    folder: options.Folder,
+    input: options.Input,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz."),
+    ] = "-",
+    template: options.Template = None,
+    answers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN=LABEL,…",
+            help="Tokens that may follow the template, and what they mean: A=false,N=true. "
+            "By default those of the checkpoint.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the input to repeat in the output.",
+            show_default=False,
+        ),
+    ] = None,
+    format: options.InputFormatOption = None,
+    output_format: Annotated[
+        options.TableFormat | None,
+        typer.Option(help="By default the ending of the output tells, or csv.", show_default=False),
+    ] = None,
+    truncate: options.Truncate = None,
+    batch_size: options.BatchSize = 64,
+    batch_tokens: options.BatchTokens = 16_384,
+    device: options.Device = "auto",
+    dtype: options.DTypeOption = None,
+    threads: options.Threads = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Predict classes or numbers for sequences and tables.
+
+    A checkpoint with a classification head reads {sequence} alone unless --template says more. Any
+    other answers in the token language: a template that ends in <M> asks for a number, and one
+    that ends in <B> or <R> for one of the --answers.
+    """
+    from dnagpt_hf.data.records import RecordReader
+    from dnagpt_hf.data.writers import check_output, row_writer, table_format
+
+    labels = None if answers is None else parse_answers(answers)
+    written_format = table_format(output, output_format and output_format.value)
+    check_output(output, overwrite=overwrite)
+    name = model_class(folder)
+    if name == "DNAGPTModel":
+        raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to predict with")
+    with RecordReader(input, format=format and format.value) as reader:
+        from dnagpt_hf.analysis.prediction import predict_records
+
+        model, tokenizer = load_model(folder, name, Placement(device, dtype, threads))
+        with (
+            row_writer(output, format=written_format, overwrite=overwrite) as write,
+            progress_bar("predicting", reader.size) as report,
+        ):
+            for prediction in predict_records(
+                model,  # type: ignore[arg-type]
+                tokenizer,
+                reported(reader, report),
+                template=template,
+                answers=labels,
+                truncation=truncate and truncate.value,  # type: ignore[arg-type]
+                max_records=batch_size,
+                max_tokens=batch_tokens,
+            ):
+                write(_row(prediction, keep or []))
+
+
+def parse_answers(text: str) -> dict[str, str]:
+    """Labels by their tokens.
+
+    Raises:
+        ValueError: something is not of the form `TOKEN=LABEL`.
+
+    Example:
+
+        >>> parse_answers("A=false,<N>=true")
+        {'A': 'false', '<N>': 'true'}
+    """
+    answers: dict[str, str] = {}
+    for part in text.split(","):
+        # the token <=> holds the sign that stands between token and label
+        token, sign, label = part.strip().rpartition("=")
+        if not sign or not token or not label:
+            raise ValueError(
+                f"answer {part!r} is not of the form TOKEN=LABEL, as in A=false,N=true"
+            )
+        if token in answers:
+            raise ValueError(f"answer {part!r}: token {token!r} stands twice")
+        answers[token] = label
+    return answers
+
+
+def _row(prediction: Prediction, keep: list[str]) -> dict[str, Any]:
+    record = prediction.record
+    row: dict[str, Any] = {"name": record.name}
+    for column in keep:
+        if column not in record.values:
+            raise record.error(f"there is no column {column!r}, only {', '.join(record.values)}")
+        row[column] = record.values[column]
+    answer = _answer(prediction)
+    if set(answer) & set(row):
+        raise record.error(
+            f"column {min(set(answer) & set(row))!r} cannot be kept: a result has its name"
+        )
+    return row | answer
+
+
+def _answer(prediction: Prediction) -> dict[str, Any]:
+    numbers = dict(prediction.numbers)
+    if numbers:
+        return {"predicted": numbers["number"] if list(numbers) == ["number"] else numbers}
+    labels = list(prediction.labels)
+    return {
+        "predicted": labels if prediction.several else labels[0],
+        "probability": dict(prediction.probabilities),
+    }
