@@ -13,7 +13,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 # One thread for each process: the processes of a test run share the cores.
-PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n $(JOBS) --dist loadgroup
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,11 @@ demo: $(READY)  ## train a small model on a real yeast chromosome and show what 
 
 test: check upstream-source  ## style, types and all fast tests, those of Transformers among them
 	@echo "==> tests"
-	@$(PYTEST) -n $(JOBS) -m "not slow and not gpu"
+	@$(PYTEST) -m "not slow and not gpu"
 
 test-all: check upstream-source  ## as `make test`, and the slow tests and those for a GPU
 	@echo "==> tests"
-	@$(PYTEST) -n $(JOBS)
+	@$(PYTEST)
 
 check: $(READY)  ## formatting, lint, types
 	@echo "==> format, lint, types"
@@ -40,7 +40,7 @@ format: $(READY)  ## format the code and mend what the linter can
 	@$(PY) -m ruff format .
 
 upstream: upstream-source  ## only the common model tests of the installed Transformers
-	@$(PYTEST) -n $(JOBS) tests/upstream
+	@$(PYTEST) tests/upstream
 
 .PHONY: upstream-source
 upstream-source: $(READY)
