@@ -573,11 +573,24 @@ def parity(
     }
 
 
+def text_of(case: dict[str, Any], tokenizer: DNAGPTTokenizer) -> str:
+    """The text of a case, with its numbers in place.
+
+    Two cases end in a remainder that the fixed vocabulary has no token for. The original read it
+    as id 0, which is `<0>`; here that is an error, and `<0>` must be written out.
+    """
+    if 0 in case["input_ids"]:
+        with pytest.raises(ValueError, match="no token"):
+            tokenizer(case["text"])
+        return tokenizer.decode(case["input_ids"])
+    return case.get("inline_text", case["text"])
+
+
 def test_parity_of_logits_and_numbers(parity: dict[str, Any]) -> None:
     tokenizer, model = parity["tokenizer"], parity["model"]
     rows = tokenizer.number_token_id
     for case in parity["cases"]:
-        inputs = tokenizer(case.get("inline_text", case["text"]), return_tensors="pt")
+        inputs = tokenizer(text_of(case, tokenizer), return_tensors="pt")
         ids = [i for i in inputs["input_ids"][0].tolist() if i != rows]
         assert ids == case["input_ids"], case["key"]
         with torch.no_grad():
@@ -595,7 +608,7 @@ def test_parity_of_greedy_continuations(parity: dict[str, Any]) -> None:
     for case in parity["cases"]:
         if "greedy_ids" not in case:
             continue
-        inputs = tokenizer(case["text"], return_tensors="pt")
+        inputs = tokenizer(text_of(case, tokenizer), return_tensors="pt")
         new = len(case["greedy_ids"]) - len(case["input_ids"])
         ids = model.generate(**inputs, max_new_tokens=new, do_sample=False)[0].tolist()
         assert ids == case["greedy_ids"], case["key"]
@@ -605,7 +618,7 @@ def test_parity_of_greedy_continuations(parity: dict[str, Any]) -> None:
 def test_parity_of_a_padded_batch(parity: dict[str, Any]) -> None:
     tokenizer, model = parity["tokenizer"], parity["model"]
     cases = parity["cases"]
-    texts = [case.get("inline_text", case["text"]) for case in cases]
+    texts = [text_of(case, tokenizer) for case in cases]
     for side in ("left", "right"):
         inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side=side)
         with torch.no_grad():
