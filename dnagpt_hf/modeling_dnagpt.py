@@ -386,6 +386,12 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 position_ids=position_ids,
                 **kwargs,
             )
+            if output_attentions and weights is None:
+                output_attentions = False
+                logger.warning_once(
+                    f"{self.config._attn_implementation} attention returns no maps: call "
+                    "model.set_attn_implementation('eager') first"
+                )
             all_hidden_states.append(hidden_states)
             attentions.append(weights)
         hidden_states = self.norm(hidden_states)
@@ -797,7 +803,11 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         Raises:
             ValueError: as [`DNAGPTModel`], or if labels do not fit the logits.
         """
-        if attention_mask is None and input_ids is not None and self.config.pad_token_id is not None:
+        if (
+            attention_mask is None
+            and input_ids is not None
+            and self.config.pad_token_id is not None
+        ):
             attention_mask = (input_ids != self.config.pad_token_id).long()
         outputs = self.model(
             input_ids=input_ids,
