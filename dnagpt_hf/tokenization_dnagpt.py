@@ -224,8 +224,9 @@ def _read_number(text: str, at: int) -> float:
 
 def _write_number(value: float) -> str:
     # NumPy writes the fewest digits that give the same float32.
-    text = str(np.float32(value)).removesuffix(".0")
-    return text.replace("e+", "e").replace("e0", "e").replace("e-0", "e-")
+    single = np.float32(value)
+    exponent = str(single).replace("e+", "e").replace("e0", "e").replace("e-0", "e-")
+    return min(np.format_float_positional(single, trim="-"), exponent, key=len)
 
 
 def _raise_not_dna(stretch: str, at: int) -> NoReturn:
@@ -587,104 +588,62 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         texts = [text] if isinstance(text, str) else text
         stream, flat = self._read(texts, batched)
 
-        limit = None if truncation_strategy is TruncationStrategy.DO_NOT_TRUNCATE else max_length
-        starts = [0, *stream.ends[:-1]]
-        cuts = []
-        for start, end in zip(starts, stream.ends, strict=True):
-            keep = end - start if limit is None else min(limit, end - start)
-            first = end - keep if self.truncation_side == "left" else start
-            cuts.append((first, first + keep))
+        starts = [0, *stream.ends][:-1]
+        cuts = list(zip(starts, stream.ends, strict=True))
+        if truncation_strategy is not TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:
+            if self.truncation_side == "left":
+                cuts = [(max(first, last - max_length), last) for first, last in cuts]
+            else:
+                cuts = [(first, min(last, first + max_length)) for first, last in cuts]
         lengths = [last - first for first, last in cuts]
-        longest = max(lengths, default=0)
-        if longest > self.model_max_length:
-            self._eventual_warn_about_too_long_sequence(range(longest), max_length, verbose)  # type: ignore[arg-type]
+        if max(lengths, default=0) > self.model_max_length:
+            longest = range(max(lengths))
+            self._eventual_warn_about_too_long_sequence(longest, max_length, verbose)  # type: ignore[arg-type]
+        width = _width(lengths, padding_strategy, max_length, pad_to_multiple_of, return_tensors)
+        left = self._pads_left(padding_side)
 
-        source = flat if return_tensors else _integers(len(self)).take(flat, mode="clip")
-        columns: dict[str, list[Any]] = {"input_ids": [source[a:b] for a, b in cuts]}
-        if not return_tensors:
-            columns["input_ids"] = [row.tolist() for row in columns["input_ids"]]
-        if return_attention_mask is not False:
-            columns["attention_mask"] = [
-                np.ones(length, np.int64) if return_tensors else [1] * length for length in lengths
-            ]
-        columns["number_values"] = []
-        for length, numbers, (first, _), start in zip(
-            lengths, stream.numbers, cuts, starts, strict=True
-        ):
-            row: Any = np.zeros(length, np.float32) if return_tensors else [0.0] * length
-            for position, value in numbers:
-                if first <= start + position < first + length:
-                    row[start + position - first] = value
-            columns["number_values"].append(row)
+        columns: dict[str, Any] = {}
+        if return_tensors:
+            shape = (len(cuts), width)
+            columns["input_ids"] = np.full(shape, self.pad_token_id, np.int64)
+            columns["attention_mask"] = np.zeros(shape, np.int64)
+            columns["number_values"] = np.zeros(shape, np.float32)
+            for index, (first, last) in enumerate(cuts):
+                place = slice(width - lengths[index], width) if left else slice(lengths[index])
+                columns["input_ids"][index, place] = flat[first:last]
+                columns["attention_mask"][index, place] = 1
+        else:
+            tokens = _integers(len(self)).take(flat, mode="clip")
+            rows = [tokens[first:last].tolist() for first, last in cuts]
+            columns["input_ids"] = [_padded(row, width, self.pad_token_id, left) for row in rows]
+            columns["attention_mask"] = [_padded([1] * n, width, 0, left) for n in lengths]
+            columns["number_values"] = [[0.0] * max(n, width) for n in lengths]
+        for index, (first, _) in enumerate(cuts):
+            skipped = first - starts[index]
+            shift = max(width - lengths[index], 0) if left else 0
+            for position, value in stream.numbers[index]:
+                if 0 <= position - skipped < lengths[index]:
+                    columns["number_values"][index][position - skipped + shift] = value
+        if return_attention_mask is False:
+            del columns["attention_mask"]
         if return_special_tokens_mask:
-            columns["special_tokens_mask"] = [[0] * length for length in lengths]
+            columns["special_tokens_mask"] = [_padded([0] * n, width, 1, left) for n in lengths]
         if return_offsets_mapping:
             columns["offset_mapping"] = [
-                self._offsets(text)[first - start : last - start]
+                _padded(self._offsets(text)[first - start : last - start], width, (0, 0), left)
                 for text, (first, last), start in zip(texts, cuts, starts, strict=True)
             ]
-        columns = self._pad_columns(
-            columns, padding_strategy, max_length, pad_to_multiple_of, padding_side, return_tensors
-        )
         if return_length:
             columns["length"] = [len(row) for row in columns["input_ids"]]
         if not batched and not return_tensors:
             columns = {key: rows[0] for key, rows in columns.items()}
         return BatchEncoding(columns, tensor_type=return_tensors)
 
-    def _pad_columns(
-        self,
-        columns: dict[str, list[Any]],
-        strategy: PaddingStrategy,
-        max_length: int | None,
-        multiple: int | None,
-        side: str | None,
-        return_tensors: str | TensorType | None,
-    ) -> dict[str, Any]:
-        """Pad the rows of every key of `_FILL`; with `return_tensors` the rows become one array."""
+    def _pads_left(self, side: str | None) -> bool:
         side = self.padding_side if side is None else side
         if side not in ("left", "right"):
             raise ValueError(f"padding_side is {side!r}: it must be 'left' or 'right'")
-        lengths = [len(row) for row in columns["input_ids"]]
-        target = 0
-        if strategy is not PaddingStrategy.DO_NOT_PAD:
-            longest = max(lengths, default=0)
-            target = longest if strategy is PaddingStrategy.LONGEST else max_length or longest
-            if multiple:
-                target = -(-target // multiple) * multiple
-        if return_tensors:
-            target = max([target, *lengths])
-            if strategy is PaddingStrategy.DO_NOT_PAD and len(set(lengths)) > 1:
-                raise ValueError(
-                    f"rows of {min(lengths)} to {max(lengths)} tokens do not make one tensor: "
-                    "pass padding=True (and truncation=True)"
-                )
-            if (
-                strategy is PaddingStrategy.MAX_LENGTH
-                and max_length
-                and max(lengths, default=0) > max_length
-            ):
-                raise ValueError(
-                    f"rows of up to {max(lengths)} tokens exceed max_length={max_length}: pass "
-                    "truncation=True"
-                )
-        padded: dict[str, Any] = {}
-        for key, rows in columns.items():
-            fill = self.pad_token_id if key == "input_ids" else _FILL.get(key)
-            if fill is None:
-                padded[key] = rows
-            elif return_tensors:
-                padded[key] = _stack(
-                    rows, target, fill, side, np.float32 if key in _FLOATS else np.int64
-                )
-            else:
-                padded[key] = [
-                    row + [fill] * (target - len(row))
-                    if side == "right"
-                    else [fill] * (target - len(row)) + row
-                    for row in rows
-                ]
-        return padded
+        return side == "left"
 
     def pad(  # type: ignore[override]
         self,
@@ -702,60 +661,43 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         `labels` and `number_labels` with a value for each token are padded with -100 and NaN; other
         keys pass through as they are.
         """
-        if isinstance(encoded_inputs, list | tuple) and all(
-            isinstance(example, Mapping) for example in encoded_inputs
-        ):
-            keys = encoded_inputs[0].keys() if encoded_inputs else ["input_ids"]
-            for index, example in enumerate(encoded_inputs):
-                if example.keys() != set(keys):
-                    raise ValueError(
-                        f"example {index} has the keys {sorted(example)}, example 0 {sorted(keys)}"
-                        ": a batch needs the same keys in all"
-                    )
-            encoded_inputs = {key: [example[key] for example in encoded_inputs] for key in keys}
-        if not isinstance(encoded_inputs, Mapping) or "input_ids" not in encoded_inputs:
-            raise ValueError("pad needs examples with input_ids: a dict, or a list of dicts")
-        columns = {key: values for key, values in encoded_inputs.items() if values is not None}
+        columns = _columns(encoded_inputs)
         ids = columns["input_ids"]
-        single = bool(len(ids)) and np.ndim(ids[0]) == 0
+        single = len(ids) > 0 and np.ndim(ids[0]) == 0
         if return_tensors is None and len(ids):
             probe = ids if single else ids[0]
-            if is_torch_tensor(probe):
-                return_tensors = "pt"
-            elif isinstance(probe, np.ndarray):
-                return_tensors = "np"
-        if single:
-            columns = {key: [values] for key, values in columns.items()}
+            return_tensors = "pt" if is_torch_tensor(probe) else None
+            return_tensors = "np" if isinstance(probe, np.ndarray) else return_tensors
+        columns = {key: to_py_obj([rows] if single else rows) for key, rows in columns.items()}
+        ids = columns["input_ids"]
+        if "attention_mask" not in columns and return_attention_mask is not False:
+            columns["attention_mask"] = [[1] * len(row) for row in ids]
         strategy, _, max_length, _ = self._get_padding_truncation_strategies(
             padding=padding, max_length=max_length, verbose=verbose
         )
-        rows = [_row(row) for row in columns["input_ids"]]
-        if return_attention_mask is not False and "attention_mask" not in columns:
-            columns["attention_mask"] = [[1] * len(row) for row in rows]
-        others = {}
-        for key in list(columns):
-            values = [_row(row) for row in columns[key]] if key in _FILL else columns[key]
-            if len(values) != len(rows):
-                raise ValueError(f"{key} has {len(values)} rows, input_ids {len(rows)}")
-            aligned = key in _FILL and all(
-                isinstance(value, list) and len(value) == len(row)
-                for value, row in zip(values, rows, strict=True)
-            )
-            if aligned:
-                columns[key] = values
-            elif key in ("input_ids",):
-                columns[key] = rows
-            elif key in _FILL and key not in ("labels", "number_labels"):
-                raise ValueError(f"{key} must have a value for each of the input_ids in every row")
-            else:
-                others[key] = columns.pop(key)
-        padded = self._pad_columns(
-            columns, strategy, max_length, pad_to_multiple_of, padding_side, return_tensors
-        )
-        padded |= {key: to_py_obj(values) for key, values in others.items()}
+        lengths = [len(row) for row in ids]
+        width = _width(lengths, strategy, max_length, pad_to_multiple_of, return_tensors)
+        left = self._pads_left(padding_side)
+        fills = _FILL | {"input_ids": self.pad_token_id}
+        for key, rows in columns.items():
+            if len(rows) != len(ids):
+                raise ValueError(f"{key} has {len(rows)} rows, input_ids {len(ids)}")
+            aligned = [
+                isinstance(row, list) and len(row) == len(ids[i]) for i, row in enumerate(rows)
+            ]
+            if key in fills and all(aligned):
+                columns[key] = [_padded(row, width, fills[key], left) for row in rows]
+                if return_tensors:
+                    kind = np.float32 if key in _FLOATS else np.int64
+                    columns[key] = np.array(columns[key], kind).reshape(
+                        len(ids), width, *np.shape(fills[key])
+                    )
+            elif key in fills and key not in ("labels", "number_labels"):
+                index = aligned.index(False)
+                raise ValueError(f"{key} of example {index} is not as long as its input_ids")
         if single and not return_tensors:
-            padded = {key: values[0] for key, values in padded.items()}
-        return BatchEncoding(padded, tensor_type=return_tensors)
+            columns = {key: rows[0] for key, rows in columns.items()}
+        return BatchEncoding(columns, tensor_type=return_tensors)
 
     # -- ids to text -------------------------------------------------------------------------------
 
@@ -830,50 +772,83 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         is_kmer = (ids >= len(PROPERTY_TOKENS)) & (ids < self.number_token_id)
         pieces: list[str] = []
         start = 0
-        behind_number = False
+        before = ""
         for at in [*np.flatnonzero(~is_kmer).tolist(), len(ids)]:
             if at > start:
-                pieces.append(" " * behind_number + self._write_dna(ids[start:at]))
-                behind_number = False
+                pieces.append(self._write_dna(ids[start:at], before in ("<M>", NUMBER_TOKEN)))
+                before = ""
             if at < len(ids):
                 token = self.convert_ids_to_tokens(int(ids[at]))
-                is_number = bool(ids[at] == self.number_token_id)
-                if is_number and values is not None:
-                    token = _write_number(float(values[at]))
-                pieces.append(" " * (is_number and behind_number) + token)
-                behind_number = is_number
+                if token == NUMBER_TOKEN:
+                    pieces.append(" " * (before == NUMBER_TOKEN))
+                is_value = token == NUMBER_TOKEN and values is not None
+                pieces.append(_write_number(values[at]) if is_value else token)
+                before = token
             start = at + 1
         return "".join(pieces)
 
-    def _write_dna(self, ids: np.ndarray) -> str:
+    def _write_dna(self, ids: np.ndarray, behind_number: bool) -> str:
         """Letters of neighbouring k-mers; <A> and <N> where a letter would merge with others."""
-        k = self.kmer_size
         lengths = self._codec.lengths(ids)
-        if k == 1 or not (lengths[:-1] < k).any():
+        merges = self.kmer_size > 1 and bool((lengths[:-1] < self.kmer_size).any())
+        if not merges and not behind_number:
             return self._codec.text(ids)
         pieces: list[str] = []
-        mergeable = False
+        in_stretch = behind_number
         for at, length in enumerate(lengths.tolist()):
             text = self._codec.text(ids[at : at + 1])
-            alone = not mergeable and at == len(ids) - 1
-            if text in ("A", "N") and not alone:
+            if text in ("A", "N") and (in_stretch or (merges and at < len(ids) - 1)):
                 pieces.append(f"<{text}>")
-                mergeable = False
+                in_stretch = False
             else:
-                pieces.append(text)
-                mergeable = length < k
+                # Numbers and DNA do not follow each other in the language, but a model may do so.
+                pieces.append(" " * (behind_number and at == 0) + text)
+                in_stretch = length < self.kmer_size
         return "".join(pieces)
 
 
-def _row(row: Any) -> Any:
-    return to_py_obj(row)
+def _padded(row: list[Any], width: int, fill: Any, left: bool) -> list[Any]:
+    missing = width - len(row)
+    if missing <= 0:
+        return row
+    return [fill] * missing + row if left else row + [fill] * missing
 
 
-def _stack(rows: Sequence[Any], width: int, fill: Any, side: str, dtype: type) -> np.ndarray:
-    # (rows, width), offsets: (rows, width, 2)
-    shape = (len(rows), width, 2) if isinstance(fill, tuple) else (len(rows), width)
-    array = np.full(shape, fill, dtype)
-    for index, row in enumerate(rows):
-        if len(row):
-            array[index, slice(len(row)) if side == "right" else slice(-len(row), None)] = row
-    return array
+def _width(
+    lengths: Sequence[int],
+    strategy: PaddingStrategy,
+    max_length: int | None,
+    multiple: int | None,
+    return_tensors: str | TensorType | None,
+) -> int:
+    """Tokens that every row is padded to; rows that do not make one tensor are an error."""
+    longest = max(lengths, default=0)
+    width = 0
+    if strategy is PaddingStrategy.LONGEST or (return_tensors and len(set(lengths)) < 2):
+        width = longest
+    if strategy is PaddingStrategy.MAX_LENGTH and max_length is not None:
+        width = max_length
+    if multiple and strategy is not PaddingStrategy.DO_NOT_PAD:
+        width = -(-width // multiple) * multiple
+    if return_tensors and longest > width:
+        raise ValueError(
+            f"rows of {min(lengths)} to {longest} tokens do not make one tensor"
+            f"{f' of {width}' if width else ''}: pass padding=True or truncation=True"
+        )
+    return width
+
+
+def _columns(encoded_inputs: Any) -> dict[str, Any]:
+    """One dict of a list of dicts; keys that are None are left out."""
+    if isinstance(encoded_inputs, list | tuple):
+        keys = list(encoded_inputs[0]) if encoded_inputs else ["input_ids"]
+        for index, example in enumerate(encoded_inputs):
+            if set(example) != set(keys):
+                raise ValueError(
+                    f"example {index} has the keys {sorted(example)}, example 0 {sorted(keys)}: "
+                    "a batch needs the same keys in all"
+                )
+        encoded_inputs = {key: [example[key] for example in encoded_inputs] for key in keys}
+    if not isinstance(encoded_inputs, Mapping) or "input_ids" not in encoded_inputs:
+        raise ValueError("pad needs input_ids: pass a dict or a list of dicts that have them")
+    return {key: rows for key, rows in encoded_inputs.items() if rows is not None}

@@ -1,0 +1,110 @@
+"""Bases per second of the tokenizer and of its alternatives, measured in one run on one core.
+
+    OMP_NUM_THREADS=1 python benchmarks/benchmark_tokenizer.py
+
+Every line is one JSON object: what was measured, its median over the repeats, and how many times as
+fast as the plain Python loop it is. Time is the processor time of the one thread that works. The
+repeats of all candidates alternate, so that a change of the machine's speed meets them all.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+
+def plain_loop(sequence: str, vocabulary: dict[str, int], kmer_size: int) -> list[int]:
+    """What the fast paths are compared with: slice a k-mer, look it up, append."""
+    ids = []
+    for start in range(0, len(sequence), kmer_size):
+        ids.append(vocabulary[sequence[start : start + kmer_size]])
+    return ids
+
+
+def rust_pipeline(vocabulary: dict[str, int], kmer_size: int) -> Tokenizer:
+    """The k-mers as words of a pipeline of the tokenizers library."""
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<0>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(f".{{1,{kmer_size}}}"), "isolated")
+    return tokenizer
+
+
+def candidates(records: list[str]) -> dict[str, Callable[[], object]]:
+    """Each candidate reads all the records once."""
+    tokenizer = DNAGPTTokenizer()
+    vocabulary, k = tokenizer.get_vocab(), tokenizer.kmer_size
+    rust = rust_pipeline(vocabulary, k)
+    genome = "".join(records)
+    letters = np.frombuffer(genome.encode(), np.uint8)
+    ids = tokenizer.encode_dna(genome)
+    expected = plain_loop(genome, vocabulary, k)
+    assert ids.tolist() == expected
+    assert tokenizer(records[0])["input_ids"] == plain_loop(records[0], vocabulary, k)
+    assert rust.encode(records[0]).ids == plain_loop(records[0], vocabulary, k)
+    return {
+        "plain_loop": lambda: [plain_loop(record, vocabulary, k) for record in records],
+        "call_lists": lambda: tokenizer(records),
+        "call_numpy": lambda: tokenizer(records, return_tensors="np"),
+        "call_torch": lambda: tokenizer(records, return_tensors="pt"),
+        "encode_dna_str": lambda: tokenizer.encode_dna(genome),
+        "encode_dna_uint8": lambda: tokenizer.encode_dna(letters),
+        "decode_dna": lambda: tokenizer.decode_dna(ids),
+        "rust_wordlevel": lambda: rust.encode_batch(records),
+    }
+
+
+def measure(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of every repeat of every function, in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for repeat in range(repeats + 1):
+        for name, function in functions.items():
+            start = time.thread_time()
+            function()
+            if repeat:
+                seconds[name].append(time.thread_time() - start)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--records", type=int, default=256, help="number of sequences")
+    parser.add_argument("--length", type=int, default=6000, help="bases in each sequence")
+    parser.add_argument("--repeats", type=int, default=7, help="repeats after one to warm up")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    torch.set_num_threads(1)
+
+    generator = np.random.default_rng(arguments.seed)
+    letters = np.frombuffer(b"ACGTN", np.uint8)
+    shares = [0.245, 0.245, 0.245, 0.245, 0.02]
+    records = [
+        generator.choice(letters, arguments.length, p=shares).tobytes().decode()
+        for _ in range(arguments.records)
+    ]
+    bases = arguments.records * arguments.length
+    seconds = measure(candidates(records), arguments.repeats)
+    loop = statistics.median(seconds["plain_loop"])
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        result = {
+            "candidate": name,
+            "records": arguments.records,
+            "bases": bases,
+            "bases_per_second": round(bases / median),
+            "times_plain_loop": round(loop / median, 2),
+        }
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
