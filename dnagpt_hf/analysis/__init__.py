@@ -1,0 +1,1 @@
+"""Metrics and reference models to measure DNAGPT against."""

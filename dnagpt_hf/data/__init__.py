@@ -1,0 +1,1 @@
+"""Genomes in, records of the token language out."""

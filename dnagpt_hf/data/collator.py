@@ -1,0 +1,125 @@
+"""Batches for DNAGPT: padding, masks, and the targets of tokens and numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+IGNORED_TOKEN = -100
+
+
+@dataclass
+class DNAGPTDataCollator:
+    """Pads examples to one length and gives [`DNAGPTForMultiTask`] what it trains on.
+
+    An example holds `input_ids`, and may hold `number_values` (0 is read where there is none),
+    `labels` and `number_labels`. If it has neither kind of label, all its tokens and numbers are
+    targets; if it has one kind, there are no targets of the other.
+
+    Args:
+        tokenizer: gives the ids of padding, of numbers and of `<=>`, and the side of padding.
+        answers_only: where labels are made from inputs, train only on what stands behind the last
+            `<=>`.
+        pad_to_multiple_of: lengths are rounded up to a multiple of this.
+
+    Returns:
+        `input_ids`, `attention_mask` and `labels` (int64; -100 at padding and at numbers), and
+        `number_values` and `number_labels` (float32; NaN where there is no number to learn), each
+        of shape `(batch, length)`.
+
+    Example:
+
+        >>> from dnagpt_hf import DNAGPTTokenizer
+        >>> tokenizer = DNAGPTTokenizer()
+        >>> collate = DNAGPTDataCollator(tokenizer, answers_only=True)
+        >>> batch = collate([tokenizer("<R>ACGTACGG<=><M>0.5")])
+        >>> batch["labels"].tolist(), batch["number_labels"].tolist()
+        ([[-100, -100, -100, -100, 18, -100]], [[nan, nan, nan, nan, nan, 0.5]])
+    """
+
+    tokenizer: DNAGPTTokenizer
+    answers_only: bool = False
+    pad_to_multiple_of: int | None = None
+
+    def __post_init__(self) -> None:
+        self._number = int(self.tokenizer.number_token_id)
+        self._connection = int(self.tokenizer.get_vocab()["<=>"])
+
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        if not examples:
+            raise ValueError("a batch needs at least one example, and none was given")
+        rows = [self._complete(index, example) for index, example in enumerate(examples)]
+        length = max(len(row["input_ids"]) for row in rows)
+        if self.pad_to_multiple_of is not None:
+            length = -(-length // self.pad_to_multiple_of) * self.pad_to_multiple_of
+        fill = {
+            "input_ids": self.tokenizer.pad_token_id,
+            "attention_mask": 0,
+            "number_values": 0.0,
+            "labels": IGNORED_TOKEN,
+            "number_labels": np.nan,
+        }
+        return {name: self._stack([row[name] for row in rows], length, fill[name]) for name in fill}
+
+    def _complete(self, index: int, example: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """All five arrays of an example."""
+        input_ids = np.asarray(example["input_ids"], dtype=np.int64)
+        row = {
+            "input_ids": input_ids,
+            "attention_mask": self._given(example, "attention_mask", np.int64, input_ids, 1),
+            "number_values": self._given(example, "number_values", np.float32, input_ids, 0.0),
+        }
+        if "labels" not in example and "number_labels" not in example:
+            is_target = self._targets(index, input_ids) & (row["attention_mask"] != 0)
+            is_number = input_ids == self._number
+            row["labels"] = np.where(is_target & ~is_number, input_ids, IGNORED_TOKEN)
+            row["number_labels"] = np.where(is_target & is_number, row["number_values"], np.nan)
+        else:
+            row["labels"] = self._given(example, "labels", np.int64, input_ids, IGNORED_TOKEN)
+            row["number_labels"] = self._given(
+                example, "number_labels", np.float32, input_ids, np.nan
+            )
+        for name, values in row.items():
+            if values.shape != input_ids.shape or values.ndim != 1:
+                raise ValueError(
+                    f"example {index} of the batch: {name} of shape {values.shape} does not fit "
+                    f"input_ids of shape {input_ids.shape}: both need one value per position"
+                )
+        return row
+
+    def _targets(self, index: int, input_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if not self.answers_only:
+            return np.ones(input_ids.shape, dtype=bool)
+        connections = np.flatnonzero(input_ids == self._connection)
+        if not len(connections):
+            raise ValueError(
+                f"example {index} of the batch has no <=>, behind which an answer stands: "
+                "write one, or pass answers_only=False"
+            )
+        return np.arange(len(input_ids)) > connections[-1]
+
+    @staticmethod
+    def _given(
+        example: Mapping[str, Any],
+        name: str,
+        dtype: type[np.generic],
+        input_ids: NDArray[np.int64],
+        default: float,
+    ) -> NDArray[Any]:
+        if example.get(name) is None:
+            return np.full(input_ids.shape, default, dtype=dtype)
+        return np.asarray(example[name], dtype=dtype)
+
+    def _stack(self, arrays: list[NDArray[Any]], length: int, fill: Any) -> torch.Tensor:
+        batch = np.full((len(arrays), length), fill, dtype=arrays[0].dtype)
+        for row, array in zip(batch, arrays, strict=True):
+            if self.tokenizer.padding_side == "left":
+                row[length - len(array) :] = array
+            else:
+                row[: len(array)] = array
+        return torch.from_numpy(batch)
