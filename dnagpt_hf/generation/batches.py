@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import LogitsProcessor, LogitsProcessorList
 
+from ..modeling_dnagpt import DNAGPTForMultiTask
+from ..tokenization_dnagpt import DNAGPTTokenizer
 from .sampling import Sampling, sequence_keys
 
 Constrain = Callable[[Sequence["Row"], int], Sequence[LogitsProcessor]]
@@ -26,8 +27,8 @@ class Row:
 
 
 def read_prompts(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: DNAGPTForMultiTask,
+    tokenizer: DNAGPTTokenizer,
     prompts: Sequence[str],
     heads: Sequence[str],
     new_tokens: Sequence[int],
@@ -56,17 +57,17 @@ def read_prompts(
     limit, kmer_size = model.config.max_position_embeddings, tokenizer.kmer_size
     encoded = tokenizer(list(heads))
     rows = []
-    for prompt, ids in enumerate(encoded["input_ids"]):
-        new = new_tokens[prompt]
+    for number, ids in enumerate(encoded["input_ids"]):
+        new = new_tokens[number]
         if len(ids) + new > limit:
             raise ValueError(
-                f"prompt {prompt} of {len(ids):,} tokens and {new:,} new tokens (up to "
+                f"prompt {number} of {len(ids):,} tokens and {new:,} new tokens (up to "
                 f"{new * kmer_size:,} bp) exceed the model's {limit:,} positions "
                 f"({limit * kmer_size:,} bp): shorten the prompt or ask for less"
             )
-        numbers = encoded["number_values"][prompt]
+        values = encoded["number_values"][number]
         rows += [
-            Row(prompt * copies + copy, prompt, copy, list(ids), list(numbers), new)
+            Row(number * copies + copy, number, copy, list(ids), list(values), new)
             for copy in range(copies)
         ]
     return rows
@@ -88,8 +89,8 @@ def batches(rows: Sequence[Row], batch_size: int, limit: int) -> Iterator[list[R
 
 
 def generate_rows(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: DNAGPTForMultiTask,
+    tokenizer: DNAGPTTokenizer,
     rows: Sequence[Row],
     constrain: Constrain,
     sampling: Sampling | None,
@@ -120,7 +121,7 @@ def generate_rows(
             keys = sequence_keys(sampling.seed, prompts, copies)
             processors += sampling.processors(keys, prompt_length)
         # greedy over scores to which the noise was added is a draw
-        output = model.generate(
+        output = cast(Any, model).generate(
             **inputs.to(model.device),
             max_new_tokens=max(row.new_tokens for row in batch),
             do_sample=False,

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
 from transformers.generation import LogitsProcessor, StoppingCriteria
 
+from ..tokenization_dnagpt import DNAGPTTokenizer
 from .vocabulary import KmerTable, token_id
 
 
 class Constraint(LogitsProcessor):
     """A processor that says which tokens are allowed."""
 
-    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Allowed tokens, `(rows, tokens)` or `(1, tokens)`, after `(rows, length)` ids."""
         raise NotImplementedError
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         allowed = self.allowed(input_ids).to(scores.device)
         # a model may have more rows than its tokenizer has entries
         allowed = nn.functional.pad(allowed, (0, scores.shape[-1] - allowed.shape[-1]))
@@ -55,7 +55,7 @@ class OnlyDNA(Constraint):
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: DNAGPTTokenizer,
         allow_n: bool = False,
         stop_tokens: Sequence[str | int] = (),
     ) -> None:
@@ -68,7 +68,7 @@ class OnlyDNA(Constraint):
         is_full = table.lengths == self.kmer_size
         self.open = self.stop | (is_dna if stop_tokens else is_dna & is_full)
 
-    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
         if not self.stop.any():
             return self.open[None]
         last = self.lengths.to(input_ids.device)[input_ids[:, -1]]
@@ -93,7 +93,7 @@ class OnlyAnswers(Constraint):
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: DNAGPTTokenizer,
         answers: Sequence[str | int],
         prompt_length: int | None = None,
         num_tokens: int = 1,
@@ -104,12 +104,12 @@ class OnlyAnswers(Constraint):
         self.is_answer = torch.zeros(1, len(tokenizer), dtype=torch.bool)
         self.is_answer[0, [token_id(tokenizer, answer) for answer in answers]] = True
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if self.end is not None and input_ids.shape[1] >= self.end:
             return scores
         return super().__call__(input_ids, scores)
 
-    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
         return self.is_answer
 
 
@@ -132,52 +132,55 @@ class ExactBases(Constraint):
         allow_n (`bool`, defaults to `False`): Whether N may be written.
 
     Raises:
-        ValueError: if a length is below 1 or, in the fixed vocabulary, fits no whole k-mers.
+        ValueError: if a length is below 1 or, in the fixed vocabulary, fits no whole
+            k-mers, or if the stop token is DNA.
     """
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: DNAGPTTokenizer,
         num_bases: int | Sequence[int],
         prompt_length: int,
         remainders: Sequence[str] | None = None,
         stop_token: str | int | None = None,
         allow_n: bool = False,
     ) -> None:
-        remainders = [""] if remainders is None else list(remainders)
         lengths = [num_bases] if isinstance(num_bases, int) else list(num_bases)
-        rows = max(len(lengths), len(remainders))
-        if {len(lengths), len(remainders)} - {1, rows}:
-            raise ValueError(f"{len(lengths)} lengths do not fit {len(remainders)} remainders")
-        lengths, remainders = (
-            given * rows if len(given) == 1 else given for given in (lengths, remainders)
-        )
-        for length, remainder in zip(lengths, remainders, strict=True):
+        begun = [""] if remainders is None else list(remainders)
+        rows = max(len(lengths), len(begun))
+        if {len(lengths), len(begun)} - {1, rows}:
+            raise ValueError(f"{len(lengths)} lengths do not fit {len(begun)} remainders")
+        lengths = lengths * rows if len(lengths) == 1 else lengths
+        begun = begun * rows if len(begun) == 1 else begun
+        for length, remainder in zip(lengths, begun, strict=True):
             check_num_bases(tokenizer, length, len(remainder))
 
         table = KmerTable(tokenizer)
-        distinct = sorted(set(remainders))
+        distinct = sorted(set(begun))
         self.prompt_length = prompt_length
         self.kmer_size = tokenizer.kmer_size
-        self.stop = None if stop_token is None else token_id(tokenizer, stop_token)
         self.pad = tokenizer.pad_token_id
+        self.has_stop = stop_token is not None
+        self.stop = self.pad if stop_token is None else token_id(tokenizer, stop_token)
+        if table.lengths[self.stop]:
+            raise ValueError(f"stop_token {stop_token!r} is DNA: choose a token such as '<X>'")
         self.lengths = table.lengths
-        self.total = torch.tensor([n + len(r) for n, r in zip(lengths, remainders, strict=True)])
+        self.total = torch.tensor([n + len(r) for n, r in zip(lengths, begun, strict=True)])
         self.first = torch.stack([table.starting_with(bases, allow_n) for bases in distinct])
-        self.first_index = torch.tensor([distinct.index(bases) for bases in remainders])
+        self.first_index = torch.tensor([distinct.index(bases) for bases in begun])
         self.later = table.starting_with("", allow_n)
 
     @property
     def max_new_tokens(self) -> int:
         """Tokens that the longest row needs, the stop token included."""
-        return int(-(-self.total // self.kmer_size).max()) + (self.stop is not None)
+        return -(-int(self.total.max()) // self.kmer_size) + self.has_stop
 
-    def is_done(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def is_done(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Which rows have their bases and their stop token: `(rows,)`."""
         done = self._missing(input_ids) <= 0
-        return done if self.stop is None else done & self._stopped(input_ids)
+        return done & self._stopped(input_ids) if self.has_stop else done
 
-    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
         self.lengths = self.lengths.to(input_ids.device)
         self.first = self.first.to(input_ids.device)
         self.later = self.later.to(input_ids.device)
@@ -189,18 +192,16 @@ class ExactBases(Constraint):
         # (rows, tokens)
         dna = fits & may_stand_here & (missing > 0)[:, None]
 
-        closing = torch.full_like(missing, self.pad)
-        if self.stop is not None:
-            closing = closing.masked_fill(~self._stopped(input_ids), self.stop)
+        closing = torch.where(self._stopped(input_ids), self.pad, self.stop)
         ids = torch.arange(len(self.lengths), device=input_ids.device)
         return dna | ((missing <= 0)[:, None] & (ids == closing[:, None]))
 
-    def _missing(self, input_ids: torch.LongTensor) -> torch.Tensor:
+    def _missing(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Bases that are still to be written, `(rows,)`."""
         written = self.lengths.to(input_ids.device)[input_ids[:, self.prompt_length :]].sum(-1)
         return _per_row(self.total, input_ids) - written
 
-    def _stopped(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def _stopped(self, input_ids: torch.Tensor) -> torch.Tensor:
         return (input_ids[:, self.prompt_length :] == self.stop).any(-1)
 
 
@@ -216,30 +217,31 @@ class StopAfterTokens(Constraint):
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: DNAGPTTokenizer,
         stop_token: str | int,
         num_tokens: int | Sequence[int],
         prompt_length: int,
     ) -> None:
-        self.num_tokens = torch.tensor([num_tokens] if isinstance(num_tokens, int) else num_tokens)
-        if (self.num_tokens < 0).any():
+        places = [num_tokens] if isinstance(num_tokens, int) else list(num_tokens)
+        if min(places) < 0:
             raise ValueError(f"num_tokens {num_tokens} lies below 0")
+        self.num_tokens = torch.tensor(places)
         self.prompt_length = prompt_length
         self.stop = token_id(tokenizer, stop_token)
         self.pad = tokenizer.pad_token_id
         self.ids = torch.arange(len(tokenizer))
 
-    def is_done(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def is_done(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Which rows have their stop token: `(rows,)`."""
         return self._missing(input_ids) < 0
 
-    def allowed(self, input_ids: torch.LongTensor) -> torch.BoolTensor:
+    def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
         missing = self._missing(input_ids)[:, None]
         self.ids = self.ids.to(input_ids.device)
         is_due = torch.where(missing == 0, self.ids == self.stop, self.ids == self.pad)
         return torch.where(missing > 0, self.ids != self.stop, is_due)
 
-    def _missing(self, input_ids: torch.LongTensor) -> torch.Tensor:
+    def _missing(self, input_ids: torch.Tensor) -> torch.Tensor:
         return _per_row(self.num_tokens, input_ids) - (input_ids.shape[1] - self.prompt_length)
 
 
@@ -254,20 +256,20 @@ class WhenDone(StoppingCriteria):
         self.constraint = constraint
 
     def __call__(
-        self, input_ids: torch.LongTensor, scores: object = None, **kwargs: object
-    ) -> torch.BoolTensor:
+        self, input_ids: torch.Tensor, scores: object = None, **kwargs: object
+    ) -> torch.Tensor:
         return self.constraint.is_done(input_ids)
 
 
 def stops_in_place(
-    sequences: torch.LongTensor,
-    tokenizer: PreTrainedTokenizerBase,
+    sequences: torch.Tensor,
+    tokenizer: DNAGPTTokenizer,
     stop_token: str | int,
     prompt_length: int,
     *,
     num_tokens: int | None = None,
     num_bases: int | None = None,
-) -> torch.BoolTensor:
+) -> torch.Tensor:
     """Tell which freely generated sequences have the stop token at the right place.
 
     This is how artificial genomes are filtered: the first stop token must stand behind exactly
@@ -299,7 +301,7 @@ def stops_in_place(
     return is_stop.any(-1) & only_dna & ((lengths * before).sum(-1) == num_bases)
 
 
-def check_num_bases(tokenizer: PreTrainedTokenizerBase, num_bases: int, remainder: int) -> None:
+def check_num_bases(tokenizer: DNAGPTTokenizer, num_bases: int, remainder: int) -> None:
     """Refuse lengths that cannot be written behind `remainder` bases of an unfinished k-mer."""
     if num_bases < 1:
         raise ValueError(f"num_bases is {num_bases}: ask for at least 1")
@@ -314,7 +316,7 @@ def check_num_bases(tokenizer: PreTrainedTokenizerBase, num_bases: int, remainde
         )
 
 
-def _per_row(values: torch.Tensor, input_ids: torch.LongTensor) -> torch.Tensor:
+def _per_row(values: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
     """One value per row of `input_ids`, in which `generate` repeats each row of the batch."""
     rows, given = input_ids.shape[0], values.shape[0]
     if rows % given:

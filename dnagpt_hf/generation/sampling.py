@@ -37,7 +37,7 @@ class Sampling:
     top_p: float | None = None
     seed: int = 0
 
-    def processors(self, keys: torch.LongTensor, prompt_length: int) -> list[LogitsProcessor]:
+    def processors(self, keys: torch.Tensor, prompt_length: int) -> list[LogitsProcessor]:
         """Processors for `generate(..., do_sample=False)`, to be put behind all constraints.
 
         Args:
@@ -62,11 +62,11 @@ class SeededNoise(LogitsProcessor):
         prompt_length (`int`): Length of the (padded) prompt in tokens.
     """
 
-    def __init__(self, keys: torch.LongTensor, prompt_length: int) -> None:
+    def __init__(self, keys: torch.Tensor, prompt_length: int) -> None:
         self.keys = keys
         self.prompt_length = prompt_length
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         step = input_ids.shape[1] - self.prompt_length
         # (rows, 1), (tokens,)
         state = _mix(self.keys.to(scores.device) + _signed(_GOLDEN_GAMMA * (step + 1)))[:, None]
@@ -78,9 +78,7 @@ class SeededNoise(LogitsProcessor):
         return scores - torch.log(-torch.log1p(-fraction))
 
 
-def sequence_keys(
-    seed: int, prompts: torch.LongTensor, copies: torch.LongTensor
-) -> torch.LongTensor:
+def sequence_keys(seed: int, prompts: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:
     """Keys of random streams, one for each pair of a prompt and a copy of its continuation.
 
     Args:

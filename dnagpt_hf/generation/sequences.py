@@ -1,12 +1,13 @@
 """Batches of generated DNA and generated records as text."""
 
-import re
+import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import LogitsProcessor, SuppressTokensLogitsProcessor
 
+from ..modeling_dnagpt import DNAGPTForMultiTask
+from ..tokenization_dnagpt import DNAGPTTokenizer
 from .batches import Row, generate_rows, read_prompts
 from .constraints import ExactBases, check_num_bases
 from .sampling import Sampling
@@ -14,8 +15,8 @@ from .vocabulary import token_id
 
 
 def generate_dna(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: DNAGPTForMultiTask,
+    tokenizer: DNAGPTTokenizer,
     prompts: str | Sequence[str],
     num_bases: int | Sequence[int],
     *,
@@ -60,8 +61,8 @@ def generate_dna(
 
     Raises:
         ValueError: before anything is generated, if there is no prompt, a prompt has no whole
-            token or ends in `<M>` or a number, a length is below 1 or does not fit the fixed vocabulary, or
-            prompt and new bases exceed the model's positions.
+            token or ends in `<M>` or a number, a length is below 1 or does not fit the fixed
+            vocabulary, or prompt and new bases exceed the model's positions.
 
     Example:
 
@@ -114,8 +115,8 @@ def generate_dna(
 
 
 def generate_records(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: DNAGPTForMultiTask,
+    tokenizer: DNAGPTTokenizer,
     prompts: str | Sequence[str],
     max_new_tokens: int,
     *,
@@ -176,7 +177,7 @@ def generate_records(
 
     def constrain(batch: Sequence[Row], prompt_length: int) -> list[LogitsProcessor]:
         # padding behind a finished row must be told from what the model wrote
-        return [SuppressTokensLogitsProcessor([pad], device=model.device), *logits_processor]
+        return [SuppressTokensLogitsProcessor([pad], device=str(model.device)), *logits_processor]
 
     sampling = Sampling(temperature, top_k, top_p, seed) if do_sample else None
     results = [""] * len(rows)
@@ -184,11 +185,12 @@ def generate_records(
         model, tokenizer, rows, constrain, sampling, batch_size, on_batch, **generate_arguments
     ):
         end = ids.index(pad) if pad in ids else len(ids)
-        results[row.index] = tokenizer.decode(ids[:end], number_values=numbers[:end])
+        texts = tokenizer.batch_decode([ids[:end]], number_values=[numbers[:end]])
+        results[row.index] = texts[0]
     return results
 
 
-def split_remainder(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[str, str]:
+def split_remainder(tokenizer: DNAGPTTokenizer, prompt: str) -> tuple[str, str]:
     """Take the bases that fill no k-mer off the end of a prompt.
 
     Args:
@@ -209,7 +211,7 @@ def split_remainder(tokenizer: PreTrainedTokenizerBase, prompt: str) -> tuple[st
 
     ```
     """
-    start = len(prompt) - len(re.search(r"[A-Za-z\s]*\Z", prompt).group())
+    start = len(prompt.rstrip(string.ascii_letters + string.whitespace))
     places = [start + i for i, letter in enumerate(prompt[start:]) if not letter.isspace()]
     size = len(places) % tokenizer.kmer_size
     if not size:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerBase
+
+from ..tokenization_dnagpt import DNAGPTTokenizer
 
 BASES = frozenset("NACGT")
 
@@ -19,8 +20,8 @@ class KmerTable:
         has_n (`torch.BoolTensor` of shape `(tokens,)`): Whether a base is not determined.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    def __init__(self, tokenizer: DNAGPTTokenizer) -> None:
+        tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
         self.kmers = np.array([token if BASES.issuperset(token) else "" for token in tokens])
         self.lengths = torch.from_numpy(np.char.str_len(self.kmers)).long()
         self.has_n = torch.from_numpy(np.char.find(self.kmers, "N") >= 0)
@@ -28,7 +29,7 @@ class KmerTable:
     def __len__(self) -> int:
         return len(self.kmers)
 
-    def starting_with(self, bases: str, allow_n: bool) -> torch.BoolTensor:
+    def starting_with(self, bases: str, allow_n: bool) -> torch.Tensor:
         """Which k-mers begin with `bases` and, unless `allow_n`, add no N to them: `(tokens,)`."""
         fits = np.char.startswith(self.kmers, bases) & (self.kmers != "")
         if not allow_n:
@@ -36,7 +37,7 @@ class KmerTable:
         return torch.from_numpy(fits)
 
 
-def token_id(tokenizer: PreTrainedTokenizerBase, token: str | int) -> int:
+def token_id(tokenizer: DNAGPTTokenizer, token: str | int) -> int:
     """Id of a token given as text or as an id.
 
     Raises:
