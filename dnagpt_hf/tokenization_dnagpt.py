@@ -56,8 +56,10 @@ _FILL: dict[str, Any] = {
     "number_labels": float("nan"),
 }
 _FLOATS = ("number_values", "number_labels")
-# A block of 6-mers, its indices and its sums stay in a second-level cache of 1 to 2 MiB.
-_BLOCK = 1 << 17
+# k-mers looked up at once: indices and sums of a block stay in a second-level cache.
+_BLOCK = 1 << 15
+# Letters read at once: a long list is read in groups whose intermediate arrays stay small.
+_GROUP = 1 << 18
 
 
 class KmerVocabulary:
@@ -118,7 +120,8 @@ class DNACodec:
         for letter in ALPHABET + "".join(_SYNONYMS):
             digit = ALPHABET.index(_SYNONYMS.get(letter, letter))
             digits[[ord(letter), ord(letter.lower())]] = digit
-        self.unit, base = np.dtype(np.uint8), 5
+        self.unit: np.dtype[Any] = np.dtype(np.uint8)
+        base = 5
         if k % 2 == 0:
             self.unit, base = np.dtype("<u2"), 25
             first, second = np.tile(digits, 256), np.repeat(digits, 256)
@@ -144,7 +147,7 @@ class DNACodec:
             blocks.append(block)
         return np.concatenate(blocks)
 
-    def kmers(self, bases: bytes | memoryview, dtype: type = np.int64) -> np.ndarray | None:
+    def kmers(self, bases: bytes | memoryview, dtype: type = np.int32) -> np.ndarray | None:
         """Ids of full k-mers, or None if there is anything but DNA letters.
 
         Args:
@@ -152,13 +155,20 @@ class DNACodec:
         """
         # (k-mers, columns)
         units = np.frombuffer(bases, self.unit).reshape(-1, self.columns)
-        ids = np.empty(len(units), dtype)
+        ids: np.ndarray = np.empty(len(units), dtype)
         first = self.vocabulary.first_id[self.vocabulary.kmer_size]
+        size = min(len(units), _BLOCK)
+        index = np.empty(size, np.intp)
+        sums, share = np.empty((2, size), self.tables[0].dtype)
         for start in range(0, len(units), _BLOCK):
             block = units[start : start + _BLOCK]
-            sums = self.tables[0].take(block[:, 0], mode="clip")
-            for column in range(1, self.columns):
-                sums += self.tables[column].take(block[:, column], mode="clip")
+            index, sums, share = index[: len(block)], sums[: len(block)], share[: len(block)]
+            for column, table in enumerate(self.tables):
+                index[:] = block[:, column]
+                # In this mode NumPy writes to `out` without a copy; every index is in the table.
+                table.take(index, out=share if column else sums, mode="clip")
+                if column:
+                    sums += share
             if sums.max() >= self.invalid:
                 return None
             np.add(sums, first, out=ids[start : start + _BLOCK], dtype=dtype)
@@ -275,7 +285,7 @@ class _Stream:
             return None
         for index, length in self.shorter:
             kmers[index] = codec.shorten(kmers[index], length)
-        ids = np.empty(self.length, np.int64)
+        ids = np.empty(self.length, np.int32)
         ids[self.slots] = self.slot_ids
         done = 0
         for start, count in self.spans:
@@ -303,7 +313,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         >>> tokenizer = DNAGPTTokenizer()
         >>> encoding = tokenizer("<R>ATCGTA<+><M>-0.5<=><B>A")
         >>> encoding["input_ids"]
-        [21, 10356, 10, 18, 19564, 14, 19, 35]
+        [21, 10010, 10, 18, 19564, 14, 19, 35]
         >>> encoding["number_values"]
         [0.0, 0.0, 0.0, 0.0, -0.5, 0.0, 0.0, 0.0]
         >>> tokenizer.decode(encoding)
@@ -373,10 +383,11 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                     f"token {token!r} cannot be added: write it as <name>, without white space, "
                     f"and not as one of {sorted(reserved)} or {NUMBER_TOKEN}"
                 )
-        return super()._add_tokens(list(new_tokens), special_tokens=special_tokens)
+        return super()._add_tokens(list(new_tokens), special_tokens=special_tokens)  # type: ignore[arg-type]
 
     def _convert_token_to_id(self, token: str) -> int:
-        token_id = self._vocabulary.ids.get(token, self._vocabulary.names.get(token[1:-1]))
+        spelling = token[1:-1] if token in ("<A>", "<N>") else token
+        token_id = self._vocabulary.ids.get(spelling)
         if token_id is None:
             raise self._unknown(token)
         return token_id
@@ -399,18 +410,43 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
 
     # -- text to ids -------------------------------------------------------------------------------
 
-    def _read(self, texts: Sequence[str], batched: bool) -> tuple[_Stream, np.ndarray]:
-        record = 0
+    def _read(
+        self, texts: Sequence[str], batched: bool, as_lists: bool
+    ) -> tuple[list[Any], list[list[tuple[int, float]]]]:
+        """Ids of every text, as lists or arrays, and its numbers with their positions."""
         names = self._vocabulary.names | {
             token[1:-1]: index for token, index in self.get_added_vocab().items()
         }
+        rows: list[Any] = []
+        numbers: list[list[tuple[int, float]]] = []
+        start = 0
+        while start < len(texts):
+            end = start
+            letters = 0
+            while end < len(texts) and letters < _GROUP:
+                if not isinstance(texts[end], str):
+                    kind = type(texts[end]).__name__
+                    raise ValueError(f"record {end}: text must be str, not {kind}")
+                letters += len(texts[end])
+                end += 1
+            stream, ids = self._read_group(texts[start:end], names, start if batched else None)
+            if as_lists:
+                ids = _integers(len(self)).take(ids, mode="clip")
+            group = [ids[a:b] for a, b in zip([0, *stream.ends], stream.ends, strict=False)]
+            rows.extend([row.tolist() for row in group] if as_lists else group)
+            numbers.extend(stream.numbers)
+            start = end
+        return rows, numbers
+
+    def _read_group(
+        self, texts: Sequence[str], names: dict[str, int], first_record: int | None
+    ) -> tuple[_Stream, np.ndarray]:
+        record = 0
         try:
             # White space is rare and slow to look for: only what fails as it stands is stripped.
             for strip in (False, True):
                 stream = _Stream()
                 for record, text in enumerate(texts):  # noqa: B007
-                    if not isinstance(text, str):
-                        raise ValueError(f"text must be str, not {type(text).__name__}")
                     self._read_text(text, stream, names, strip)
                 ids = stream.ids(self._codec)
                 if ids is not None:
@@ -420,7 +456,8 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                     if name != "M" and _NOT_DNA.search(stretch):
                         _raise_not_dna(stretch, begin)
         except ValueError as error:
-            raise ValueError(f"record {record}: {error}" if batched else str(error)) from None
+            where = "" if first_record is None else f"record {first_record + record}: "
+            raise ValueError(f"{where}{error}") from None
         raise ValueError("text is not in the token language")
 
     def _read_text(self, text: str, stream: _Stream, names: dict[str, int], strip: bool) -> None:
@@ -485,10 +522,10 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 spans.append((where[start], where[last] + 1))
         return spans
 
-    def tokenize(self, text: str, **kwargs: Any) -> list[str]:
+    def tokenize(self, text: str, *args: Any, **kwargs: Any) -> list[str]:
         """Tokens of a text; a number is written `<number>`."""
-        _, ids = self._read([text], batched=False)
-        return self.convert_ids_to_tokens(ids.tolist())
+        rows, _ = self._read([text], batched=False, as_lists=True)
+        return self.convert_ids_to_tokens(rows[0])
 
     def encode_dna(self, sequence: str | bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
         """Ids of one stretch of DNA, without a Python object for each token.
@@ -504,7 +541,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
 
         Example:
             >>> DNAGPTTokenizer().encode_dna("ATCGTANN").tolist()
-            [10356, 39]
+            [10010, 39]
         """
         bases = self._as_bytes(sequence)
         ids = self._encode_bytes(bases)
@@ -527,15 +564,15 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             )
         if not isinstance(sequence, bytes | bytearray | memoryview | np.ndarray):
             raise ValueError(f"sequence must be str, bytes or uint8, not {type(sequence).__name__}")
-        view = memoryview(sequence)
+        view = memoryview(sequence)  # type: ignore[arg-type]
         return view.cast("B") if view.c_contiguous else view.tobytes()
 
     def _encode_bytes(self, bases: bytes | memoryview) -> np.ndarray | None:
         rest = len(bases) % self.kmer_size
-        ids = self._codec.kmers(memoryview(bases)[: len(bases) - rest], np.int32)
+        ids = self._codec.kmers(memoryview(bases)[: len(bases) - rest])
         if ids is None or not rest:
             return ids
-        last = self._codec.kmers(bytes(bases[-rest:]) + b"N" * (self.kmer_size - rest), np.int32)
+        last = self._codec.kmers(bytes(bases[-rest:]) + b"N" * (self.kmer_size - rest))
         if last is None:
             return None
         if self.dynamic_kmer:
@@ -586,16 +623,14 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             raise ValueError(f"text must be str or a list of str, not {type(text).__name__}")
         batched = not isinstance(text, str)
         texts = [text] if isinstance(text, str) else text
-        stream, flat = self._read(texts, batched)
-
-        starts = [0, *stream.ends][:-1]
-        cuts = list(zip(starts, stream.ends, strict=True))
+        rows, numbers = self._read(texts, batched, as_lists=not return_tensors)
+        lengths = [len(row) for row in rows]
+        skipped = [0] * len(rows)
         if truncation_strategy is not TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:
             if self.truncation_side == "left":
-                cuts = [(max(first, last - max_length), last) for first, last in cuts]
-            else:
-                cuts = [(first, min(last, first + max_length)) for first, last in cuts]
-        lengths = [last - first for first, last in cuts]
+                skipped = [max(0, length - max_length) for length in lengths]
+            rows = [row[n : n + max_length] for row, n in zip(rows, skipped, strict=True)]
+            lengths = [len(row) for row in rows]
         if max(lengths, default=0) > self.model_max_length:
             longest = range(max(lengths))
             self._eventual_warn_about_too_long_sequence(longest, max_length, verbose)  # type: ignore[arg-type]
@@ -603,40 +638,38 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         left = self._pads_left(padding_side)
 
         columns: dict[str, Any] = {}
+        pad_id = self.pad_token_id
         if return_tensors:
-            shape = (len(cuts), width)
-            columns["input_ids"] = np.full(shape, self.pad_token_id, np.int64)
+            shape = (len(rows), width)
+            columns["input_ids"] = np.full(shape, pad_id, np.int64)
             columns["attention_mask"] = np.zeros(shape, np.int64)
             columns["number_values"] = np.zeros(shape, np.float32)
-            for index, (first, last) in enumerate(cuts):
-                place = slice(width - lengths[index], width) if left else slice(lengths[index])
-                columns["input_ids"][index, place] = flat[first:last]
+            for index, row in enumerate(rows):
+                place = slice(width - len(row), width) if left else slice(len(row))
+                columns["input_ids"][index, place] = row
                 columns["attention_mask"][index, place] = 1
         else:
-            tokens = _integers(len(self)).take(flat, mode="clip")
-            rows = [tokens[first:last].tolist() for first, last in cuts]
-            columns["input_ids"] = [_padded(row, width, self.pad_token_id, left) for row in rows]
+            columns["input_ids"] = [_padded(row, width, pad_id, left) for row in rows]
             columns["attention_mask"] = [_padded([1] * n, width, 0, left) for n in lengths]
             columns["number_values"] = [[0.0] * max(n, width) for n in lengths]
-        for index, (first, _) in enumerate(cuts):
-            skipped = first - starts[index]
-            shift = max(width - lengths[index], 0) if left else 0
-            for position, value in stream.numbers[index]:
-                if 0 <= position - skipped < lengths[index]:
-                    columns["number_values"][index][position - skipped + shift] = value
+        for index, length in enumerate(lengths):
+            shift = max(width - length, 0) if left else 0
+            for position, value in numbers[index]:
+                if 0 <= position - skipped[index] < length:
+                    columns["number_values"][index][position - skipped[index] + shift] = value
         if return_attention_mask is False:
             del columns["attention_mask"]
         if return_special_tokens_mask:
             columns["special_tokens_mask"] = [_padded([0] * n, width, 1, left) for n in lengths]
         if return_offsets_mapping:
             columns["offset_mapping"] = [
-                _padded(self._offsets(text)[first - start : last - start], width, (0, 0), left)
-                for text, (first, last), start in zip(texts, cuts, starts, strict=True)
+                _padded(self._offsets(text)[n : n + length], width, (0, 0), left)
+                for text, n, length in zip(texts, skipped, lengths, strict=True)
             ]
         if return_length:
             columns["length"] = [len(row) for row in columns["input_ids"]]
         if not batched and not return_tensors:
-            columns = {key: rows[0] for key, rows in columns.items()}
+            columns = {key: values[0] for key, values in columns.items()}
         return BatchEncoding(columns, tensor_type=return_tensors)
 
     def _pads_left(self, side: str | None) -> bool:
@@ -645,7 +678,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             raise ValueError(f"padding_side is {side!r}: it must be 'left' or 'right'")
         return side == "left"
 
-    def pad(  # type: ignore[override]
+    def pad(
         self,
         encoded_inputs: Any,
         padding: bool | str | PaddingStrategy = True,
@@ -715,7 +748,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             raise ValueError(f"id {array[wrong[0]]} at position {wrong[0]} is not a DNA token")
         return self._codec.text(array)
 
-    def decode(  # type: ignore[override]
+    def decode(
         self,
         token_ids: Any,
         skip_special_tokens: bool = False,
@@ -751,7 +784,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             for row, values in zip(ids, numbers, strict=True)
         ]
 
-    def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[override]
+    def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:
         """As `decode`, always a list."""
         text = self.decode(sequences, *args, **kwargs)
         if isinstance(text, str):
@@ -759,9 +792,9 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         return text
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
-        return self._decode_row(self.convert_tokens_to_ids(tokens), None, False)
+        return self._decode_row(np.array(self.convert_tokens_to_ids(tokens)), None, False)
 
-    def _decode_row(self, row: Sequence[int], numbers: Sequence[float] | None, skip: bool) -> str:
+    def _decode_row(self, row: Any, numbers: Sequence[float] | None, skip: bool) -> str:
         ids = np.array(row, dtype=np.int64).reshape(-1)
         values = None if numbers is None else np.array(numbers, dtype=np.float32).reshape(-1)
         if values is not None and len(values) != len(ids):
@@ -779,11 +812,11 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 before = ""
             if at < len(ids):
                 token = self.convert_ids_to_tokens(int(ids[at]))
-                if token == NUMBER_TOKEN:
-                    pieces.append(" " * (before == NUMBER_TOKEN))
-                is_value = token == NUMBER_TOKEN and values is not None
-                pieces.append(_write_number(values[at]) if is_value else token)
+                separator = " " if token == before == NUMBER_TOKEN else ""
                 before = token
+                if token == NUMBER_TOKEN and values is not None:
+                    token = _write_number(values[at])
+                pieces.append(separator + token)
             start = at + 1
         return "".join(pieces)
 
@@ -841,8 +874,11 @@ def _width(
 def _columns(encoded_inputs: Any) -> dict[str, Any]:
     """One dict of a list of dicts; keys that are None are left out."""
     if isinstance(encoded_inputs, list | tuple):
-        keys = list(encoded_inputs[0]) if encoded_inputs else ["input_ids"]
+        keys = ["input_ids"]
         for index, example in enumerate(encoded_inputs):
+            if not isinstance(example, Mapping):
+                raise ValueError(f"example {index} is {type(example).__name__}: it must be a dict")
+            keys = keys if index else list(example)
             if set(example) != set(keys):
                 raise ValueError(
                     f"example {index} has the keys {sorted(example)}, example 0 {sorted(keys)}: "

@@ -126,7 +126,7 @@ def test_bad_arguments(arguments: dict) -> None:
         DNAGPTTokenizer(**arguments)
 
 
-@pytest.mark.parametrize("token", ["<foo>", "ACGTACG", "acgtac", "", "<>"])
+@pytest.mark.parametrize("token", ["<foo>", "ACGTACG", "acgtac", "", "<>", "(A)", "xRx"])
 def test_unknown_token_has_no_id(token: str) -> None:
     with pytest.raises(ValueError, match="unknown token"):
         DYNAMIC.convert_tokens_to_ids(token)
@@ -615,6 +615,8 @@ def test_pad_of_labels() -> None:
 def test_pad_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="input_ids"):
         DYNAMIC.pad([{"labels": [1]}])
+    with pytest.raises(ValueError, match="example 0 is list: it must be a dict"):
+        DYNAMIC.pad([[1, 2]])
     with pytest.raises(ValueError, match="example 1 has the keys"):
         DYNAMIC.pad([DYNAMIC("<R>"), {"input_ids": [1]}])
     with pytest.raises(ValueError, match="number_values of example 1"):
