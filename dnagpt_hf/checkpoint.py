@@ -143,9 +143,10 @@ def init_checkpoint(
     card = render_model_card(
         Path(destination).name,
         config,
-        preset=preset,
-        origin=f"The weights are random numbers (seed {seed}): this model has not been trained.",
+        origin=f"The sizes are those of the preset `{preset}`. The weights are random numbers (seed "
+        f"{seed}): this model has not been trained.",
         released=False,
+        training="None yet. `dnagpt_hf.presets` has the recipe that goes with these sizes.",
     )
     return save_checkpoint(
         model,

@@ -69,7 +69,8 @@ def test_a_new_folder_is_complete(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} >= FILES
     assert_complete(folder)
     assert ModelCard.load(folder / "README.md").data.license == "apache-2.0"
-    assert "has not been trained" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert "has not been trained" in card
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert len(modes) == 1
 
@@ -93,6 +94,14 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path, folder: Path) -> N
     other = init_checkpoint("dnagpt-test", tmp_path / "other", seed=1)
     weights = [(path / "model.safetensors").read_bytes() for path in (folder, same, other)]
     assert weights[0] == weights[1] != weights[2]
+
+
+def test_new_weights_of_a_published_preset_do_not_pass_for_trained_ones(tmp_path: Path) -> None:
+    small = {"hidden_size": 12, "num_hidden_layers": 1, "max_position_embeddings": 4}
+    folder = init_checkpoint("dnagpt-h", tmp_path / "dnagpt-h", **small)
+    card = (folder / "README.md").read_text()
+    assert "has not been trained" in card
+    assert "re-trained on" not in card
 
 
 def test_dtype_shards_and_overrides(tmp_path: Path) -> None:
