@@ -23,9 +23,6 @@ from transformers import (
 import dnagpt_hf
 from dnagpt_hf.checkpoint import init_checkpoint
 
-# One process of the test run makes the reports, not each.
-pytestmark = pytest.mark.xdist_group("remote_code")
-
 CODE = {"configuration_dnagpt.py", "modeling_dnagpt.py", "tokenization_dnagpt.py"}
 PROMPTS = ["<R>ATCGATTTACGC<+><M>-0.5 0.25<=><B>", "<R>GGCCTAN<=>"]
 
