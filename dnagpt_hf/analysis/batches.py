@@ -48,6 +48,9 @@ class RecordEncoder:
         max_length: positions of the model.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
+    Raises:
+        ValueError: the template has a token that the tokenizer does not know.
+
     Example:
 
         >>> from dnagpt_hf import DNAGPTTokenizer
@@ -61,6 +64,14 @@ class RecordEncoder:
     template: Template
     max_length: int
     truncation: Truncation | None = None
+
+    def __post_init__(self) -> None:
+        for part in self.template.parts:
+            if isinstance(part, str) and part.startswith("<"):
+                try:
+                    self.tokenizer(part)
+                except ValueError as error:
+                    raise ValueError(f"template {self.template.text!r}: {error}") from error
 
     def __call__(self, record: Record) -> EncodedRecord:
         """Encode one record.

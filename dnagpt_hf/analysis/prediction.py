@@ -179,6 +179,9 @@ def answer_tokens(
                 "the checkpoint does not say which tokens are answers: state them with answers "
                 "(--answers A=false,N=true), or end the template in <M> for a number"
             )
+        unknown = [token for token in named if not 0 <= token < tokenizer.number_token_id]
+        if unknown:
+            raise ValueError(f"config.id2label names token {unknown[0]}, which does not exist")
         return named
     tokens: dict[int, str] = {}
     for token, label in answers.items():

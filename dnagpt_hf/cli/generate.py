@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +12,10 @@ import typer
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model, model_class
-from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.progress import Report, progress_bar
 
 if TYPE_CHECKING:
+    from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
@@ -117,6 +118,8 @@ def generate(
         raise typer.BadParameter(
             "must be above 0: for the limit of 0 choose --greedy", param_hint="--temperature"
         )
+    if stop is not None and bases is not None:
+        raise typer.BadParameter("--stop ends a record before its --bases: leave one of them out")
     written_format = _format(output, output_format, bases is not None)
     check_output(output, overwrite=overwrite)
     if model_class(folder) != "DNAGPTForMultiTask":
@@ -128,44 +131,59 @@ def generate(
         prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt, start=1)]
     else:
         prompts = list(_read_prompts(str(input), format, template, tokenizer, bases is not None))
-    arguments: dict[str, Any] = {
-        "num_return_sequences": number,
-        "do_sample": not greedy,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": seed,
-        "batch_size": batch_size,
-    }
-    texts = [prompt.text for prompt in prompts]
     with progress_bar("generating", len(prompts) * number) as report:
-        done = 0
-
-        def on_batch(sequences: int) -> None:
-            nonlocal done
-            done += sequences
-            report(done)
-
-        from dnagpt_hf.generation import generate_dna, generate_records
-
-        if bases is not None:
-            generated = generate_dna(
-                model, tokenizer, texts, bases, allow_n=allow_n, on_batch=on_batch, **arguments
-            )
-        else:
-            generated = generate_records(
-                model,
-                tokenizer,
-                texts,
-                int(max_new_tokens or 0),
-                stop_token=stop,
-                on_batch=on_batch,
-                **arguments,
-            )
+        generated = _continue(
+            model,
+            tokenizer,
+            [prompt.text for prompt in prompts],
+            bases,
+            max_new_tokens,
+            stop=stop,
+            allow_n=allow_n,
+            on_batch=_counting(report),
+            num_return_sequences=number,
+            do_sample=not greedy,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            batch_size=batch_size,
+        )
     with output_stream(output, overwrite=overwrite) as stream:
         for place, text in enumerate(generated):
             copy = place % number + 1
             stream.write(_written(prompts[place // number], copy, number, text, written_format))
+
+
+def _continue(
+    model: DNAGPTPreTrainedModel,
+    tokenizer: DNAGPTTokenizer,
+    prompts: list[str],
+    bases: int | None,
+    max_new_tokens: int | None,
+    *,
+    stop: str | None,
+    allow_n: bool,
+    **arguments: Any,
+) -> list[str]:
+    from dnagpt_hf.generation import generate_dna, generate_records
+
+    if bases is not None:
+        return generate_dna(model, tokenizer, prompts, bases, allow_n=allow_n, **arguments)
+    arguments["max_new_tokens"] = max_new_tokens
+    return generate_records(model, tokenizer, prompts, stop_token=stop, **arguments)
+
+
+def _counting(report: Report) -> Callable[[int], None]:
+    """A function that is told the size of each batch, and reports their sum."""
+    done = 0
+
+    def on_batch(sequences: int) -> None:
+        nonlocal done
+        done += sequences
+        report(done)
+
+    return on_batch
 
 
 def _read_prompts(

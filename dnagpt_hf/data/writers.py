@@ -24,8 +24,10 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
     """Refuse an output that must not be replaced, before any work is done.
 
     Raises:
-        ValueError: it is a folder, or exists and `overwrite` is not given.
+        ValueError: it is a folder, exists and `overwrite` is not given, or is to be bgzipped.
     """
+    if Path(path).suffix.lower() in (".bgz", ".bgzf"):
+        raise ValueError(f"{os.fspath(path)}: bgzip is read but not written: end the name in .gz")
     if os.fspath(path) != STANDARD_STREAM and not _is_device(Path(path)):
         check_new_file(path, overwrite=overwrite)
 
@@ -143,4 +145,4 @@ def _is_device(path: Path) -> bool:
 
 
 def _is_gzip(path: str | os.PathLike[str]) -> bool:
-    return Path(path).suffix.lower() in (".gz", ".bgz")
+    return Path(path).suffix.lower() == ".gz"
