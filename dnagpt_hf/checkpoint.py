@@ -143,8 +143,8 @@ def init_checkpoint(
     card = render_model_card(
         Path(destination).name,
         config,
-        origin=f"The sizes are those of the preset `{preset}`. The weights are random numbers (seed "
-        f"{seed}): this model has not been trained.",
+        origin=f"The sizes are those of the preset `{preset}`. The weights are random numbers "
+        f"(seed {seed}): this model has not been trained.",
         released=False,
         training="None yet. `dnagpt_hf.presets` has the recipe that goes with these sizes.",
     )
