@@ -674,11 +674,16 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         self,
         input_ids: torch.LongTensor,
         *args: Any,
-        number_values: GeneratedNumbers | None = None,
+        number_values: GeneratedNumbers | torch.Tensor | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         attention_mask = kwargs.get("attention_mask")
         inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
+        if isinstance(number_values, torch.Tensor):
+            raise ValueError(
+                "numbers can be carried by greedy search, sampling and beam search only: "
+                "leave out the assistant model"
+            )
         if number_values is not None and inputs.get("input_ids") is not None:
             # in a chunked prefill the mask says how far the stream has been read
             end = None if attention_mask is None else attention_mask.shape[-1]
@@ -689,7 +694,9 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     def _update_model_kwargs_for_generation(
         self, outputs: DNAGPTOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        model_kwargs["number_values"].append(outputs.number_predictions[:, -1:])
+        numbers = model_kwargs.get("number_values")
+        if numbers is not None:
+            numbers.append(outputs.number_predictions[:, -1:])
         return super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
 
     def _validate_generated_length(
