@@ -59,7 +59,7 @@ _FLOATS = ("number_values", "number_labels")
 # k-mers looked up at once: indices and sums of a block stay in a second-level cache.
 _BLOCK = 1 << 15
 # Letters read at once: a long list is read in groups whose intermediate arrays stay small.
-_GROUP = 1 << 18
+_GROUP = 1 << 16
 
 
 class KmerVocabulary:
@@ -417,6 +417,8 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         names = self._vocabulary.names | {
             token[1:-1]: index for token, index in self.get_added_vocab().items()
         }
+        integers = _integers(len(self))
+        objects = integers[:0]
         rows: list[Any] = []
         numbers: list[list[tuple[int, float]]] = []
         start = 0
@@ -431,7 +433,10 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 end += 1
             stream, ids = self._read_group(texts[start:end], names, start if batched else None)
             if as_lists:
-                ids = _integers(len(self)).take(ids, mode="clip")
+                # One array for all groups: every new one would count its references up and down.
+                if len(objects) < len(ids):
+                    objects = np.empty(len(ids), dtype=object)
+                ids = integers.take(ids, out=objects[: len(ids)], mode="clip")
             group = [ids[a:b] for a, b in zip([0, *stream.ends], stream.ends, strict=False)]
             rows.extend([row.tolist() for row in group] if as_lists else group)
             numbers.extend(stream.numbers)
@@ -888,3 +893,8 @@ def _columns(encoded_inputs: Any) -> dict[str, Any]:
     if not isinstance(encoded_inputs, Mapping) or "input_ids" not in encoded_inputs:
         raise ValueError("pad needs input_ids: pass a dict or a list of dicts that have them")
     return {key: rows for key, rows in encoded_inputs.items() if rows is not None}
+
+
+DNAGPTTokenizer.register_for_auto_class("AutoTokenizer")
+
+__all__ = ["DNAGPTTokenizer"]
