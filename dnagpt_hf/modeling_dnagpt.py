@@ -461,7 +461,7 @@ def _packed_position_ids(
     if past_key_values is not None and past_key_values.get_seq_length() > 0:
         return None
     if attention_mask is not None:
-        if attention_mask.shape != position_ids.shape:
+        if attention_mask.shape[1:] != position_ids.shape[1:]:
             return None
         real = attention_mask.to(device=position_ids.device, dtype=torch.bool)
         position_ids = position_ids.masked_fill(~real, 0)

@@ -176,6 +176,13 @@ class TestPacking:
             start += len(record_ids)
 
     @torch.no_grad()
+    def test_one_row_of_positions_serves_a_batch(self):
+        model, ids = make_model(), torch.arange(40, 52).view(2, 6)
+        position_ids = torch.tensor([[0, 1, 2, 0, 1, 2]])
+        packed = model(ids, position_ids=position_ids, attention_mask=torch.ones_like(ids)).logits
+        torch.testing.assert_close(packed[:, 3:], model(ids[:, 3:]).logits, **CLOSE)
+
+    @torch.no_grad()
     def test_given_positions_that_do_not_start_again_are_no_packing(self, rows):
         model = make_model()
         ids, values = rows[2]
