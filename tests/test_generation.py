@@ -12,6 +12,7 @@ from dnagpt_hf.generation import (
     ExactBases,
     OnlyAnswers,
     OnlyDNA,
+    ReadableText,
     SeededNoise,
     StopAfterTokens,
     WhenDone,
@@ -508,21 +509,46 @@ def assert_same_records(found, expected):
 
 
 def test_records_are_what_generate_writes(small_model, small_tokenizer):
-    # a padding token is never drawn here, which it is in a plain call of generate
     inputs = encode(small_tokenizer, RECORDS)
+    width = inputs["input_ids"].shape[1]
     output = small_model.generate(
         **inputs,
         max_new_tokens=20,
         suppress_tokens=[small_tokenizer.pad_token_id],
+        logits_processor=[ReadableText(small_tokenizer, width)],
         return_dict_in_generate=True,
     )
-    width = inputs["input_ids"].shape[1]
     expected = small_tokenizer.batch_decode(
         output.sequences[:, width:], number_values=output.number_values[:, width:]
     )
     texts = generate_records(small_model, small_tokenizer, RECORDS, 20, do_sample=False)
     assert_same_records(texts, expected)
     assert sum(text.count("<M>") for text in texts) >= 3
+
+
+def test_records_read_as_they_were_written(small_model, small_tokenizer):
+    """Each new token is found again in the text of prompt and continuation."""
+    texts = generate_records(
+        small_model, small_tokenizer, RECORDS, 20, num_return_sequences=20, temperature=2.0
+    )
+    for prompt, text in zip([each for each in RECORDS for _ in range(20)], texts, strict=True):
+        read = small_tokenizer(prompt + text)
+        assert len(read["input_ids"]) == len(small_tokenizer(prompt)["input_ids"]) + 20
+        assert (
+            small_tokenizer.decode(read) == small_tokenizer.decode(small_tokenizer(prompt)) + text
+        )
+    written = "".join(texts)
+    # the cases in which text could have become unreadable have come up
+    assert re.search(r"<M>[-0-9.]+<", written)
+    assert re.search(r">(?:[ACGTN]{2})*[ACGTN]<", written)
+
+
+def test_readable_text_gives_way_to_other_constraints(small_model, small_tokenizer):
+    prompts = ["<R>ACGTAC<=><M>0.5", "<R>AC<=><B>"]
+    answers = generate_records(
+        small_model, small_tokenizer, prompts, 2, logits_processor=[OnlyDNA(small_tokenizer)]
+    )
+    assert all(re.fullmatch("[ACGT]{4}", text.strip()) for text in answers)
 
 
 def test_records_do_not_depend_on_their_batch(small_model, small_tokenizer):

@@ -4,16 +4,10 @@ Everything here works through `generate` of Transformers: constraints are logits
 stopping criteria, and `generate_dna` and `generate_records` call `model.generate` in batches.
 """
 
-from .constraints import (
-    ExactBases,
-    OnlyAnswers,
-    OnlyDNA,
-    StopAfterTokens,
-    WhenDone,
-    stops_in_place,
-)
+from .constraints import ExactBases, OnlyAnswers, OnlyDNA, ReadableText
 from .sampling import Sampling, SeededNoise, sequence_keys
 from .sequences import generate_dna, generate_records, split_remainder
+from .stopping import StopAfterTokens, WhenDone, stops_in_place
 from .vocabulary import KmerTable
 
 __all__ = [
@@ -21,6 +15,7 @@ __all__ = [
     "KmerTable",
     "OnlyAnswers",
     "OnlyDNA",
+    "ReadableText",
     "Sampling",
     "SeededNoise",
     "StopAfterTokens",

@@ -1,4 +1,4 @@
-"""What may be written next: logits processors and stopping criteria for the token language.
+"""What may be written next: logits processors for the token language.
 
 A processor sees all rows of a batch at once, the finished ones included, and masks what is not
 allowed. None keeps a state from step to step: everything is read from the tokens behind the prompt,
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers.generation import LogitsProcessor, StoppingCriteria
+from transformers.generation import LogitsProcessor
 
 from ..tokenization_dnagpt import DNAGPTTokenizer
 from .vocabulary import KmerTable, token_id
@@ -113,6 +113,34 @@ class OnlyAnswers(Constraint):
         return self.is_answer
 
 
+class ReadableText(LogitsProcessor):
+    """Keeps new text readable: no DNA right behind a number or behind a shorter k-mer.
+
+    Numbers reach from `<M>` to the next property token, and bases that follow each other are cut
+    anew when text is read. Only where the other constraints leave nothing but DNA, DNA is written.
+
+    Args:
+        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
+        prompt_length (`int`): Length of the (padded) prompt; its own last k-mer may be continued.
+    """
+
+    def __init__(self, tokenizer: DNAGPTTokenizer, prompt_length: int) -> None:
+        self.lengths = KmerTable(tokenizer).lengths
+        self.kmer_size = tokenizer.kmer_size
+        self.number = tokenizer.number_token_id
+        self.prompt_length = prompt_length
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.lengths = self.lengths.to(scores.device)
+        last = input_ids[:, -1]
+        closed = last == self.number
+        if input_ids.shape[1] > self.prompt_length:
+            closed = closed | ((self.lengths[last] > 0) & (self.lengths[last] < self.kmer_size))
+        is_dna = nn.functional.pad(self.lengths > 0, (0, scores.shape[-1] - len(self.lengths)))
+        without_dna = scores.masked_fill(closed[:, None] & is_dna, -torch.inf)
+        return torch.where(without_dna.isfinite().any(-1, keepdim=True), without_dna, scores)
+
+
 class ExactBases(Constraint):
     """Writes exactly so many bases behind the prompt, in the cut that the tokenizer makes.
 
@@ -187,7 +215,7 @@ class ExactBases(Constraint):
         missing = self._missing(input_ids)
         may_stand_here = self.later
         if input_ids.shape[1] == self.prompt_length:
-            may_stand_here = self.first[_per_row(self.first_index, input_ids)]
+            may_stand_here = self.first[per_row(self.first_index, input_ids)]
         fits = self.lengths == missing.clamp(0, self.kmer_size)[:, None]
         # (rows, tokens)
         dna = fits & may_stand_here & (missing > 0)[:, None]
@@ -199,106 +227,10 @@ class ExactBases(Constraint):
     def _missing(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Bases that are still to be written, `(rows,)`."""
         written = self.lengths.to(input_ids.device)[input_ids[:, self.prompt_length :]].sum(-1)
-        return _per_row(self.total, input_ids) - written
+        return per_row(self.total, input_ids) - written
 
     def _stopped(self, input_ids: torch.Tensor) -> torch.Tensor:
         return (input_ids[:, self.prompt_length :] == self.stop).any(-1)
-
-
-class StopAfterTokens(Constraint):
-    """Writes a stop token behind exactly so many new tokens, not before, and padding behind it.
-
-    Args:
-        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
-        stop_token (`str` or `int`): Token or id.
-        num_tokens (`int` or `Sequence[int]`): New tokens before it, for all rows or for each.
-        prompt_length (`int`): Length of the (padded) prompt in tokens.
-    """
-
-    def __init__(
-        self,
-        tokenizer: DNAGPTTokenizer,
-        stop_token: str | int,
-        num_tokens: int | Sequence[int],
-        prompt_length: int,
-    ) -> None:
-        places = [num_tokens] if isinstance(num_tokens, int) else list(num_tokens)
-        if min(places) < 0:
-            raise ValueError(f"num_tokens {num_tokens} lies below 0")
-        self.num_tokens = torch.tensor(places)
-        self.prompt_length = prompt_length
-        self.stop = token_id(tokenizer, stop_token)
-        self.pad = tokenizer.pad_token_id
-        self.ids = torch.arange(len(tokenizer))
-
-    def is_done(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Which rows have their stop token: `(rows,)`."""
-        return self._missing(input_ids) < 0
-
-    def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
-        missing = self._missing(input_ids)[:, None]
-        self.ids = self.ids.to(input_ids.device)
-        is_due = torch.where(missing == 0, self.ids == self.stop, self.ids == self.pad)
-        return torch.where(missing > 0, self.ids != self.stop, is_due)
-
-    def _missing(self, input_ids: torch.Tensor) -> torch.Tensor:
-        return _per_row(self.num_tokens, input_ids) - (input_ids.shape[1] - self.prompt_length)
-
-
-class WhenDone(StoppingCriteria):
-    """Stops when every row has what its constraint asks for.
-
-    Args:
-        constraint ([`ExactBases`] or [`StopAfterTokens`]): The constraint in use.
-    """
-
-    def __init__(self, constraint: ExactBases | StopAfterTokens) -> None:
-        self.constraint = constraint
-
-    def __call__(
-        self, input_ids: torch.Tensor, scores: object = None, **kwargs: object
-    ) -> torch.Tensor:
-        return self.constraint.is_done(input_ids)
-
-
-def stops_in_place(
-    sequences: torch.Tensor,
-    tokenizer: DNAGPTTokenizer,
-    stop_token: str | int,
-    prompt_length: int,
-    *,
-    num_tokens: int | None = None,
-    num_bases: int | None = None,
-) -> torch.Tensor:
-    """Tell which freely generated sequences have the stop token at the right place.
-
-    This is how artificial genomes are filtered: the first stop token must stand behind exactly
-    `num_tokens` new tokens, or behind new DNA of exactly `num_bases` bases and nothing else.
-
-    Args:
-        sequences (`torch.LongTensor` of shape `(batch, length)`): What `generate` returned.
-        tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
-        stop_token (`str` or `int`): Token or id.
-        prompt_length (`int`): Length of the (padded) prompt in tokens.
-        num_tokens (`int`, *optional*): New tokens before the stop token.
-        num_bases (`int`, *optional*): New bases before the stop token.
-
-    Returns:
-        `torch.BoolTensor` of shape `(batch,)`.
-
-    Raises:
-        ValueError: unless one of `num_tokens` and `num_bases` is given.
-    """
-    new = sequences[:, prompt_length:]
-    is_stop = new == token_id(tokenizer, stop_token)
-    before = is_stop.cumsum(-1) == 0
-    if num_bases is None and num_tokens is not None:
-        return is_stop.any(-1) & (before.sum(-1) == num_tokens)
-    if num_bases is None or num_tokens is not None:
-        raise ValueError("pass num_tokens or num_bases, one of the two")
-    lengths = KmerTable(tokenizer).lengths.to(new.device)[new]
-    only_dna = ((lengths > 0) | ~before).all(-1)
-    return is_stop.any(-1) & only_dna & ((lengths * before).sum(-1) == num_bases)
 
 
 def check_num_bases(tokenizer: DNAGPTTokenizer, num_bases: int, remainder: int) -> None:
@@ -316,7 +248,7 @@ def check_num_bases(tokenizer: DNAGPTTokenizer, num_bases: int, remainder: int) 
         )
 
 
-def _per_row(values: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
+def per_row(values: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
     """One value per row of `input_ids`, in which `generate` repeats each row of the batch."""
     rows, given = input_ids.shape[0], values.shape[0]
     if rows % given:

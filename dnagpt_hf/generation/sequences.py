@@ -9,7 +9,7 @@ from transformers.generation import LogitsProcessor, SuppressTokensLogitsProcess
 from ..modeling_dnagpt import DNAGPTForMultiTask
 from ..tokenization_dnagpt import DNAGPTTokenizer
 from .batches import Row, generate_rows, read_prompts
-from .constraints import ExactBases, check_num_bases
+from .constraints import ExactBases, ReadableText, check_num_bases
 from .sampling import Sampling
 from .vocabulary import token_id
 
@@ -134,8 +134,9 @@ def generate_records(
 ) -> list[str]:
     """Continue prompts in the whole token language, numbers included.
 
-    Sequences are drawn as in [`generate_dna`]. Nothing is aligned: DNA behind a prompt that ends
-    in fewer than `kmer_size` bases starts a new token.
+    Sequences are drawn as in [`generate_dna`]. What is written can be read again: no DNA follows
+    right behind a number or a shorter k-mer ([`ReadableText`]), and no padding is drawn. The
+    prompt's own last k-mer is not completed: new DNA behind it starts a new token.
 
     Args:
         model ([`DNAGPTForMultiTask`]): Model that continues the prompts.
@@ -177,7 +178,8 @@ def generate_records(
 
     def constrain(batch: Sequence[Row], prompt_length: int) -> list[LogitsProcessor]:
         # padding behind a finished row must be told from what the model wrote
-        return [SuppressTokensLogitsProcessor([pad], device=str(model.device)), *logits_processor]
+        no_padding = SuppressTokensLogitsProcessor([pad], device=str(model.device))
+        return [no_padding, *logits_processor, ReadableText(tokenizer, prompt_length)]
 
     sampling = Sampling(temperature, top_k, top_p, seed) if do_sample else None
     results = [""] * len(rows)
