@@ -59,20 +59,21 @@ def embed(
     model_class(folder)
     with RecordReader(input, format=format and format.value) as reader:
         from dnagpt_hf.analysis.embedding import embed_records
+        from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
-        model, tokenizer = load_model(folder, "DNAGPTModel", Placement(device, dtype, threads))
+        model, tokenizer = load_model(folder, DNAGPTModel, Placement(device, dtype, threads))
         with (
             vector_writer(output, per_token=pooling.value == "token", overwrite=overwrite) as write,
             progress_bar("embedding", reader.size) as report,
         ):
             for embedding in embed_records(
-                model,  # type: ignore[arg-type]
+                model,
                 tokenizer,
                 reported(reader, report),
                 template="{sequence}" if template is None else template,
                 pooling=pooling.value,
                 layer=layer,
-                truncation=truncate and truncate.value,  # type: ignore[arg-type]
+                truncation=None if truncate is None else truncate.value,
                 max_records=batch_size,
                 max_tokens=batch_tokens,
             ):

@@ -15,7 +15,7 @@ from dnagpt_hf.cli.loading import Placement, load_model, model_class
 from dnagpt_hf.cli.progress import Report, progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
+    from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
@@ -126,7 +126,9 @@ def generate(
         raise ValueError(f"{folder} holds a {model_class(folder)}, which cannot generate")
     if input is not None:
         _check_input(input)
-    model, tokenizer = load_model(folder, "DNAGPTForMultiTask", Placement(device, dtype, threads))
+    from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+
+    model, tokenizer = load_model(folder, DNAGPTForMultiTask, Placement(device, dtype, threads))
     if prompt is not None:
         prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt, start=1)]
     else:
@@ -156,7 +158,7 @@ def generate(
 
 
 def _continue(
-    model: DNAGPTPreTrainedModel,
+    model: DNAGPTForMultiTask,
     tokenizer: DNAGPTTokenizer,
     prompts: list[str],
     bases: int | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
+Model = TypeVar("Model", bound="DNAGPTPreTrainedModel")
 MODEL_CLASSES = ("DNAGPTForMultiTask", "DNAGPTForSequenceClassification", "DNAGPTModel")
 
 
@@ -58,9 +59,9 @@ def model_class(folder: Path) -> str:
 
 
 def load_model(
-    folder: Path, name: str, placement: Placement
-) -> tuple[DNAGPTPreTrainedModel, DNAGPTTokenizer]:
-    """The model of a folder as class `name`, ready for use, and its tokenizer.
+    folder: Path, model_type: type[Model], placement: Placement
+) -> tuple[Model, DNAGPTTokenizer]:
+    """The model of a folder as the class `model_type`, ready for use, and its tokenizer.
 
     Raises:
         ValueError: the device is missing, or the folder is incomplete or damaged.
@@ -68,7 +69,6 @@ def load_model(
     import torch
     from safetensors import SafetensorError
 
-    from dnagpt_hf import modeling_dnagpt
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     if placement.threads is not None:
@@ -77,13 +77,14 @@ def load_model(
     quiet_transformers()
     dtype = "auto" if placement.dtype is None else getattr(torch, placement.dtype)
     try:
-        model, loading = getattr(modeling_dnagpt, name).from_pretrained(
+        loaded: Any = model_type.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True
         )
         tokenizer = DNAGPTTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         problem = " ".join(str(error).split())
         raise ValueError(f"{folder} is incomplete or damaged: {problem}") from error
+    model, loading = loaded
     if loading["missing_keys"]:
         raise ValueError(
             f"{folder} is incomplete: it has no weights {min(loading['missing_keys'])}"

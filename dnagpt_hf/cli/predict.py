@@ -68,20 +68,22 @@ def predict(
     if name == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to predict with")
     with RecordReader(input, format=format and format.value) as reader:
+        from dnagpt_hf import modeling_dnagpt
         from dnagpt_hf.analysis.prediction import predict_records
 
-        model, tokenizer = load_model(folder, name, Placement(device, dtype, threads))
+        model_type = getattr(modeling_dnagpt, name)
+        model, tokenizer = load_model(folder, model_type, Placement(device, dtype, threads))
         with (
             row_writer(output, format=written_format, overwrite=overwrite) as write,
             progress_bar("predicting", reader.size) as report,
         ):
             for prediction in predict_records(
-                model,  # type: ignore[arg-type]
+                model,
                 tokenizer,
                 reported(reader, report),
                 template=template,
                 answers=labels,
-                truncation=truncate and truncate.value,  # type: ignore[arg-type]
+                truncation=None if truncate is None else truncate.value,
                 max_records=batch_size,
                 max_tokens=batch_tokens,
             ):
