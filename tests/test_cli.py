@@ -100,6 +100,19 @@ def test_init_takes_sizes_and_seeds(tmp_path: Path, folder: Path) -> None:
     )
 
 
+def test_init_with_other_kmers(tmp_path: Path, folder: Path) -> None:
+    run("init", tmp_path / "a", "--preset", "dnagpt-test", "--kmer-size", 3)
+    tokenizer = DNAGPTTokenizer.from_pretrained(tmp_path / "a")
+    model = DNAGPTForMultiTask.from_pretrained(tmp_path / "a")
+    assert tokenizer.kmer_size == model.config.kmer_size == 3
+    assert tokenizer.number_token_id == model.config.number_token_id == 34 + 5 + 25 + 125
+    before = json.loads((folder / "tokenizer_config.json").read_text())
+    after = json.loads((tmp_path / "a" / "tokenizer_config.json").read_text())
+    assert after == before | {"kmer_size": 3}
+    facts = json.loads(run("info", tmp_path / "a", "--json"))
+    assert facts["longest_sequence_bp"] == 64 * 3
+
+
 def test_init_refuses(tmp_path: Path, folder: Path) -> None:
     assert "exists" in refused("init", folder)
     assert "dnagpt-h" in refused("init", tmp_path / "a", "--preset", "dnagpt-x")

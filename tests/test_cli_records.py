@@ -395,7 +395,8 @@ def test_a_process_that_is_ended_leaves_nothing(
             while sorted(work.iterdir()) == before and process.poll() is None:
                 time.sleep(0.05)
             process.send_signal(end)
-        assert process.wait(60) == status
+        # where it came in the middle of an exec, Python ends by the signal, 130 as well in a shell
+        assert process.wait(60) in ((status, -signal.SIGINT) if status == 130 else (status,))
         assert b"Traceback" not in process.stderr.read()
         # what the process did not read stays in the pipe
         with contextlib.suppress(BrokenPipeError):

@@ -11,7 +11,7 @@ import typer
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import model_class, quiet_transformers
 from dnagpt_hf.cli.progress import progress_bar
-from dnagpt_hf.presets import PRESETS, get_preset, vocabulary_fields
+from dnagpt_hf.presets import PRESETS, get_preset, preset_tokenizer, vocabulary_fields
 
 NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make.")]
 ShardSize = Annotated[
@@ -127,6 +127,13 @@ def init(
         overwrite=overwrite,
         **overrides,
     )
+    if kmer_size is not None:
+        # the folder has the tokenizer of the preset, whose k-mers are others
+        preset_tokenizer(
+            preset,
+            kmer_size=kmer_size,
+            model_max_length=positions or get_preset(preset).max_position_embeddings,
+        ).save_pretrained(folder)
     typer.echo(f"{folder}: new weights of the sizes of {preset}")
 
 
@@ -158,7 +165,7 @@ def describe(checkpoint: str) -> dict[str, Any]:
 
 
 def _describe_preset(name: str) -> dict[str, Any]:
-    from dnagpt_hf.presets import preset_config, preset_tokenizer
+    from dnagpt_hf.presets import preset_config
 
     preset = get_preset(name)
     facts = _facts("DNAGPTForMultiTask", preset_config(name), preset_tokenizer(name))
