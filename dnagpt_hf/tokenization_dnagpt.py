@@ -4,10 +4,12 @@ Text such as `<R>ATCGTA<+><M>-0.5 0.25<=><B>A` is read from left to right: names
 brackets are property tokens, letters are DNA cut into k-mers, and numbers stand right behind `<M>`.
 """
 
+import gc
 import itertools
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
@@ -147,21 +149,23 @@ class DNACodec:
             blocks.append(block)
         return np.concatenate(blocks)
 
-    def kmers(self, bases: bytes | memoryview, dtype: type = np.int32) -> np.ndarray | None:
-        """Ids of full k-mers, or None if there is anything but DNA letters.
+    def fill(self, ids: np.ndarray, bases: str | memoryview) -> bool:
+        """Write the ids of full k-mers, and say whether all of it was DNA.
 
         Args:
-            bases: letters, a multiple of `kmer_size`.
+            ids: integers (k-mers,) to write to.
+            bases: `kmer_size` ASCII letters for each of them.
         """
-        # (k-mers, columns)
-        units = np.frombuffer(bases, self.unit).reshape(-1, self.columns)
-        ids: np.ndarray = np.empty(len(units), dtype)
-        first = self.vocabulary.first_id[self.vocabulary.kmer_size]
-        size = min(len(units), _BLOCK)
+        k = self.vocabulary.kmer_size
+        size = min(len(ids), _BLOCK)
         index = np.empty(size, np.intp)
         sums, share = np.empty((2, size), self.tables[0].dtype)
-        for start in range(0, len(units), _BLOCK):
-            block = units[start : start + _BLOCK]
+        for start in range(0, len(ids), _BLOCK):
+            letters = bases[start * k : min(start + _BLOCK, len(ids)) * k]
+            if isinstance(letters, str):
+                letters = memoryview(letters.encode("ascii"))
+            # (k-mers, columns)
+            block = np.frombuffer(letters, self.unit).reshape(-1, self.columns)
             index, sums, share = index[: len(block)], sums[: len(block)], share[: len(block)]
             for column, table in enumerate(self.tables):
                 index[:] = block[:, column]
@@ -170,9 +174,11 @@ class DNACodec:
                 if column:
                     sums += share
             if sums.max() >= self.invalid:
-                return None
-            np.add(sums, first, out=ids[start : start + _BLOCK], dtype=dtype)
-        return ids
+                return False
+            np.add(
+                sums, self.vocabulary.first_id[k], out=ids[start : start + _BLOCK], dtype=ids.dtype
+            )
+        return True
 
     def shorten(self, kmer_id: int, length: int) -> int:
         """Id of the first `length` letters of a full k-mer."""
@@ -204,8 +210,24 @@ def _integers(count: int) -> np.ndarray:
     return integers
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python from searching the lists of a batch for cycles while they are being made."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _segments(text: str) -> Iterator[tuple[int, str | None, int, str]]:
     """Offset and name of each token in angle brackets, offset and text of the stretch behind it."""
+    if "<" not in text:
+        # the common case of bare DNA, which is then not copied
+        yield 0, None, 0, text
+        return
     head, *pieces = text.split("<")
     yield 0, None, 0, head
     at = len(head)
@@ -277,15 +299,17 @@ class _Stream:
         self.length += count
         self.kmer_count += count
 
-    def ids(self, codec: DNACodec) -> np.ndarray | None:
+    def ids(self, codec: DNACodec, dtype: type) -> np.ndarray | None:
         """All ids, or None where a stretch is not DNA; every stretch goes through one look-up."""
         bases = "".join(self.stretches)
-        kmers = codec.kmers(bases.encode("ascii")) if bases.isascii() else None
-        if kmers is None or self.undecided:
+        kmers = np.empty(self.kmer_count, dtype)
+        if self.undecided or not bases.isascii() or not codec.fill(kmers, bases):
             return None
         for index, length in self.shorter:
             kmers[index] = codec.shorten(kmers[index], length)
-        ids = np.empty(self.length, np.int32)
+        if not self.slots:
+            return kmers
+        ids = np.empty(self.length, dtype)
         ids[self.slots] = self.slot_ids
         done = 0
         for start, count in self.spans:
@@ -431,7 +455,11 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                     raise ValueError(f"record {end}: text must be str, not {kind}")
                 letters += len(texts[end])
                 end += 1
-            stream, ids = self._read_group(texts[start:end], names, start if batched else None)
+            # NumPy takes objects by indices of this type without converting them first
+            dtype = np.intp if as_lists else np.int32
+            stream, ids = self._read_group(
+                texts[start:end], names, start if batched else None, dtype
+            )
             if as_lists:
                 # One array for all groups: every new one would count its references up and down.
                 if len(objects) < len(ids):
@@ -444,7 +472,11 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         return rows, numbers
 
     def _read_group(
-        self, texts: Sequence[str], names: dict[str, int], first_record: int | None
+        self,
+        texts: Sequence[str],
+        names: dict[str, int],
+        first_record: int | None,
+        dtype: type,
     ) -> tuple[_Stream, np.ndarray]:
         record = 0
         try:
@@ -453,7 +485,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 stream = _Stream()
                 for record, text in enumerate(texts):  # noqa: B007
                     self._read_text(text, stream, names, strip)
-                ids = stream.ids(self._codec)
+                ids = stream.ids(self._codec, dtype)
                 if ids is not None:
                     return stream, ids
             for record, text in enumerate(texts):  # noqa: B007
@@ -548,20 +580,21 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             >>> DNAGPTTokenizer().encode_dna("ATCGTANN").tolist()
             [10010, 39]
         """
-        bases = self._as_bytes(sequence)
-        ids = self._encode_bytes(bases)
+        bases = self._letters(sequence)
+        ids = self._encode(bases)
         if ids is None:
-            stripped = bytes(bases).translate(None, _WHITE_SPACE.encode())
-            ids = self._encode_bytes(stripped)
-        if ids is None:
-            _raise_not_dna(bytes(bases).decode("latin-1"), 0)
+            written = bases.encode() if isinstance(bases, str) else bases.tobytes()
+            ids = self._encode(memoryview(written.translate(None, _WHITE_SPACE.encode())))
+            if ids is None:
+                _raise_not_dna(written.decode("latin-1"), 0)
         return ids
 
-    def _as_bytes(self, sequence: Any) -> bytes | memoryview:
+    def _letters(self, sequence: Any) -> str | memoryview:
+        """A sequence as ASCII text or as bytes."""
         if isinstance(sequence, str):
             if not sequence.isascii():
                 _raise_not_dna(sequence, 0)
-            return sequence.encode("ascii")
+            return sequence
         if isinstance(sequence, np.ndarray) and (sequence.dtype != np.uint8 or sequence.ndim != 1):
             raise ValueError(
                 f"sequence is an array of {sequence.dtype} with shape {sequence.shape}: it must be "
@@ -570,26 +603,32 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         if not isinstance(sequence, bytes | bytearray | memoryview | np.ndarray):
             raise ValueError(f"sequence must be str, bytes or uint8, not {type(sequence).__name__}")
         view = memoryview(sequence)  # type: ignore[arg-type]
-        return view.cast("B") if view.c_contiguous else view.tobytes()
+        return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
 
-    def _encode_bytes(self, bases: bytes | memoryview) -> np.ndarray | None:
-        rest = len(bases) % self.kmer_size
-        ids = self._codec.kmers(memoryview(bases)[: len(bases) - rest])
-        if ids is None or not rest:
+    def _encode(self, bases: str | memoryview) -> np.ndarray | None:
+        """Ids of ASCII letters, or None if there is anything but DNA among them."""
+        count, rest = divmod(len(bases), self.kmer_size)
+        ids = np.empty(count + (rest > 0), np.int32)
+        if not self._codec.fill(ids[:count], bases):
+            return None
+        if not rest:
             return ids
-        last = self._codec.kmers(bytes(bases[-rest:]) + b"N" * (self.kmer_size - rest))
-        if last is None:
+        end = bases[count * self.kmer_size :]
+        last = end if isinstance(end, str) else end.tobytes().decode("latin-1")
+        padded = last + "N" * (self.kmer_size - rest)
+        if not padded.isascii() or not self._codec.fill(ids[count:], padded):
             return None
         if self.dynamic_kmer:
-            last[0] = self._codec.shorten(last[0], rest)
+            ids[count] = self._codec.shorten(ids[count], rest)
         elif self.remainder == "drop":
-            return ids
+            return ids[:count]
         elif self.remainder == "error":
             raise ValueError(self._remainder_message(rest))
-        return np.concatenate([ids, last])
+        return ids
 
     # -- the calls of Transformers -----------------------------------------------------------------
 
+    @_collector_paused()
     def _encode_plus(  # type: ignore[override]
         self,
         text: str | Sequence[str],
@@ -646,13 +685,16 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         pad_id = self.pad_token_id
         if return_tensors:
             shape = (len(rows), width)
-            columns["input_ids"] = np.full(shape, pad_id, np.int64)
-            columns["attention_mask"] = np.zeros(shape, np.int64)
+            columns["input_ids"] = np.empty(shape, np.int64)
+            columns["attention_mask"] = np.ones(shape, np.int64)
             columns["number_values"] = np.zeros(shape, np.float32)
             for index, row in enumerate(rows):
-                place = slice(width - len(row), width) if left else slice(len(row))
-                columns["input_ids"][index, place] = row
-                columns["attention_mask"][index, place] = 1
+                missing = width - len(row)
+                columns["input_ids"][index, missing if left else 0 :][: len(row)] = row
+                if missing:
+                    padding = slice(missing) if left else slice(len(row), None)
+                    columns["input_ids"][index, padding] = pad_id
+                    columns["attention_mask"][index, padding] = 0
         else:
             columns["input_ids"] = [_padded(row, width, pad_id, left) for row in rows]
             columns["attention_mask"] = [_padded([1] * n, width, 0, left) for n in lengths]
