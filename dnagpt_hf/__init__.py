@@ -28,7 +28,7 @@ _MODULES = {
     "DNAGPTModel": "modeling_dnagpt",
     "DNAGPTTokenizer": "tokenization_dnagpt",
 }
-__all__ = ["__version__", *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -133,7 +133,9 @@ def init_checkpoint(
     get_preset(preset)
     torch_dtype = parse_dtype(dtype)
     config = preset_config(preset, **config_overrides)
-    tokenizer = preset_tokenizer(preset, model_max_length=config.max_position_embeddings)
+    tokenizer = preset_tokenizer(
+        preset, kmer_size=config.kmer_size, model_max_length=config.max_position_embeddings
+    )
     check_new_folder(destination, overwrite=overwrite)
     # The caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):

@@ -50,20 +50,20 @@ class DNAGPTOutput(ModelOutput):
         number_predictions (`torch.FloatTensor` of shape `(batch, length)`):
             The number at the next position, should a number stand there.
         past_key_values (`Cache`, *optional*): Keys and values, with `use_cache`.
-        hidden_states (`tuple(torch.FloatTensor)`, *optional*):
+        hidden_states (`tuple(torch.Tensor)`, *optional*):
             Embeddings and the output of each layer, `(batch, length, hidden_size)` each.
-        attentions (`tuple(torch.FloatTensor)`, *optional*):
+        attentions (`tuple(torch.Tensor)`, *optional*):
             Attention maps of each layer, `(batch, heads, length, length)` each.
     """
 
-    loss: torch.FloatTensor | None = None
-    token_loss: torch.FloatTensor | None = None
-    number_loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    number_predictions: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    token_loss: torch.Tensor | None = None
+    number_loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    number_predictions: torch.Tensor | None = None
     past_key_values: Cache | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
 
 
 @dataclass
@@ -75,7 +75,7 @@ class DNAGPTGenerateOutput(GenerateDecoderOnlyOutput):
             The number at each position of `sequences` that holds one, 0 elsewhere.
     """
 
-    number_values: torch.FloatTensor | None = None
+    number_values: torch.Tensor | None = None
 
 
 def eager_attention_forward(
@@ -293,12 +293,12 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        number_values: torch.FloatTensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        number_values: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -325,7 +325,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             output_hidden_states (`bool`, *optional*): Whether to return the states of all layers.
 
         Returns:
-            [`BaseModelOutputWithPast`]: `last_hidden_state` of shape `(batch, length, hidden_size)`.
+            [`BaseModelOutputWithPast`]: `last_hidden_state`, `(batch, length, hidden_size)`.
 
         Raises:
             ValueError: if the sequence is longer than the model's positions, or inputs exclude
@@ -404,8 +404,8 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         )
 
     def embed(
-        self, input_ids: torch.LongTensor | None, number_values: torch.FloatTensor | None = None
-    ) -> torch.FloatTensor:
+        self, input_ids: torch.Tensor | None, number_values: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Embed tokens and numbers, without positions.
 
         Args:
@@ -431,7 +431,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
         return torch.where(is_number, self.number_embedding(values), embeds)
 
-    def _check_positions(self, position_ids: torch.LongTensor) -> None:
+    def _check_positions(self, position_ids: torch.Tensor) -> None:
         """Refuse positions that have no embedding before they crash inside the look-up."""
         if torch.compiler.is_compiling() or position_ids.is_meta or not position_ids.numel():
             return
@@ -453,10 +453,10 @@ def _too_long(length: int, config: DNAGPTConfig) -> str:
 
 
 def _packed_position_ids(
-    position_ids: torch.LongTensor,
+    position_ids: torch.Tensor,
     attention_mask: torch.Tensor | None,
     past_key_values: Cache | None,
-) -> torch.LongTensor | None:
+) -> torch.Tensor | None:
     """Positions in which each padded one is a record of its own, or None if no row is packed."""
     if past_key_values is not None and past_key_values.get_seq_length() > 0:
         return None
@@ -481,7 +481,7 @@ def _causal_mask(
     attention_mask: torch.Tensor | None,
     past_key_values: Cache | None,
     cache_position: torch.Tensor,
-    position_ids: torch.LongTensor,
+    position_ids: torch.Tensor,
 ) -> Any:
     """The mask in the form that the attention implementation takes."""
     arguments = {
@@ -526,7 +526,7 @@ class NumberAfterInstruction(LogitsProcessor):
         self.number = config.number_token_id
         self.allowed = allowed
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         ids = torch.arange(scores.shape[-1], device=scores.device)
         if not self.allowed:
             return scores.masked_fill(ids == self.instruction, -torch.inf)
@@ -546,8 +546,8 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     ```python
     >>> import torch
     >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-    >>> from dnagpt_hf.presets import get_config
-    >>> model = DNAGPTForMultiTask(get_config("dnagpt-test"))
+    >>> from dnagpt_hf.presets import preset_config
+    >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test"))
     >>> inputs = DNAGPTTokenizer()(["<R>ACGTAC<+><M>-0.5<=><M>"], return_tensors="pt")
     >>> model(**inputs).number_predictions.shape
     torch.Size([1, 7])
@@ -568,21 +568,21 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     def get_output_embeddings(self) -> nn.Module:
         return self.token_head.out_proj
 
-    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
         self.token_head.out_proj = new_embeddings
 
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        number_values: torch.FloatTensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        number_values: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
-        number_labels: torch.FloatTensor | None = None,
-        shift_labels: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        number_labels: torch.Tensor | None = None,
+        shift_labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
@@ -650,9 +650,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
         return logits.masked_fill(unused, torch.finfo(logits.dtype).min)
 
-    def _token_loss(
-        self, logits: torch.Tensor, shift_labels: torch.LongTensor | None
-    ) -> torch.FloatTensor:
+    def _token_loss(self, logits: torch.Tensor, shift_labels: torch.Tensor | None) -> torch.Tensor:
         if shift_labels is None:
             return logits.new_zeros((), dtype=torch.float32)
         targets = shift_labels.to(logits.device)
@@ -662,9 +660,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         )
         return total / (targets != -100).sum().clamp(min=1)
 
-    def _number_loss(
-        self, predictions: torch.Tensor, labels: torch.FloatTensor | None
-    ) -> torch.FloatTensor:
+    def _number_loss(self, predictions: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         if labels is None:
             return predictions.new_zeros((), dtype=torch.float32)
         targets = nn.functional.pad(labels[:, 1:], (0, 1), value=torch.nan).to(predictions.device)
@@ -672,7 +668,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
 
     def prepare_inputs_for_generation(
         self,
-        input_ids: torch.LongTensor,
+        input_ids: torch.Tensor,
         *args: Any,
         number_values: GeneratedNumbers | torch.Tensor | None = None,
         **kwargs: Any,
@@ -692,7 +688,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         return inputs
 
     def _update_model_kwargs_for_generation(
-        self, outputs: DNAGPTOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
+        self, outputs: ModelOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
         numbers = model_kwargs.get("number_values")
         if numbers is not None:
@@ -708,7 +704,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
 
     def _sample(
         self,
-        input_ids: torch.LongTensor,
+        input_ids: torch.Tensor,
         logits_processor: LogitsProcessorList,
         *args: Any,
         number_values: torch.Tensor | None = None,
@@ -735,7 +731,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
 
     def _beam_search(
         self,
-        input_ids: torch.LongTensor,
+        input_ids: torch.Tensor,
         logits_processor: LogitsProcessorList,
         *args: Any,
         number_values: torch.Tensor | None = None,
@@ -753,7 +749,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         )
 
     def _numbers_of_prompt(
-        self, input_ids: torch.LongTensor, number_values: torch.Tensor | None
+        self, input_ids: torch.Tensor, number_values: torch.Tensor | None
     ) -> GeneratedNumbers:
         if number_values is None:
             if (input_ids == self.config.number_token_id).any():
@@ -787,12 +783,12 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        number_values: torch.FloatTensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        number_values: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,

@@ -293,7 +293,8 @@ def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
 
     Args:
         name: name of a preset.
-        overrides: fields of `DNAGPTConfig` to set otherwise, as `hidden_dropout=0.1`.
+        overrides: fields of `DNAGPTConfig` to set otherwise, as `hidden_dropout=0.1`; another
+            `kmer_size` brings its vocabulary along.
 
     Example:
 
@@ -304,7 +305,7 @@ def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
 
     preset = get_preset(name)
     fields: dict[str, Any] = {
-        **vocabulary_fields(preset.kmer_size, preset.dynamic_kmer),
+        **vocabulary_fields(overrides.get("kmer_size", preset.kmer_size), preset.dynamic_kmer),
         "hidden_size": preset.hidden_size,
         "num_hidden_layers": preset.num_hidden_layers,
         "num_attention_heads": preset.num_attention_heads,

@@ -302,14 +302,14 @@ class _Stream:
     def ids(self, codec: DNACodec, dtype: type) -> np.ndarray | None:
         """All ids, or None where a stretch is not DNA; every stretch goes through one look-up."""
         bases = "".join(self.stretches)
-        kmers = np.empty(self.kmer_count, dtype)
+        kmers: np.ndarray = np.empty(self.kmer_count, dtype)
         if self.undecided or not bases.isascii() or not codec.fill(kmers, bases):
             return None
         for index, length in self.shorter:
             kmers[index] = codec.shorten(kmers[index], length)
         if not self.slots:
             return kmers
-        ids = np.empty(self.length, dtype)
+        ids: np.ndarray = np.empty(self.length, dtype)
         ids[self.slots] = self.slot_ids
         done = 0
         for start, count in self.spans:
@@ -344,7 +344,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         '<R>ATCGTA<+><M>-0.5<=><B>A'
     """
 
-    model_input_names = ["input_ids", "attention_mask", "number_values"]  # noqa: RUF012
+    model_input_names = ["input_ids", "attention_mask", "number_values"]
 
     def __init__(
         self,
@@ -407,7 +407,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                     f"token {token!r} cannot be added: write it as <name>, without white space, "
                     f"and not as one of {sorted(reserved)} or {NUMBER_TOKEN}"
                 )
-        return super()._add_tokens(list(new_tokens), special_tokens=special_tokens)  # type: ignore[arg-type]
+        return super()._add_tokens(list(new_tokens), special_tokens=special_tokens)
 
     def _convert_token_to_id(self, token: str) -> int:
         spelling = token[1:-1] if token in ("<A>", "<N>") else token
@@ -629,7 +629,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
     # -- the calls of Transformers -----------------------------------------------------------------
 
     @_collector_paused()
-    def _encode_plus(  # type: ignore[override]
+    def _encode_plus(
         self,
         text: str | Sequence[str],
         text_pair: Any = None,
@@ -677,7 +677,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             lengths = [len(row) for row in rows]
         if max(lengths, default=0) > self.model_max_length:
             longest = range(max(lengths))
-            self._eventual_warn_about_too_long_sequence(longest, max_length, verbose)  # type: ignore[arg-type]
+            self._eventual_warn_about_too_long_sequence(longest, max_length, verbose)
         width = _width(lengths, padding_strategy, max_length, pad_to_multiple_of, return_tensors)
         left = self._pads_left(padding_side)
 

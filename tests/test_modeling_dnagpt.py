@@ -1,4 +1,4 @@
-"""The three model classes: what a position sees, what is lost, and what the batch must not change."""
+"""The three model classes: what a position sees, what is lost, what a batch must not change."""
 
 import math
 

@@ -11,7 +11,7 @@ import typer
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import model_class, quiet_transformers
 from dnagpt_hf.cli.progress import progress_bar
-from dnagpt_hf.presets import PRESETS, get_preset, preset_tokenizer, vocabulary_fields
+from dnagpt_hf.presets import PRESETS, get_preset, preset_tokenizer
 
 NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make.")]
 ShardSize = Annotated[
@@ -107,14 +107,13 @@ def init(
 ) -> None:
     """Make a checkpoint folder with new, untrained weights."""
     overrides: dict[str, Any] = {
+        "kmer_size": kmer_size,
         "max_position_embeddings": positions,
         "num_hidden_layers": layers,
         "hidden_size": hidden_size,
         "num_attention_heads": heads,
     }
     overrides = {name: value for name, value in overrides.items() if value is not None}
-    if kmer_size is not None:
-        overrides.update(vocabulary_fields(kmer_size, get_preset(preset).dynamic_kmer))
     from dnagpt_hf.checkpoint import init_checkpoint
 
     quiet_transformers()
@@ -127,13 +126,6 @@ def init(
         overwrite=overwrite,
         **overrides,
     )
-    if kmer_size is not None:
-        # the folder has the tokenizer of the preset, whose k-mers are others
-        preset_tokenizer(
-            preset,
-            kmer_size=kmer_size,
-            model_max_length=positions or get_preset(preset).max_position_embeddings,
-        ).save_pretrained(folder)
     typer.echo(f"{folder}: new weights of the sizes of {preset}")
 
 
