@@ -1,0 +1,63 @@
+"""Every Python block and every `dnagpt` command of the README, executed in its order."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from parity import make_state_dict
+from typer.testing import CliRunner
+
+from dnagpt_hf.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+# a small file in the original layout stands in for the released weights
+STAND_IN = {
+    "seed": 3,
+    "dynamic_kmer": True,
+    "max_len": 64,
+    "num_layers": 1,
+    "num_heads": 2,
+    "embedding_dim": 16,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    torch.save({"model": make_state_dict(STAND_IN)}, folder / "dna_gpt0.1b_m.pth")
+    (folder / "sequences.fasta").write_text(">one\nATCGTAGGCTTAGC\n>two\nGGGCCCAAAT\n")
+    (folder / "genes.csv").write_text("promoter,halflife\nATCGTAGG,0.5\nGGCCTTAA,-1.25\n")
+    return folder
+
+
+def test_the_readme_has_what_this_file_looks_for():
+    assert {language for language, _ in BLOCKS} == {"bash", "python"}
+    assert sum(text.count("dnagpt ") for language, text in BLOCKS if language == "bash") >= 9
+
+
+def test_blocks_in_order(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    for language, text in BLOCKS:
+        if language == "python":
+            exec(text, names)
+            continue
+        for line in text.strip().splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "dnagpt", line
+            if arguments[0] == "convert":
+                arguments += ["--num-heads", "2"]
+            if arguments[1] == "pas-classifier":
+                arguments[1] = "dnagpt-m"
+            result = CliRunner().invoke(app, arguments)
+            assert result.exit_code == 0, f"{line}: {result.output}"
+    printed = capsys.readouterr().out
+    assert "<R>ATCGTAGGCTTAGC<+><M>-0.5 0.25<=><M>" in printed
+    assert "torch.Size([2, 10, 19584])" in printed
+    assert Path("expression.tsv").read_text().count("\n") == 3
+    assert Path("embeddings.npz").is_file()
