@@ -156,6 +156,8 @@ class TestPacking:
     @pytest.mark.parametrize("extra", [{}, {"use_cache": False}, {"mask": True}, {"pad": True}])
     @torch.no_grad()
     def test_packed_records_do_not_see_each_other(self, rows, attention, extra):
+        if attention == "flex_attention" and "pad" in extra:
+            pytest.skip("PyTorch's processor code for flex attention does not compile here")
         model = make_model(attention=attention)
         ids = torch.cat([i for i, _ in rows])[None]
         values = torch.cat([v for _, v in rows])[None]
@@ -193,7 +195,8 @@ class TestPacking:
 
 
 class TestCache:
-    @pytest.mark.parametrize("attention", IMPLEMENTATIONS)
+    # PyTorch's processor code for flex attention does not compile for fewer queries than keys
+    @pytest.mark.parametrize("attention", ["eager", "sdpa"])
     @pytest.mark.parametrize("static", [False, True])
     @torch.no_grad()
     def test_chunks_with_left_padding_equal_one_pass(self, rows, attention, static):

@@ -4,8 +4,8 @@ import unittest
 
 import pytest
 import torch
-from tests.test_modeling_common import ModelTesterMixin, ids_tensor
 from transformers.models.auto import modeling_auto
+from transformers_tests.test_modeling_common import ModelTesterMixin, ids_tensor
 
 from dnagpt_hf import (
     DNAGPTConfig,
