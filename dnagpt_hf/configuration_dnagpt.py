@@ -109,6 +109,19 @@ class DNAGPTConfig(PreTrainedConfig):
         eos_token_id: int | list[int] | None = None,
         **kwargs: Any,
     ) -> None:
+        intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
+        counts = {
+            "vocab_size": vocab_size,
+            "kmer_size": kmer_size,
+            "hidden_size": hidden_size,
+            "num_hidden_layers": num_hidden_layers,
+            "num_attention_heads": num_attention_heads,
+            "intermediate_size": intermediate_size,
+            "max_position_embeddings": max_position_embeddings,
+        }
+        for name, value in counts.items():
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} is {value!r}: give a whole number above 0")
         if hidden_size % num_attention_heads:
             raise ValueError(
                 f"hidden_size {hidden_size} is not a multiple of "
@@ -124,10 +137,16 @@ class DNAGPTConfig(PreTrainedConfig):
             raise ValueError(
                 f"num_tokens {num_tokens} does not lie between 1 and vocab_size {vocab_size}"
             )
-        if not 0 <= number_token_id < vocab_size:
-            raise ValueError(
-                f"number_token_id {number_token_id} has no row in vocab_size {vocab_size}"
-            )
+        ids = {
+            "number_token_id": number_token_id,
+            "number_instruction_token_id": number_instruction_token_id,
+            "pad_token_id": pad_token_id,
+        }
+        for name, token_id in ids.items():
+            if token_id is not None and not 0 <= token_id < vocab_size:
+                raise ValueError(f"{name} {token_id} has no row in vocab_size {vocab_size}")
+        if not 0 <= number_loss_weight < float("inf"):
+            raise ValueError(f"number_loss_weight is {number_loss_weight}: give 0 or more")
         self.vocab_size = vocab_size
         self.num_tokens = num_tokens
         self.number_token_id = number_token_id
@@ -136,7 +155,7 @@ class DNAGPTConfig(PreTrainedConfig):
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
-        self.intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
+        self.intermediate_size = intermediate_size
         self.max_position_embeddings = max_position_embeddings
         self.hidden_act = hidden_act
         self.layer_norm_eps = layer_norm_eps

@@ -363,7 +363,10 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             inputs_embeds = inputs_embeds.masked_fill(~real[:, -length:, None], 0.0)
         elif position_ids is None:
             position_ids = cache_position[None]
-        self._check_positions(position_ids)
+        # on an accelerator a look at values waits for it: for one more token, generate() has
+        # checked the length before
+        if position_ids.device.type == "cpu" or length > 1:
+            self._check_positions(position_ids)
 
         mask_inputs = (attention_mask, past_key_values)
         if given_position_ids is not None and length > 1:
@@ -418,6 +421,19 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         """
         if input_ids is None:
             raise ValueError("neither input_ids nor inputs_embeds was given: pass one of them")
+        if not input_ids.numel():
+            raise ValueError(
+                f"input_ids of shape {tuple(input_ids.shape)} hold no token: leave out empty "
+                "sequences"
+            )
+        if (
+            _is_cheap_to_check(input_ids)
+            and int(input_ids.max()) >= self.embed_tokens.num_embeddings
+        ):
+            raise ValueError(
+                f"input_ids hold {int(input_ids.max())}, but the model has "
+                f"{self.embed_tokens.num_embeddings:,} entries: use the tokenizer of the checkpoint"
+            )
         embeds = self.embed_tokens(input_ids)
         if number_values is None:
             return embeds
@@ -429,19 +445,40 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         is_number = (input_ids == self.config.number_token_id)[..., None]
         # every position is embedded, so that no shape depends on how many numbers there are
         values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
+        if _is_cheap_to_check(values) and not values.isfinite().all():
+            row, position, _ = (~values.isfinite()).nonzero()[0].tolist()
+            raise ValueError(
+                f"number {float(number_values[row, position])} at position {position} of row {row} "
+                "is not finite: leave it out or replace it"
+            )
         return torch.where(is_number, self.number_embedding(values), embeds)
 
     def _check_positions(self, position_ids: torch.Tensor) -> None:
         """Refuse positions that have no embedding before they crash inside the look-up."""
-        if torch.compiler.is_compiling() or position_ids.is_meta or not position_ids.numel():
+        if torch.compiler.is_compiling() or position_ids.is_meta:
             return
+        if int(position_ids.min()) < 0:
+            raise ValueError(f"position_ids hold {int(position_ids.min())}: positions start at 0")
         length = int(position_ids.max()) + 1
         if length > self.config.max_position_embeddings:
             raise ValueError(_too_long(length, self.config))
 
 
+def _is_cheap_to_check(values: torch.Tensor) -> bool:
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def _default(value: bool | None, default: bool) -> bool:
     return default if value is None else value
+
+
+def _check_aligned(name: str, values: torch.Tensor, hidden_states: torch.Tensor) -> None:
+    # values of another shape could be broadcast without a word
+    if values.shape != hidden_states.shape[:2]:
+        raise ValueError(
+            f"{name} of shape {tuple(values.shape)} do not align with inputs of shape "
+            f"{tuple(hidden_states.shape[:2])}: give one for each position"
+        )
 
 
 def _too_long(length: int, config: DNAGPTConfig) -> str:
@@ -530,7 +567,8 @@ class NumberAfterInstruction(LogitsProcessor):
         ids = torch.arange(scores.shape[-1], device=scores.device)
         if not self.allowed:
             return scores.masked_fill(ids == self.instruction, -torch.inf)
-        is_due = (input_ids[:, -1:] == self.instruction).to(scores.device)
+        # behind a prompt of embeddings there is no id yet
+        is_due = (input_ids[:, -1:] == self.instruction).any(-1, keepdim=True).to(scores.device)
         only_number = torch.where(ids == self.number, 0.0, -torch.inf).to(scores.dtype)
         return torch.where(is_due, only_number, scores)
 
@@ -582,7 +620,6 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         number_labels: torch.Tensor | None = None,
-        shift_labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
@@ -596,8 +633,6 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
                 `number_token_id` are ignored.
             number_labels (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
                 Number targets aligned with `input_ids`; they are shifted inside. NaN is ignored.
-            shift_labels (`torch.LongTensor` of shape `(batch, length)`, *optional*):
-                Token targets that are shifted already, as sequence parallelism hands them in.
             logits_to_keep (`int` or `torch.Tensor`, *optional*):
                 Compute both heads at the last so many positions only (0: at all), or at these.
 
@@ -605,8 +640,16 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             [`DNAGPTOutput`]
 
         Raises:
-            ValueError: as [`DNAGPTModel`], or if labels are given for logits that are not kept.
+            ValueError: as [`DNAGPTModel`], or if labels do not align with the inputs, or are given
+                for logits that are not kept.
+
+        `Trainer` evaluates a batch that has every kind of label in this signature, as
+        [`~dnagpt_hf.data.collator.DNAGPTDataCollator`] makes it; with a collator that gives
+        `labels` alone, pass `TrainingArguments(label_names=["labels"])`.
         """
+        # sequence parallelism hands in labels that are shifted already; Trainer would take a named
+        # argument for a label that every batch must have
+        shift_labels = kwargs.pop("shift_labels", None)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -625,11 +668,14 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
 
         loss = token_loss = number_loss = None
         if labels is not None and shift_labels is None:
+            _check_aligned("labels", labels, outputs.last_hidden_state)
             # the labels are shifted rather than the logits, which are far larger
             shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
         if shift_labels is not None or number_labels is not None:
             if logits.shape[1] != outputs.last_hidden_state.shape[1]:
                 raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
+            if number_labels is not None:
+                _check_aligned("number_labels", number_labels, outputs.last_hidden_state)
             token_loss = self._token_loss(logits, shift_labels)
             number_loss = self._number_loss(number_predictions, number_labels)
             loss = self.config.number_loss_weight * number_loss + token_loss
@@ -669,22 +715,25 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(
         self,
         input_ids: torch.Tensor,
-        *args: Any,
+        inputs_embeds: torch.Tensor | None = None,
         number_values: GeneratedNumbers | torch.Tensor | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        attention_mask = kwargs.get("attention_mask")
-        inputs = super().prepare_inputs_for_generation(input_ids, *args, **kwargs)
         if isinstance(number_values, torch.Tensor):
             raise ValueError(
                 "numbers can be carried by greedy search, sampling and beam search only: "
                 "leave out the assistant model"
             )
+        inputs = super().prepare_inputs_for_generation(
+            input_ids, inputs_embeds=inputs_embeds, **kwargs
+        )
         if number_values is not None and inputs.get("input_ids") is not None:
-            # in a chunked prefill the mask says how far the stream has been read
-            end = None if attention_mask is None else attention_mask.shape[-1]
-            length = inputs["input_ids"].shape[1]
-            inputs["number_values"] = number_values.values[:, :end][:, -length:]
+            values, length = number_values.values, inputs["input_ids"].shape[1]
+            end = values.shape[1]
+            if input_ids.shape[1] < end:
+                # a chunk of the prompt: the cache says how far the stream has been read
+                end = int(kwargs["past_key_values"].get_seq_length()) + length
+            inputs["number_values"] = values[:, end - length : end]
         return inputs
 
     def _update_model_kwargs_for_generation(
@@ -754,8 +803,9 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         if number_values is None:
             if (input_ids == self.config.number_token_id).any():
                 raise ValueError(
-                    "the prompt holds numbers, but number_values is missing: "
-                    "pass all that the tokenizer returns, generate(**inputs)"
+                    "the prompt holds numbers, but number_values is missing: call "
+                    "model.generate(**tokenizer(text, return_tensors='pt')), as pipelines and "
+                    "streamers pass ids alone"
                 )
             number_values = torch.zeros_like(input_ids, dtype=torch.float32)
         return GeneratedNumbers(number_values.float())

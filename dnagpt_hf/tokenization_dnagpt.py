@@ -59,7 +59,7 @@ _FILL: dict[str, Any] = {
 }
 _FLOATS = ("number_values", "number_labels")
 # k-mers looked up at once: indices and sums of a block stay in a second-level cache.
-_BLOCK = 1 << 15
+_BLOCK = 1 << 14
 # Letters read at once: a long list is read in groups whose intermediate arrays stay small.
 _GROUP = 1 << 16
 
@@ -665,6 +665,8 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 raise ValueError(f"{name} has no meaning in the token language: leave it out")
         if not isinstance(text, str | list | tuple):
             raise ValueError(f"text must be str or a list of str, not {type(text).__name__}")
+        if max_length is not None and max_length < 0:
+            raise ValueError(f"max_length is {max_length}: give 0 or more")
         batched = not isinstance(text, str)
         texts = [text] if isinstance(text, str) else text
         rows, numbers = self._read(texts, batched, as_lists=not return_tensors)
@@ -765,6 +767,10 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             aligned = [
                 isinstance(row, list) and len(row) == len(ids[i]) for i, row in enumerate(rows)
             ]
+            if key == "labels" and not all(
+                type(value) is int for row in rows for value in np.ravel(row).tolist()
+            ):
+                continue  # targets of whole records, even if they are as many as the tokens
             if key in fills and all(aligned):
                 columns[key] = [_padded(row, width, fills[key], left) for row in rows]
                 if return_tensors:

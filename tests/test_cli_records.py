@@ -7,10 +7,12 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from typer.testing import CliRunner
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoint import init_checkpoint
 from dnagpt_hf.cli import app
-from dnagpt_hf.presets import preset_config
+from dnagpt_hf.presets import preset_config, vocabulary_fields
 
 CLASS = ("--template", "<R>{sequence}<=><B>", "--answers", "A=false,N=true")
 NUMBER = ("--template", "<R>{sequence}<+><M>{x}<=><M>")
@@ -137,10 +139,11 @@ def test_truncation_is_asked_for(work: Path, folder: Path) -> None:
         ("e.fa", ">a\nAC\n>b\n>c\nGG\n", CLASS, "e.fa, record b (line 3): its sequence is empty"),
         ("e.fa", ">a\nAC\n>b\nACGT\nAXG\n", CLASS, "record b (line 3): sequence: character 'X'"),
         ("e.fa", ">a\nAC0.5\n", CLASS, "record a (line 1): sequence: character '0'"),
-        ("e.fa", ">a\n<H>AC\n", CLASS, "record a (line 1): sequence: unknown token '<H>'"),
+        ("e.fa", ">a\nAC\n<R>AC\n", CLASS, "e.fa, line 3: '<' is not DNA"),
+        ("e.csv", "sequence\n<H>AC\n", CLASS, "2): sequence: unknown token '<H>' at position 0"),
         ("e.csv", "sequence,x\nAC,1\nAC,nan\n", NUMBER, "2 (line 3): column 'x' holds 'nan'"),
         ("e.csv", "sequence,x\nAC,1\nAC,\n", NUMBER, "record 2 (line 3): column 'x' is empty"),
-        ("e.csv", "sequence,x\nAC,1e99\n", NUMBER, "record 1 (line 2): "),
+        ("e.csv", "sequence,x\nAC,1e39\n", NUMBER, "1 (line 2): column 'x' holds '1e39', not a"),
         ("e.csv", "id,seq\n7,AC\n", CLASS, "there is no column 'sequence', only id, seq"),
         ("e.csv", "id,sequence\n7,AC\n8\n", CLASS, "e.csv, line 3: 1 fields"),
         ("e.fa", ">a\nAC\n", (*CLASS, "--keep", "x"), "there is no column 'x'"),
@@ -191,6 +194,40 @@ def test_damaged_checkpoints(work: Path, folder: Path) -> None:
     assert f"{broken} is incomplete or damaged" in refused("predict", broken, "a.fa", *CLASS)
     (broken / "model.safetensors").unlink()
     assert f"{broken} is incomplete or damaged" in refused("predict", broken, "a.fa", *CLASS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", {"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ("config.json", {"hidden_size": "x"}, "hidden_size is 'x'"),
+        ("config.json", {"hidden_act": "foo"}, "foo"),
+        ("tokenizer_config.json", [], "broken is incomplete or damaged"),
+        ("tokenizer_config.json", {"dynamic_kmer": False}, "belongs to another checkpoint"),
+    ],
+)
+def test_files_of_a_checkpoint_that_do_not_fit(
+    work: Path, folder: Path, name: str, content: Any, message: str
+) -> None:
+    shutil.copytree(folder, "broken")
+    if isinstance(content, dict):
+        content = json.loads((folder / name).read_text()) | content
+    Path("broken", name).write_text(json.dumps(content))
+    assert message in refused("embed", "broken", "a.fa", "-o", "a.npz")
+
+
+def test_remainder_of_a_fixed_vocabulary(work: Path) -> None:
+    config = preset_config("dnagpt-test", **vocabulary_fields(6, dynamic_kmer=False))
+    DNAGPTForMultiTask(config).save_pretrained("fixed")
+    DNAGPTTokenizer(dynamic_kmer=False).save_pretrained("fixed")
+    Path("seven.fa").write_text(">a\nACGTACG\n")
+    number = ("--template", "<R>{sequence}<=><M>")
+    assert "the last 1 bases" in refused("predict", "fixed", "seven.fa", *number)
+    Path("six.fa").write_text(">a\nACGTAC\n")
+    Path("padded.fa").write_text(">a\nACGTACGNNNNN\n")
+    for remainder, same in (("drop", "six.fa"), ("pad", "padded.fa")):
+        output = run("predict", "fixed", "seven.fa", *number, "--remainder", remainder)
+        assert output == run("predict", "fixed", same, *number)
 
 
 def test_weights_that_are_missing(work: Path, folder: Path) -> None:
@@ -367,6 +404,15 @@ def test_errors_of_a_process(work: Path) -> None:
     assert result.stderr.count(b"\n") == 1
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A job in the background may ignore Ctrl-C, and so would the processes that it starts."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (None, 1)]
 )

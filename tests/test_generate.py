@@ -116,6 +116,32 @@ def test_single_prompt_is_the_plain_loop(model, tokenizer):
         assert_rows_are_plain(output, model, tokenizer, [prompt], 12)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4, 5])
+def test_prompt_without_padding_in_chunks(model, tokenizer, chunk):
+    # the mask is all ones then, and Transformers leaves it out
+    for prompt in PROMPTS:
+        output = model.generate(
+            **tokenizer([prompt], return_tensors="pt"),
+            max_new_tokens=8,
+            return_dict_in_generate=True,
+            prefill_chunk_size=chunk,
+            cache_implementation="dynamic",
+        )
+        assert_rows_are_plain(output, model, tokenizer, [prompt], 8)
+
+
+def test_prompt_of_embeddings(model, tokenizer):
+    inputs = tokenizer(["<R>ACGT<M>0.5<=>"], return_tensors="pt")
+    embeds = model.model.embed(inputs["input_ids"], inputs["number_values"])
+    options = {"max_new_tokens": 8, "return_dict_in_generate": True}
+    from_ids = model.generate(**inputs, **options)
+    from_embeds = model.generate(
+        inputs_embeds=embeds, attention_mask=inputs["attention_mask"], **options
+    )
+    length = inputs["input_ids"].shape[1]
+    assert torch.equal(from_embeds.sequences, from_ids.sequences[:, length:])
+
+
 def test_numbers_stand_behind_the_instruction_and_nowhere_else(model, tokenizer):
     torch.manual_seed(0)
     inputs = encode(tokenizer, PROMPTS)
@@ -195,7 +221,7 @@ def test_unused_rows_are_never_generated(model, tokenizer):
 
 def test_a_prompt_with_numbers_needs_their_values(model, tokenizer):
     inputs = tokenizer([PROMPTS[0]], return_tensors="pt")
-    with pytest.raises(ValueError, match=r"number_values is missing.*generate\(\*\*inputs\)"):
+    with pytest.raises(ValueError, match=r"number_values is missing: call model"):
         model.generate(input_ids=inputs["input_ids"], max_new_tokens=2)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
-from transformers import StaticCache
+from transformers import StaticCache, Trainer, TrainingArguments
 from transformers.utils import logging
 
 from dnagpt_hf import (
@@ -465,6 +465,68 @@ class TestTraining:
         assert counter.frame_count == 1
 
 
+class TestTrainer:
+    def test_evaluation_gives_the_loss_and_the_predictions(self, rows, tmp_path):
+        batch = pad_rows(rows, "right")
+        number_labels = torch.where(batch["input_ids"] == NUMBER, batch["number_values"], torch.nan)
+        examples = [
+            {**{name: values[row] for name, values in batch.items()}, "labels": ids}
+            | {"number_labels": number_labels[row]}
+            for row, ids in enumerate(batch["input_ids"])
+        ]
+        model = make_model()
+        trainer = Trainer(
+            model,
+            TrainingArguments(
+                tmp_path, per_device_eval_batch_size=2, report_to="none", use_cpu=True
+            ),
+            eval_dataset=examples,
+            compute_metrics=lambda evaluation: {
+                "shapes": [array.shape for array in evaluation.predictions]
+            },
+        )
+        metrics = trainer.evaluate()
+        halves = [
+            model(
+                **{name: values[half] for name, values in batch.items()},
+                labels=batch["input_ids"][half],
+                number_labels=number_labels[half],
+            ).loss
+            for half in (slice(0, 2), slice(2, 4))
+        ]
+        assert metrics["eval_loss"] == pytest.approx(float(sum(halves)) / 2, abs=1e-5)
+        # logits and numbers, without caches and losses
+        assert metrics["eval_shapes"] == [(4, 14, 128), (4, 14)]
+
+
+class TestConfig:
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            ({"hidden_size": 30}, "hidden_size 30 is not a multiple of num_attention_heads 4"),
+            ({"hidden_size": "x"}, "hidden_size is 'x'"),
+            ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+            ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+            ({"max_position_embeddings": -1}, "max_position_embeddings is -1"),
+            ({"pad_token_id": 999}, "pad_token_id 999 has no row in vocab_size 128"),
+            ({"number_token_id": 128}, "number_token_id 128 has no row"),
+            ({"num_tokens": 129}, "num_tokens 129"),
+            ({"number_loss_weight": float("nan")}, "number_loss_weight is nan"),
+            ({"classifier_pooling": "max"}, "classifier_pooling is 'max'"),
+        ],
+    )
+    def test_fields_that_make_no_model(self, overrides, message):
+        with pytest.raises(ValueError, match=message):
+            make_config(**overrides)
+
+    def test_fields_survive_a_file(self, tmp_path):
+        config = make_config(num_labels=3, classifier_pooling="mean", kmer_size=4)
+        config.save_pretrained(tmp_path)
+        loaded = DNAGPTConfig.from_pretrained(tmp_path)
+        assert loaded.to_dict() == config.to_dict()
+        assert loaded.intermediate_size == 128
+
+
 class TestVocabulary:
     def test_resizing_adds_tokens_that_can_be_generated(self, rows):
         model = make_model()
@@ -508,6 +570,38 @@ class TestInputs:
     def test_inputs_that_exclude_each_other(self, inputs, message):
         with pytest.raises(ValueError, match=message):
             make_model(DNAGPTModel)(**inputs)
+
+    @pytest.mark.parametrize(
+        ("inputs", "message"),
+        [
+            ({"input_ids": torch.zeros(1, 0, dtype=torch.long)}, "hold no token"),
+            ({"input_ids": torch.tensor([[50, 128]])}, "hold 128, but the model has 128 entries"),
+            (
+                {"input_ids": torch.tensor([[50, 51]]), "position_ids": torch.tensor([[-1, 0]])},
+                "positions start at 0",
+            ),
+            (
+                {
+                    "input_ids": torch.tensor([[50, NUMBER]]),
+                    "number_values": torch.tensor([[0.0, torch.nan]]),
+                },
+                "number nan at position 1 of row 0",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "model_class", [DNAGPTModel, DNAGPTForMultiTask, DNAGPTForSequenceClassification]
+    )
+    def test_inputs_that_no_embedding_fits(self, model_class, inputs, message):
+        with pytest.raises(ValueError, match=message):
+            make_model(model_class)(**inputs)
+
+    @pytest.mark.parametrize("name", ["labels", "number_labels"])
+    @pytest.mark.parametrize("shape", [(1, 9), (2, 1), (2,), (2, 8)])
+    def test_labels_that_do_not_align_are_refused(self, name, shape):
+        labels = torch.zeros(shape) if name == "number_labels" else torch.zeros(shape).long()
+        with pytest.raises(ValueError, match=rf"^{name} of shape .* do not align"):
+            make_model()(torch.full((2, 9), 50), **{name: labels})
 
     @torch.no_grad()
     def test_embeddings_in_place_of_ids(self, rows):

@@ -814,3 +814,18 @@ def test_ids_of_the_original(parity: dict) -> None:
             assert inline["number_values"][after : after + count] == numbers
             assert sum(value != 0 for value in inline["number_values"]) == count
     assert compared > 10
+
+
+def test_targets_of_whole_records_are_not_padded_as_tokens():
+    tokenizer = DNAGPTTokenizer()
+    examples = [
+        dict(tokenizer("<R>ACG"), labels=[0.3, 0.7]),
+        dict(tokenizer("<S>C"), labels=[1, 0.9]),
+    ]
+    labels = tokenizer.pad(examples, return_tensors="pt", pad_to_multiple_of=4)["labels"]
+    assert labels.flatten().tolist() == pytest.approx([0.3, 0.7, 1.0, 0.9])
+
+
+def test_negative_max_length_is_refused():
+    with pytest.raises(ValueError, match="max_length is -1"):
+        DNAGPTTokenizer()("ACGT", truncation=True, max_length=-1)

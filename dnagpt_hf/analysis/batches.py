@@ -94,9 +94,8 @@ class RecordEncoder:
 
     def _encode(self, record: Record, values: dict[str, Any]) -> EncodedRecord:
         # arrays rather than lists, and no warning on a length that is checked here
-        encoding = self.tokenizer(
-            [self.template.fill(values)], return_tensors="np", padding=True, verbose=False
-        )
+        text = self.template.fill(values)
+        encoding = self.tokenizer(text, return_tensors="np", verbose=False)
         return EncodedRecord(
             record,
             encoding["input_ids"][0].astype(np.int64),

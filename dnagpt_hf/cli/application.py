@@ -15,6 +15,11 @@ from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.predict import predict
 
+# errors in the command itself are reported by typer
+REPORTED = (
+    *(ValueError, OSError, ImportError, MemoryError, RuntimeError),
+    *(LookupError, TypeError, AttributeError, ArithmeticError),
+)
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -30,7 +35,7 @@ class ReportingGroup(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("dnagpt: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except (ValueError, OSError, ImportError, MemoryError, RuntimeError) as error:
+        except REPORTED as error:
             if ctx.params["debug"]:
                 raise
             typer.echo(f"dnagpt: error: {one_line(error)}", err=True)

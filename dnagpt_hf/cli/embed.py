@@ -38,6 +38,7 @@ def embed(
     template: options.Template = None,
     format: options.InputFormatOption = None,
     truncate: options.Truncate = None,
+    remainder: options.RemainderOption = None,
     batch_size: options.BatchSize = 64,
     batch_tokens: options.BatchTokens = 16_384,
     device: options.Device = "auto",
@@ -62,6 +63,8 @@ def embed(
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
         model, tokenizer = load_model(folder, DNAGPTModel, Placement(device, dtype, threads))
+        if remainder is not None:
+            tokenizer.remainder = remainder.value
         with (
             vector_writer(output, per_token=pooling.value == "token", overwrite=overwrite) as write,
             progress_bar("embedding", reader.size) as report,

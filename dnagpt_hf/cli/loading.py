@@ -67,7 +67,6 @@ def load_model(
         ValueError: the device is missing, or the folder is incomplete or damaged.
     """
     import torch
-    from safetensors import SafetensorError
 
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
@@ -81,13 +80,19 @@ def load_model(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True
         )
         tokenizer = DNAGPTTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except Exception as error:  # what a damaged file raises depends on where the damage is
         problem = " ".join(str(error).split())
         raise ValueError(f"{folder} is incomplete or damaged: {problem}") from error
     model, loading = loaded
     if loading["missing_keys"]:
         raise ValueError(
             f"{folder} is incomplete: it has no weights {min(loading['missing_keys'])}"
+        )
+    if tokenizer.number_token_id != model.config.number_token_id:
+        raise ValueError(
+            f"{folder}: its tokenizer has the number position {tokenizer.number_token_id}, its "
+            f"model {model.config.number_token_id}: tokenizer_config.json is missing or belongs "
+            "to another checkpoint"
         )
     return model.to(device).eval(), tokenizer
 

@@ -24,6 +24,14 @@ class Side(str, Enum):
     right = "right"
 
 
+class Remainder(str, Enum):
+    """What happens to bases that have no token in a fixed vocabulary."""
+
+    error = "error"
+    drop = "drop"
+    pad = "pad"
+
+
 class InputFormat(str, Enum):
     """Formats that are read."""
 
@@ -74,6 +82,15 @@ Truncate = Annotated[
     typer.Option(
         "--truncate",
         help="Cut sequences that are too long at this end. By default they are an error.",
+        show_default=False,
+    ),
+]
+RemainderOption = Annotated[
+    Remainder | None,
+    typer.Option(
+        "--remainder",
+        help="In a vocabulary of 6-mers only: drop the bases that fill no token, or pad them with "
+        "N. By default as the checkpoint says.",
         show_default=False,
     ),
 ]

@@ -45,6 +45,7 @@ def predict(
         typer.Option(help="By default the ending of the output tells, or csv.", show_default=False),
     ] = None,
     truncate: options.Truncate = None,
+    remainder: options.RemainderOption = None,
     batch_size: options.BatchSize = 64,
     batch_tokens: options.BatchTokens = 16_384,
     device: options.Device = "auto",
@@ -73,6 +74,8 @@ def predict(
 
         model_type = getattr(modeling_dnagpt, name)
         model, tokenizer = load_model(folder, model_type, Placement(device, dtype, threads))
+        if remainder is not None:
+            tokenizer.remainder = remainder.value
         with (
             row_writer(output, format=written_format, overwrite=overwrite) as write,
             progress_bar("predicting", reader.size) as report,

@@ -212,6 +212,10 @@ class RecordReader:
             if line.startswith(">"):
                 yield _fasta_record(header, parts, start)
                 header, start, parts = line, self._line, []
+            elif "<" in line:
+                raise RecordError(
+                    f"{self.source}, line {self._line}: '<' is not DNA: state tokens in a template"
+                )
             elif line:
                 parts.append(line)
         yield _fasta_record(header, parts, start)

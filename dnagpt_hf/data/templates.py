@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any
 
 _PART = re.compile(r"\{([^{}]*)\}|(<[^<>]*>)")
 _NUMBER_INSTRUCTION = "<M>"
+# the model reads numbers as float32
+_FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,6 @@ def _number(column: str, value: Any) -> str:
         number = float(value)
     except (TypeError, ValueError):
         raise ValueError(problem) from None
-    if not math.isfinite(number):
+    if not abs(number) <= _FLOAT32_MAX:
         raise ValueError(problem)
     return repr(number)
