@@ -50,7 +50,7 @@ from dnagpt_hf.presets import vocabulary_fields
 
 SPECIES = "<U>"
 # Subtelomeric repeats occur at both ends of the chromosome; its middle occurs nowhere else.
-HELD_OUT = {"start": 0.50, "end": 0.65, "gap": 1000}
+HELD_OUT_START, HELD_OUT_END, GAP = 0.50, 0.65, 1000
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,6 @@ def train(
             eval_steps=max(1, settings.max_steps // 10),
             logging_steps=max(1, settings.max_steps // 10),
             prediction_loss_only=True,
-            # what the records hold; without them there would be no loss on held-out windows
-            label_names=["labels", "number_labels"],
             save_strategy="no",
             report_to="none",
             seed=settings.seed,
@@ -362,12 +360,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     checkpoint = output / "dnagpt-yeast"
     console = Console()
     set_seed(settings.seed)
-    # the figures must not depend on the number of cores, and threads that wait for a busy core
-    # cost so small a model more than they gain
+    # the figures must not depend on the number of cores, and on a busy machine two threads are
+    # slower than one for so small a model
     torch.set_num_threads(1)
 
     name, chromosome = next(iter(read_genome(yeast_fasta(), output / "index").items()))
-    parts, part = hold_out(len(chromosome), **HELD_OUT)
+    parts, part = hold_out(len(chromosome), HELD_OUT_START, HELD_OUT_END, GAP)
     training = [chromosome[start:end] for start, end in parts]
     held_out = chromosome[part.start : part.end]
     console.print(
