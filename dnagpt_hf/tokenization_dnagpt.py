@@ -224,10 +224,6 @@ def _collector_paused() -> Iterator[None]:
 
 def _segments(text: str) -> Iterator[tuple[int, str | None, int, str]]:
     """Offset and name of each token in angle brackets, offset and text of the stretch behind it."""
-    if "<" not in text:
-        # the common case of bare DNA, which is then not copied
-        yield 0, None, 0, text
-        return
     head, *pieces = text.split("<")
     yield 0, None, 0, head
     at = len(head)
@@ -500,6 +496,12 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
     def _read_text(self, text: str, stream: _Stream, names: dict[str, int], strip: bool) -> None:
         start = stream.length
         numbers: list[tuple[int, float]] = []
+        if "<" not in text and text:
+            # bare DNA, the common case, goes the short way
+            self._read_dna(text, 0, stream, strip)
+            stream.numbers.append(numbers)
+            stream.ends.append(stream.length)
+            return
         for at, name, begin, stretch in _segments(text):
             if name is not None:
                 token_id = names.get(name)
@@ -702,6 +704,8 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             columns["attention_mask"] = [_padded([1] * n, width, 0, left) for n in lengths]
             columns["number_values"] = [[0.0] * max(n, width) for n in lengths]
         for index, length in enumerate(lengths):
+            if not numbers[index]:
+                continue
             shift = max(width - length, 0) if left else 0
             for position, value in numbers[index]:
                 if 0 <= position - skipped[index] < length:

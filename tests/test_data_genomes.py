@@ -1,6 +1,7 @@
 """FASTA files of every kind that users have, and the windows cut from them."""
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,10 @@ def test_held_out_part_shares_no_base_with_training() -> None:
 def test_impossible_split_is_refused(start: float, end: float, gap: int) -> None:
     with pytest.raises(ValueError, match="held"):
         hold_out(1000, start=start, end=end, gap=gap)
+
+
+def test_bgzip_without_biopython(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "Bio", None)
+    path = write_fasta(tmp_path, gzip.compress(b">chr1\nACGT\n"), "genome.fa.gz")
+    with pytest.raises(GenomeError, match="pip install biopython"):
+        read_genome(path)

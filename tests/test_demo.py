@@ -45,7 +45,6 @@ def without_times(results: dict[str, Any]) -> dict[str, Any]:
     return {**results, "training": training, "seconds": None}
 
 
-@pytest.mark.slow
 def test_demo_works_twice_with_the_same_figures(tmp_path: Path) -> None:
     output = tmp_path / "demo-output"
     first, printed = run_demo(output)

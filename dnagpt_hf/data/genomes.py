@@ -103,6 +103,10 @@ def read_genome(path: str | Path, index_folder: str | Path | None = None) -> dic
         raise GenomeError(
             f"{path}: compressed FASTA must be in bgzip format: gunzip the file and bgzip it"
         ) from error
+    except ImportError as error:
+        raise GenomeError(
+            f"{path}: bgzip files are read with biopython: pip install biopython"
+        ) from (error)
     except OSError as error:
         raise GenomeError(
             f"{path}: no index can be written at {index}.fai ({error.strerror}): "
