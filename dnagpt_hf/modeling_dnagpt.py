@@ -348,38 +348,17 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
 
-        length = inputs_embeds.shape[1]
-        # generate() of Transformers 5.0 counts these itself
-        cache_position = kwargs.pop("cache_position", None)
-        if cache_position is None:
-            past = past_key_values.get_seq_length() if past_key_values is not None else 0
-            cache_position = torch.arange(length, device=inputs_embeds.device) + past
-        given_position_ids = position_ids
-        if attention_mask is not None and attention_mask.ndim == 2:
-            real = attention_mask.to(device=inputs_embeds.device, dtype=torch.bool)
-            if position_ids is None:
-                position_ids = (real.cumsum(-1) - 1).clamp(min=0)[:, -length:]
-            # whatever stands at padded positions, NaN included, must not reach the others
-            inputs_embeds = inputs_embeds.masked_fill(~real[:, -length:, None], 0.0)
-        elif position_ids is None:
-            position_ids = cache_position[None]
-        # on an accelerator a look at values waits for it: for one more token, generate() has
-        # checked the length before
-        if position_ids.device.type == "cpu" or length > 1:
-            self._check_positions(position_ids)
-
-        mask_inputs = (attention_mask, past_key_values)
-        if given_position_ids is not None and length > 1:
-            packed = _packed_position_ids(position_ids, attention_mask, past_key_values)
-            if packed is not None:
-                # without a mask and a cache, Transformers reads the packing from the positions
-                position_ids, mask_inputs = packed, (None, None)
-        causal_mask = _causal_mask(
-            self.config, inputs_embeds, *mask_inputs, cache_position, position_ids
+        inputs_embeds, position_ids, cache_position, causal_mask = self._place(
+            inputs_embeds,
+            attention_mask,
+            position_ids,
+            past_key_values,
+            # generate() of Transformers 5.0 counts these itself
+            kwargs.pop("cache_position", None),
         )
         hidden_states = self.dropout(inputs_embeds + self.embed_positions(position_ids))
-        all_hidden_states = [hidden_states]
-        attentions = []
+        states = [hidden_states] if output_hidden_states else None
+        attentions: list[torch.Tensor] | None = [] if output_attentions else None
         for layer in self.layers:
             hidden_states, weights = layer(
                 hidden_states,
@@ -389,22 +368,61 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 position_ids=position_ids,
                 **kwargs,
             )
-            if output_attentions and weights is None:
-                output_attentions = False
+            if states is not None:
+                states.append(hidden_states)
+            if attentions is not None and weights is None:
+                attentions = None
                 logger.warning_once(
                     f"{self.config._attn_implementation} attention returns no maps: call "
                     "model.set_attn_implementation('eager') first"
                 )
-            all_hidden_states.append(hidden_states)
-            attentions.append(weights)
+            if attentions is not None:
+                attentions.append(weights)
         hidden_states = self.norm(hidden_states)
-        all_hidden_states[-1] = hidden_states
+        if states is not None:
+            states[-1] = hidden_states
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
             past_key_values=past_key_values,
-            hidden_states=tuple(all_hidden_states) if output_hidden_states else None,
-            attentions=tuple(attentions) if output_attentions else None,
+            hidden_states=None if states is None else tuple(states),
+            attentions=None if attentions is None else tuple(attentions),
         )
+
+    def _place(
+        self,
+        inputs_embeds: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        position_ids: torch.Tensor | None,
+        past_key_values: Cache | None,
+        cache_position: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Any]:
+        """Embeddings without padding, positions, places in the cache, and the attention mask."""
+        length = inputs_embeds.shape[1]
+        if cache_position is None:
+            past = past_key_values.get_seq_length() if past_key_values is not None else 0
+            cache_position = torch.arange(length, device=inputs_embeds.device) + past
+        positions = cache_position[None] if position_ids is None else position_ids
+        if attention_mask is not None and attention_mask.ndim == 2:
+            real = attention_mask.to(device=inputs_embeds.device, dtype=torch.bool)
+            if position_ids is None:
+                positions = (real.cumsum(-1) - 1).clamp(min=0)[:, -length:]
+            # whatever stands at padded positions, NaN included, must not reach the others
+            inputs_embeds = inputs_embeds.masked_fill(~real[:, -length:, None], 0.0)
+        # on an accelerator a look at values waits for it: for one more token, generate() has
+        # checked the length before
+        if positions.device.type == "cpu" or length > 1:
+            self._check_positions(positions)
+
+        mask_inputs = (attention_mask, past_key_values)
+        if position_ids is not None and length > 1:
+            packed = _packed_position_ids(positions, attention_mask, past_key_values)
+            if packed is not None:
+                # without a mask and a cache, Transformers reads the packing from the positions
+                positions, mask_inputs = packed, (None, None)
+        causal_mask = _causal_mask(
+            self.config, inputs_embeds, *mask_inputs, cache_position, positions
+        )
+        return inputs_embeds, positions, cache_position, causal_mask
 
     def embed(
         self, input_ids: torch.Tensor | None, number_values: torch.Tensor | None = None
