@@ -11,13 +11,16 @@ from dnagpt_hf.presets import preset_config
 
 WORKER = """
     import sys, torch
+    from torch.distributed.tensor import DTensor
     from dnagpt_hf import DNAGPTForMultiTask
 
     folder = sys.argv[1]
     torch.distributed.init_process_group("gloo")
     model = DNAGPTForMultiTask.from_pretrained(folder, tp_plan="auto").eval()
     weight = model.model.layers[0].self_attn.q_proj.weight
-    assert weight.to_local().shape[0] * 2 == weight.shape[0], "the layer is not split"
+    # some releases of Transformers keep the part of a rank as it is
+    part = weight.to_local() if isinstance(weight, DTensor) else weight
+    assert part.shape[0] * 2 == model.config.hidden_size, "the layer is not split"
     inputs = torch.load(f"{folder}/inputs.pt")
     with torch.no_grad():
         outputs = model(**inputs)
