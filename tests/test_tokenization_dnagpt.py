@@ -1,6 +1,7 @@
 """The tokenizer against a plain reference, and everything that Transformers asks of a tokenizer."""
 
 import copy
+import gc
 import itertools
 import json
 import os
@@ -829,3 +830,17 @@ def test_targets_of_whole_records_are_not_padded_as_tokens():
 def test_negative_max_length_is_refused():
     with pytest.raises(ValueError, match="max_length is -1"):
         DNAGPTTokenizer()("ACGT", truncation=True, max_length=-1)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(enabled):
+    tokenizer = DNAGPTTokenizer()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        tokenizer(["ACGT"])
+        assert gc.isenabled() is enabled
+        with pytest.raises(ValueError, match="not DNA"):
+            tokenizer(["ACGT!"])
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
