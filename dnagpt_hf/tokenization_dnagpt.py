@@ -289,12 +289,6 @@ class _Stream:
         self.slot_ids.append(token_id)
         self.length += 1
 
-    def add_kmers(self, stretch: str, count: int) -> None:
-        self.stretches.append(stretch)
-        self.spans.append((self.length, count))
-        self.length += count
-        self.kmer_count += count
-
     def ids(self, codec: DNACodec, dtype: type) -> np.ndarray | None:
         """All ids, or None where a stretch is not DNA; every stretch goes through one look-up."""
         bases = "".join(self.stretches)
@@ -536,7 +530,10 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         if rest:
             count += 1
             bases += "N" * (self.kmer_size - rest)
-        stream.add_kmers(bases, count)
+        stream.stretches.append(bases)
+        stream.spans.append((stream.length, count))
+        stream.length += count
+        stream.kmer_count += count
 
     def _remainder_message(self, rest: int, where: str = "") -> str:
         return (
@@ -700,12 +697,14 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                     columns["input_ids"][index, padding] = pad_id
                     columns["attention_mask"][index, padding] = 0
         else:
-            columns["input_ids"] = [_padded(row, width, pad_id, left) for row in rows]
-            columns["attention_mask"] = [_padded([1] * n, width, 0, left) for n in lengths]
-            columns["number_values"] = [[0.0] * max(n, width) for n in lengths]
-        for index, length in enumerate(lengths):
-            if not numbers[index]:
-                continue
+            columns["input_ids"] = rows
+            columns["attention_mask"] = [[1] * n for n in lengths]
+            if width > min(lengths, default=0):
+                for key, fill in (("input_ids", pad_id), ("attention_mask", 0)):
+                    columns[key] = [_padded(row, width, fill, left) for row in columns[key]]
+            columns["number_values"] = [[0.0] * len(row) for row in columns["input_ids"]]
+        for index in filter(numbers.__getitem__, range(len(numbers))):
+            length = lengths[index]
             shift = max(width - length, 0) if left else 0
             for position, value in numbers[index]:
                 if 0 <= position - skipped[index] < length:

@@ -21,7 +21,6 @@ REPORTED = (
     *(LookupError, TypeError, AttributeError, ArithmeticError),
 )
 INTERRUPTED = 130
-TERMINATED = 143
 
 
 class ReportingGroup(TyperGroup):
@@ -97,10 +96,15 @@ def options(
 
 def main() -> None:
     """The entry point of `dnagpt`."""
-    # batch systems end a job with this signal; as an exit, it removes half-written files
+    # Batch systems end a job with the first of these signals. As an exit, it removes half-written
+    # files, and no library takes it for an error of its own.
     signal.signal(signal.SIGTERM, _exit_on_signal)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit_on_signal)
     app()
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(TERMINATED)
+    if number == signal.SIGINT:
+        typer.echo("dnagpt: interrupted", err=True)
+    raise SystemExit(128 + number)
