@@ -29,7 +29,9 @@ def check_new_folder(destination: str | os.PathLike[str], *, overwrite: bool = F
     if not any(path.iterdir()):
         return
     if not overwrite:
-        raise DestinationError(f"{path} exists: choose another folder or ask to overwrite it")
+        raise DestinationError(
+            f"{path} exists: choose another folder, or overwrite it (--overwrite)"
+        )
     if not (path / "config.json").is_file():
         raise DestinationError(
             f"{path} has no config.json, so it is no checkpoint and not overwritten: delete it "
@@ -47,7 +49,7 @@ def check_new_file(destination: str | os.PathLike[str], *, overwrite: bool = Fal
     if path.is_dir():
         raise DestinationError(f"{path} is a folder: choose another name for the file")
     if path.exists() and not overwrite:
-        raise DestinationError(f"{path} exists: choose another file or ask to overwrite it")
+        raise DestinationError(f"{path} exists: choose another file, or overwrite it (--overwrite)")
 
 
 @contextmanager
