@@ -1,0 +1,1 @@
+"""Training: losses, sizes of a run, and the loop over batches."""
