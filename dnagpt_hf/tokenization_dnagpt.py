@@ -614,6 +614,11 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             return ids
         end = bases[count * self.kmer_size :]
         last = end if isinstance(end, str) else end.tobytes().decode("latin-1")
+        if self.dynamic_kmer:
+            known = self._vocabulary.ids.get(last, -1)
+            if known >= len(PROPERTY_TOKENS):
+                ids[count] = known
+                return ids
         padded = last + "N" * (self.kmer_size - rest)
         if not padded.isascii() or not self._codec.fill(ids[count:], padded):
             return None

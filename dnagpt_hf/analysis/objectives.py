@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dnagpt_hf.data.collator import DNAGPTDataCollator
 from dnagpt_hf.data.genomes import Bases
-from dnagpt_hf.data.pretraining import Record, RecordWriter
+from dnagpt_hf.data.objectives import Record, RecordWriter
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
