@@ -46,7 +46,7 @@ class DNAGPTOutput(ModelOutput):
             Mean squared error over number targets; 0 when there is none.
         logits (`torch.FloatTensor` of shape `(batch, length, vocab_size)`):
             Scores of the token at the next position. Entries that are no tokens hold the lowest
-            finite value of the type.
+            finite value of the type. None with `skip_logits`.
         number_predictions (`torch.FloatTensor` of shape `(batch, length)`):
             The number at the next position, should a number stand there.
         past_key_values (`Cache`, *optional*): Keys and values, with `use_cache`.
@@ -54,6 +54,9 @@ class DNAGPTOutput(ModelOutput):
             Embeddings and the output of each layer, `(batch, length, hidden_size)` each.
         attentions (`tuple(torch.Tensor)`, *optional*):
             Attention maps of each layer, `(batch, heads, length, length)` each.
+        token_losses (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
+            Cross-entropy in nats of the token at the next position, 0 where it is no target;
+            with `labels`. For logs: no gradient flows through it.
     """
 
     loss: torch.Tensor | None = None
@@ -64,6 +67,7 @@ class DNAGPTOutput(ModelOutput):
     past_key_values: Cache | None = None
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None
+    token_losses: torch.Tensor | None = None
 
 
 @dataclass
@@ -108,8 +112,153 @@ class DNAGPTProjection(nn.Module):
         self.out_proj = nn.Linear(config.hidden_size, out_features, bias=False)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        hidden_states = nn.functional.silu(self.in_proj(hidden_states))
-        return self.out_proj(self.norm(hidden_states))
+        return self.out_proj(self.transform(hidden_states))
+
+    def transform(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """All but the last linear map."""
+        return self.norm(nn.functional.silu(self.in_proj(hidden_states)))
+
+
+# (hidden states, weight, targets, number_token_id, num_tokens) to the sum of the losses, and the
+# loss of each target or None
+TokenLossFunction = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor | None]
+]
+
+
+def mask_unused_(logits: torch.Tensor, value: float, number_token_id: int, num_tokens: int) -> None:
+    """Write `value` at the number position and the rows beyond the vocabulary, in place."""
+    logits[:, number_token_id].fill_(value)
+    logits[:, num_tokens:].fill_(value)
+
+
+class ChunkedTokenLoss(torch.autograd.Function):
+    """Cross-entropy of linear scores, of which a chunk of positions exists at a time.
+
+    The gradients are made along with the loss, so that backward has only to scale them: no score
+    is kept for it or computed again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_states: torch.Tensor,
+        weight: torch.Tensor,
+        targets: torch.Tensor,
+        number_token_id: int,
+        num_tokens: int,
+        dtype: torch.dtype,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        matrix = weight.to(dtype)
+        accumulation = torch.promote_types(dtype, torch.float32)
+        losses = hidden_states.new_zeros(len(targets), dtype=accumulation)
+        hidden_gradient = torch.empty_like(hidden_states, dtype=dtype) if needs_hidden else None
+        weight_gradient = torch.zeros_like(weight, dtype=accumulation) if needs_weight else None
+        rows = max(1, CHUNK_BYTES // (accumulation.itemsize * len(weight)))
+        for start in range(0, len(targets), rows):
+            chunk = slice(start, min(start + rows, len(targets)))
+            states = hidden_states[chunk].to(dtype)
+            # (chunk, vocabulary)
+            scores = states @ matrix.t()
+            mask_unused_(scores, torch.finfo(dtype).min, number_token_id, num_tokens)
+            probabilities = scores.to(accumulation)
+            known = (targets[chunk] != -100)[:, None]
+            index = targets[chunk].clamp(min=0)[:, None]
+            highest = probabilities.amax(-1, keepdim=True)
+            at_target = probabilities.gather(-1, index) - highest
+            total = probabilities.sub_(highest).exp_().sum(-1, keepdim=True)
+            losses[chunk] = torch.where(known, total.log() - at_target, 0.0)[:, 0]
+            if not needs_hidden and not needs_weight:
+                continue
+            # the gradient with respect to the scores: probabilities less one at the target
+            probabilities.mul_(known / total)
+            probabilities.scatter_add_(-1, index, -known.to(accumulation))
+            mask_unused_(probabilities, 0.0, number_token_id, num_tokens)
+            gradient = probabilities if accumulation == dtype else scores.copy_(probabilities)
+            if hidden_gradient is not None:
+                hidden_gradient[chunk] = gradient @ matrix
+            if weight_gradient is not None:
+                weight_gradient += gradient.t() @ states
+        ctx.save_for_backward(hidden_gradient, weight_gradient)
+        ctx.dtypes = hidden_states.dtype, weight.dtype
+        ctx.mark_non_differentiable(losses)
+        return losses.sum(), losses
+
+    @staticmethod
+    def backward(ctx: Any, scale: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+        # a loss scale may exceed what half precision holds: it is applied in full precision
+        gradients = [
+            None if gradient is None else (gradient.to(scale.dtype) * scale).to(dtype)
+            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        ]
+        return *gradients, None, None, None, None
+
+
+# Bytes of the scores of a chunk in full precision
+CHUNK_BYTES = 2**25
+
+
+def chunked_token_loss(
+    hidden_states: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    number_token_id: int,
+    num_tokens: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of the scores `hidden_states @ weight.t()`, made in chunks of positions.
+
+    Args:
+        hidden_states (`torch.Tensor` of shape `(positions, hidden_size)`): Input of the last map.
+        weight (`torch.Tensor` of shape `(vocab_size, hidden_size)`): Its weight.
+        targets (`torch.LongTensor` of shape `(positions,)`): Token ids; −100 is no target.
+        number_token_id (`int`): A row of the weight that is no token.
+        num_tokens (`int`): Rows from here on are no tokens either.
+
+    Returns:
+        The sum over the targets in nats, and the loss of each without a gradient, 0 for no target.
+    """
+    device = hidden_states.device.type
+    autocast = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+    if not torch.is_grad_enabled():
+        hidden_states, weight = hidden_states.detach(), weight.detach()
+    return ChunkedTokenLoss.apply(
+        hidden_states, weight, targets, number_token_id, num_tokens, dtype
+    )
+
+
+class DNAGPTTokenHead(DNAGPTProjection):
+    """The head that scores the next token, or gives its loss without the scores of all positions.
+
+    Args:
+        config ([`DNAGPTConfig`]): Sizes of the model.
+    """
+
+    def __init__(self, config: DNAGPTConfig) -> None:
+        super().__init__(config, config.hidden_size, config.vocab_size)
+        self.config = config
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        targets: torch.Tensor | None = None,
+        loss_function: TokenLossFunction = chunked_token_loss,
+    ) -> Any:
+        """Scores `(batch, length, vocab_size)` or, with targets, the sum and each of the losses."""
+        if targets is None:
+            scores = self.out_proj(self.transform(hidden_states))
+            ids = torch.arange(scores.shape[-1], device=scores.device)
+            unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
+            return scores.masked_fill(unused, torch.finfo(scores.dtype).min)
+        total, losses = loss_function(
+            self.transform(hidden_states).flatten(0, 1),
+            self.out_proj.weight,
+            targets.flatten(),
+            self.config.number_token_id,
+            self.config.num_tokens,
+        )
+        return total, None if losses is None else losses.view(targets.shape)
 
 
 class DNAGPTAttention(nn.Module):
@@ -617,8 +766,9 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     def __init__(self, config: DNAGPTConfig) -> None:
         super().__init__(config)
         self.model = DNAGPTModel(config)
-        self.token_head = DNAGPTProjection(config, config.hidden_size, config.vocab_size)
+        self.token_head = DNAGPTTokenHead(config)
         self.number_head = DNAGPTProjection(config, config.hidden_size, 1)
+        self.token_loss_function: TokenLossFunction = chunked_token_loss
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
@@ -640,6 +790,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         number_labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        skip_logits: bool = False,
         **kwargs: Any,
     ) -> DNAGPTOutput:
         r"""
@@ -653,13 +804,16 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
                 Number targets aligned with `input_ids`; they are shifted inside. NaN is ignored.
             logits_to_keep (`int` or `torch.Tensor`, *optional*):
                 Compute both heads at the last so many positions only (0: at all), or at these.
+            skip_logits (`bool`, defaults to `False`):
+                Compute the losses of the labels without the logits of the whole batch, which take
+                most of the memory of a training step.
 
         Returns:
             [`DNAGPTOutput`]
 
         Raises:
-            ValueError: as [`DNAGPTModel`], or if labels do not align with the inputs, or are given
-                for logits that are not kept.
+            ValueError: as [`DNAGPTModel`], or if labels do not align with the inputs, are given
+                for logits that are not kept, or are missing where logits are skipped.
 
         `Trainer` evaluates a batch that has every kind of label in this signature, as
         [`~dnagpt_hf.data.collator.DNAGPTDataCollator`] makes it; with a collator that gives
@@ -681,20 +835,22 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         )
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         hidden_states = outputs.last_hidden_state[:, keep, :]
-        logits = self._mask_unused(self.token_head(hidden_states))
         number_predictions = self.number_head(hidden_states).squeeze(-1)
+        if skip_logits and labels is None and shift_labels is None and number_labels is None:
+            raise ValueError("skip_logits leaves nothing without labels: pass labels")
+        logits = None if skip_logits else self.token_head(hidden_states)
 
-        loss = token_loss = number_loss = None
+        loss = token_loss = number_loss = token_losses = None
         if labels is not None and shift_labels is None:
             _check_aligned("labels", labels, outputs.last_hidden_state)
             # the labels are shifted rather than the logits, which are far larger
             shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
         if shift_labels is not None or number_labels is not None:
-            if logits.shape[1] != outputs.last_hidden_state.shape[1]:
+            if hidden_states.shape[1] != outputs.last_hidden_state.shape[1]:
                 raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
             if number_labels is not None:
                 _check_aligned("number_labels", number_labels, outputs.last_hidden_state)
-            token_loss = self._token_loss(logits, shift_labels)
+            token_loss, token_losses = self._token_loss(hidden_states, logits, shift_labels)
             number_loss = self._number_loss(number_predictions, number_labels)
             loss = self.config.number_loss_weight * number_loss + token_loss
         return DNAGPTOutput(
@@ -706,23 +862,28 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            token_losses=token_losses,
         )
 
-    def _mask_unused(self, logits: torch.Tensor) -> torch.Tensor:
-        """Take the number position and the rows beyond the vocabulary out of the distribution."""
-        ids = torch.arange(logits.shape[-1], device=logits.device)
-        unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
-        return logits.masked_fill(unused, torch.finfo(logits.dtype).min)
-
-    def _token_loss(self, logits: torch.Tensor, shift_labels: torch.Tensor | None) -> torch.Tensor:
+    def _token_loss(
+        self,
+        hidden_states: torch.Tensor,
+        logits: torch.Tensor | None,
+        shift_labels: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The mean over the targets, and the loss of each."""
         if shift_labels is None:
-            return logits.new_zeros((), dtype=torch.float32)
-        targets = shift_labels.to(logits.device)
+            return hidden_states.new_zeros((), dtype=torch.float32), None
+        targets = shift_labels.to(hidden_states.device)
         targets = targets.masked_fill(targets == self.config.number_token_id, -100)
-        total = nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum"
-        )
-        return total / (targets != -100).sum().clamp(min=1)
+        if logits is None:
+            total, losses = self.token_head(hidden_states, targets, self.token_loss_function)
+        else:
+            losses = nn.functional.cross_entropy(
+                logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none"
+            ).view(targets.shape)
+            total, losses = losses.sum(), losses.detach()
+        return total / (targets != -100).sum().clamp(min=1), losses
 
     def _number_loss(self, predictions: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         if labels is None:
