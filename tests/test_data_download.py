@@ -89,7 +89,17 @@ def test_dropped_connections_are_resumed(
     path = download(server.url + PATH, tmp_path / "a", web=web)
     assert path.read_bytes() == CONTENT
     assert server.ranges(PATH) == [None, "bytes=100000-", "bytes=180000-"]
+    conditions = [headers.get("If-Range") for _, _, headers in server.requests]
+    assert conditions == [None, *[f'"{MD5.value}"'] * 2]
     assert naps == [1.0, 2.0]
+
+
+def test_a_body_that_ends_early_unnoticed_by_the_protocol(
+    server: Server, web: Web, tmp_path: Path
+) -> None:
+    server.faults[PATH] = [Fault(drop_after=100_000), Fault(drop_after=50_000, no_length=True)]
+    assert download(server.url + PATH, tmp_path / "a", web=web).read_bytes() == CONTENT
+    assert server.ranges(PATH) == [None, "bytes=100000-", "bytes=150000-"]
 
 
 def test_the_next_call_goes_on_where_the_last_one_ended(
@@ -153,6 +163,18 @@ def test_bytes_of_another_address_are_not_resumed(server: Server, web: Web, tmp_
         download(server.url + "/old", tmp_path / "a", web=web)
     assert download(server.url + PATH, tmp_path / "a", web=web).read_bytes() == CONTENT
     assert server.ranges(PATH) == [None]
+
+
+def test_another_length_tells_another_file_too(server: Server, web: Web, tmp_path: Path) -> None:
+    server.etags = False
+    server.add(PATH, CONTENT + b"old")
+    server.faults[PATH] = [Fault(drop_after=100_000), *[Fault(status=500)] * 3]
+    with pytest.raises(DownloadError):
+        download(server.url + PATH, tmp_path / "a", checksum=MD5, web=web)
+    server.add(PATH, CONTENT)
+    path = download(server.url + PATH, tmp_path / "a", checksum=MD5, web=web)
+    assert path.read_bytes() == CONTENT
+    assert server.ranges(PATH)[-2:] == ["bytes=100000-", None]
 
 
 @pytest.mark.parametrize("checksum", [None, MD5])

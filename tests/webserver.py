@@ -24,6 +24,7 @@ class Fault:
         drop_after: end the connection after so many bytes of the body.
         ignore_range: send the whole file although a part is asked for.
         ignore_condition: send the part although the file is another one than that of If-Range.
+        no_length: do not say how long the body is, which then ends with the connection.
     """
 
     status: int = 0
@@ -31,6 +32,7 @@ class Fault:
     drop_after: int | None = None
     ignore_range: bool = False
     ignore_condition: bool = False
+    no_length: bool = False
 
 
 @dataclass
@@ -121,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.site.etags:
             self.send_header("ETag", etag)
         part = content[start or 0 :]
-        if self.server.site.lengths:
+        if self.server.site.lengths and not fault.no_length:
             self.send_header("Content-Length", str(len(part)))
         else:
             self.send_header("Connection", "close")
