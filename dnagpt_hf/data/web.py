@@ -80,7 +80,7 @@ class Web:
         def attempt() -> str:
             with self.open(url, parameters=parameters) as response:
                 content = b"".join(self.chunks(response, decode=True))
-                return content.decode(response.encoding or "utf-8", errors="replace")
+                return content.decode("utf-8", errors="replace")
 
         return self.repeat(url, attempt)
 
