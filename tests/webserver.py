@@ -43,6 +43,7 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     pages: dict[str, dict[str, bytes]] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     etags: bool = True
     lengths: bool = True
@@ -92,6 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(parts.path)
         site.requests.append((self.command, path, dict(self.headers)))
         waiting = site.faults[path]
+        site.queries.append(self.path)
         fault = waiting.pop(0) if waiting and body else Fault()
         if path in site.pages:
             token = parse_qs(parts.query).get("page_token", [""])[0]

@@ -179,7 +179,10 @@ def _ensembl(fields: Mapping[str, Any], species: str) -> EnsemblSource:
 
 def _accession(fields: Mapping[str, Any], species: str) -> AccessionSource:
     _only(fields, ("accession",), species)
-    return AccessionSource(check_accession(str(fields["accession"])))
+    try:
+        return AccessionSource(check_accession(str(fields["accession"])))
+    except SourceError as error:
+        raise SourceError(f"{species}: {error}") from error
 
 
 def _address(fields: Mapping[str, Any], species: str) -> AddressSource:

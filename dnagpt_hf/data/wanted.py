@@ -1,0 +1,123 @@
+"""Which genomes to fetch, by accession, by taxon or by manifest, and what they will be called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dnagpt_hf.data.genome_sources import (
+    AccessionSource,
+    Servers,
+    Source,
+    TaxonSource,
+    check_accession,
+)
+from dnagpt_hf.data.ncbi import reference_genomes
+from dnagpt_hf.data.web import Web
+
+OTHER_ORGANISMS = "<X>"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A genome to fetch.
+
+    Args:
+        source: where it comes from.
+        name: name of its species; by default that of the organism, as its source tells it.
+        token: instruction token; by default that of the organism.
+        other_token: the token of an organism that has none of its own.
+        settings: what else a manifest says of the species: `leave_out`, `held_out`, `weight`.
+        fields: the source as a manifest states it.
+    """
+
+    source: Source
+    fields: Mapping[str, Any]
+    name: str | None = None
+    token: str | None = None
+    other_token: str = OTHER_ORGANISMS
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What to call it before its name is known."""
+        return self.name or ", ".join(map(str, self.fields.values()))
+
+
+def wanted_accessions(accessions: Iterable[str]) -> list[Wanted]:
+    """Genomes of NCBI by accession, each once.
+
+    Raises:
+        SourceError: one has another form.
+    """
+    return [
+        Wanted(AccessionSource(check_accession(accession)), {"accession": accession})
+        for accession in dict.fromkeys(accessions)
+    ]
+
+
+def read_accessions(path: Path) -> list[str]:
+    """The accessions in a file: the first word of each line; what follows `#` is left out."""
+    words = (
+        line.partition("#")[0].split() for line in path.read_text(encoding="utf-8").split("\n")
+    )
+    return [line[0] for line in words if line]
+
+
+def wanted_taxon(
+    source: TaxonSource,
+    web: Web,
+    servers: Servers,
+    *,
+    other_token: str = OTHER_ORGANISMS,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Wanted]:
+    """The reference genomes of a taxon.
+
+    Args:
+        other_token: the token of organisms that have none of their own.
+        settings: what a manifest will say of each.
+
+    Raises:
+        SourceError: there is none.
+        DownloadError: NCBI cannot be asked.
+    """
+    return [
+        Wanted(
+            AccessionSource(genome.accession),
+            {"accession": genome.accession},
+            name=species_name(genome.organism),
+            token=organism_token(genome.organism, other_token),
+            settings=settings or {},
+        )
+        for genome in reference_genomes(source.taxon, web, servers)
+    ]
+
+
+def species_name(organism: str) -> str:
+    """The name of an organism as a manifest has it.
+
+    Example:
+
+        >>> species_name("Canis lupus familiaris (dog)")
+        'Canis_lupus_familiaris'
+    """
+    return "_".join(re.findall(r"[A-Za-z0-9.-]+", organism.partition("(")[0])) or "unknown"
+
+
+def organism_token(organism: str, other: str = OTHER_ORGANISMS) -> str:
+    """The instruction token of one of the nine species, also of its strains; `other` for the rest.
+
+    Example:
+
+        >>> organism_token("Escherichia coli str. K-12"), organism_token("Felis catus")
+        ('<Q>', '<X>')
+    """
+    from dnagpt_hf.tokenization_dnagpt import SPECIES
+
+    binomial = organism.replace("_", " ").lower().split()[:2]
+    tokens = (token for token, name in SPECIES.items() if name.lower().split("_")[:2] == binomial)
+    return next(tokens, other)
