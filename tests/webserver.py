@@ -25,6 +25,7 @@ class Fault:
         ignore_range: send the whole file although a part is asked for.
         ignore_condition: send the part although the file is another one than that of If-Range.
         no_length: do not say how long the body is, which then ends with the connection.
+        stall_after: send so many bytes of the body and no more, until the server ends.
     """
 
     status: int = 0
@@ -33,6 +34,7 @@ class Fault:
     ignore_range: bool = False
     ignore_condition: bool = False
     no_length: bool = False
+    stall_after: int | None = None
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Server:
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    ended: threading.Event = field(default_factory=threading.Event)
     etags: bool = True
     lengths: bool = True
 
@@ -132,7 +135,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.end_headers()
         if body:
-            self.wfile.write(part[: fault.drop_after])
+            end = fault.drop_after if fault.stall_after is None else fault.stall_after
+            self.wfile.write(part[:end])
+        if fault.stall_after is not None:
+            self.server.site.ended.wait()
         if fault.drop_after is not None:
             self.close_connection = True
 
@@ -160,4 +166,5 @@ def web_server() -> Iterator[Server]:
         try:
             yield server.site  # type: ignore[attr-defined]
         finally:
+            server.site.ended.set()  # type: ignore[attr-defined]
             server.shutdown()

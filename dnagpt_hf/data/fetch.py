@@ -56,6 +56,11 @@ class Found:
         """Name of the species."""
         return self.wanted.label
 
+    def renamed(self) -> Found:
+        """The same genome under a name that no other has."""
+        name = f"{self.name}_{self.remote.accession or self.remote.file}"
+        return replace(self, wanted=replace(self.wanted, name=name))
+
     @property
     def received(self) -> int:
         """Bytes that are there already."""
@@ -173,11 +178,10 @@ def fetch_genomes(
 
     missing = _missing(found)
     outcomes = in_parallel(fetch, missing, jobs, web.stop)
-    errors = {genome.path: error for genome, error in zip(missing, outcomes, strict=True)}
     return [
         Failure(genome.name, error)
-        for genome in found
-        if (error := errors.get(genome.path)) is not None
+        for genome, error in zip(missing, outcomes, strict=True)
+        if error is not None
     ]
 
 
@@ -196,39 +200,35 @@ def bytes_text(number: int) -> str:
 
 
 def _named(item: Wanted, remote: RemoteGenome) -> Wanted:
-    name, token = item.name, item.token
-    if name is None:
-        name = remote.file.partition("_genomic")[0]
-        name = name if remote.organism is None else species_name(remote.organism)
-    if token is None:
-        token = organism_token(remote.organism or name, item.other_token)
+    """Fill in what only the source knows."""
+    organism = remote.organism or item.name or remote.accession or remote.file
     leave_out = dict.fromkeys([*item.settings.get("leave_out", ()), *remote.leave_out])
     return replace(
-        item, name=name, token=token, settings={**item.settings, "leave_out": tuple(leave_out)}
+        item,
+        name=item.name or species_name(organism),
+        token=item.token or organism_token(organism),
+        fields=item.fields if remote.accession is None else {"accession": remote.accession},
+        settings={**item.settings, "leave_out": tuple(leave_out)},
     )
 
 
 def _distinct(found: Sequence[Found], failures: list[Failure]) -> tuple[list[Found], list[Failure]]:
-    """Give a species of several genomes several names; refuse two files of one name."""
-    urls: dict[Path, str] = {}
+    """Each file once, several genomes of a species under several names."""
+    paths: dict[Path, Found] = {}
     names: set[str] = set()
-    kept = []
     for genome in found:
-        if urls.setdefault(genome.path, genome.remote.url) != genome.remote.url:
+        other = paths.setdefault(genome.path, genome)
+        if other.remote.url != genome.remote.url:
             error = FetchError(
-                f"{genome.remote.url} and {urls[genome.path]} have the same file name: give one "
+                f"{genome.remote.url} and {other.remote.url} have the same file name: give one "
                 "another with file: NAME in its source"
             )
             failures.append(Failure(genome.name, error))
-            continue
-        name = genome.name
-        if name in names:
-            name = f"{name}_{genome.remote.file.partition('_genomic')[0]}"
-        names.add(name)
-        kept.append(replace(genome, wanted=replace(genome.wanted, name=name)))
-    return kept, failures
+        elif other is genome:
+            paths[genome.path] = genome.renamed() if genome.name in names else genome
+            names.add(paths[genome.path].name)
+    return list(paths.values()), failures
 
 
 def _missing(found: Sequence[Found]) -> list[Found]:
-    """Genomes that are not complete, each file once."""
-    return list({genome.path: genome for genome in found if not genome.complete}.values())
+    return [genome for genome in found if not genome.complete]

@@ -104,6 +104,7 @@ class RemoteGenome:
         checksum: what the source states.
         organism: name of the organism, if the source tells it.
         leave_out: records that are no part of the nuclear genome, or other versions of one that is.
+        accession: the assembly with its version, if it is of NCBI.
     """
 
     url: str
@@ -111,6 +112,7 @@ class RemoteGenome:
     checksum: Checksum | None = None
     organism: str | None = None
     leave_out: tuple[str, ...] = ()
+    accession: str | None = None
 
 
 def parse_source(fields: object, species: str) -> Source:

@@ -50,7 +50,8 @@ def ncbi_genome(accession: str, web: Web, servers: Servers) -> RemoteGenome:
     except MissingError:
         report = ""
     organism, leave_out = parse_report(report, refseq=name.startswith("GCF"))
-    return RemoteGenome(folder + quote(file), file, checksums[file], organism, leave_out)
+    exact = "_".join(name.split("_")[:2])
+    return RemoteGenome(folder + quote(file), file, checksums[file], organism, leave_out, exact)
 
 
 def reference_genomes(taxon: str, web: Web, servers: Servers) -> list[ReferenceGenome]:

@@ -6,19 +6,25 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnagpt_hf.data.genome_sources import (
     AccessionSource,
     Servers,
     Source,
+    SourceError,
     TaxonSource,
     check_accession,
+    parse_source,
 )
 from dnagpt_hf.data.ncbi import reference_genomes
 from dnagpt_hf.data.web import Web
 
+if TYPE_CHECKING:
+    from dnagpt_hf.data.manifest import Manifest
+
 OTHER_ORGANISMS = "<X>"
+SETTINGS = ("leave_out", "held_out", "weight")
 
 
 @dataclass(frozen=True)
@@ -27,18 +33,16 @@ class Wanted:
 
     Args:
         source: where it comes from.
+        fields: the same as a manifest states it.
         name: name of its species; by default that of the organism, as its source tells it.
         token: instruction token; by default that of the organism.
-        other_token: the token of an organism that has none of its own.
         settings: what else a manifest says of the species: `leave_out`, `held_out`, `weight`.
-        fields: the source as a manifest states it.
     """
 
     source: Source
     fields: Mapping[str, Any]
     name: str | None = None
     token: str | None = None
-    other_token: str = OTHER_ORGANISMS
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -65,6 +69,33 @@ def read_accessions(path: Path) -> list[str]:
         line.partition("#")[0].split() for line in path.read_text(encoding="utf-8").split("\n")
     )
     return [line[0] for line in words if line]
+
+
+def wanted_species(manifest: Manifest, web: Web, servers: Servers) -> list[Wanted]:
+    """The genomes of a manifest.
+
+    Raises:
+        SourceError: a species has no source, or one that cannot be used.
+        DownloadError: NCBI cannot be asked for those of a taxon.
+    """
+    wanted: list[Wanted] = []
+    for entry in manifest.species:
+        if entry.source is None:
+            raise SourceError(
+                f"{manifest.path}: {entry.name} has no source, so nothing says where to fetch it: "
+                "add one, or leave the species to a manifest of its own"
+            )
+        try:
+            source = parse_source(entry.source, entry.name)
+        except SourceError as error:
+            raise SourceError(f"{manifest.path}: {error}") from error
+        stated = {name: getattr(entry, name) for name in SETTINGS}
+        settings = {name: value for name, value in stated.items() if value not in (None, ())}
+        if isinstance(source, TaxonSource):
+            wanted += wanted_taxon(source, web, servers, other_token=entry.token, settings=settings)
+        else:
+            wanted.append(Wanted(source, entry.source, entry.name, entry.token, settings))
+    return wanted
 
 
 def wanted_taxon(
