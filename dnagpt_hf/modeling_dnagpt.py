@@ -102,6 +102,133 @@ def eager_attention_forward(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
 
 
+# (hidden states, weight, targets, number_token_id, num_tokens) to the sum of the losses and, unless
+# they are not known, the loss of each target
+TokenLossFunction = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor | None]
+]
+
+
+def chunked_token_loss(
+    hidden_states: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    number_token_id: int,
+    num_tokens: int,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Cross-entropy of the scores `hidden_states @ weight.t()`, made in chunks of positions.
+
+    Args:
+        hidden_states (`torch.Tensor` of shape `(positions, hidden_size)`): Input of the last map.
+        weight (`torch.Tensor` of shape `(vocab_size, hidden_size)`): The last map.
+        targets (`torch.LongTensor` of shape `(positions,)`): Token ids; −100 is no target.
+        number_token_id (`int`): A row of the weight that is no token.
+        num_tokens (`int`): Rows from here on are no tokens either.
+
+    Returns:
+        The sum over the targets in nats, and the loss of each, `(positions,)`, through which no
+        gradient flows; 0 where there is no target.
+    """
+    device = hidden_states.device.type
+    # cast here, since the casts of autocast are kept for others, who would miss their gradient
+    autocast = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
+    if not torch.is_grad_enabled():
+        hidden_states, weight = hidden_states.detach(), weight.detach()
+    return ChunkedTokenLoss.apply(
+        hidden_states, weight, targets, number_token_id, num_tokens, dtype
+    )
+
+
+class ChunkedTokenLoss(torch.autograd.Function):
+    """The sum of the losses, and each of them, where the scores of one chunk exist at a time.
+
+    Gradients are made along with the loss, so that backward has only to scale them: no score is
+    kept for it or computed twice. As the loss is a sum, and no loss scale has come in yet, they
+    are of a size that half precision holds.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_states: torch.Tensor,
+        weight: torch.Tensor,
+        targets: torch.Tensor,
+        number_token_id: int,
+        num_tokens: int,
+        dtype: torch.dtype,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        needs_hidden_states, needs_weight = ctx.needs_input_grad[:2]
+        matrix = weight.to(dtype)
+        full = torch.promote_types(dtype, torch.float32)
+        losses = torch.zeros(targets.shape, dtype=full, device=targets.device)
+        by_states = torch.empty_like(hidden_states, dtype=dtype) if needs_hidden_states else None
+        by_weight = torch.zeros_like(weight, dtype=full) if needs_weight else None
+        rows = _rows_of_chunk(weight)
+        for start in range(0, len(targets), rows):
+            chunk = slice(start, min(start + rows, len(targets)))
+            known = (targets[chunk] != -100)[:, None]
+            target = targets[chunk, None].masked_fill(~known, 0)
+            # without a target, nothing of a position reaches the weight, NaN included
+            states = torch.where(known, hidden_states[chunk], 0.0).to(dtype)
+            # (chunk, vocabulary)
+            scores = states @ matrix.t()
+            scores[:, number_token_id] = torch.finfo(dtype).min
+            scores[:, num_tokens:] = torch.finfo(dtype).min
+            probabilities = torch.log_softmax(scores, dim=-1, dtype=full)
+            at_target = probabilities.gather(-1, target)
+            losses[chunk] = at_target.neg().masked_fill(~known, 0.0)[:, 0]
+            if by_states is None and by_weight is None:
+                continue
+            # the gradient by the scores: the probabilities, less 1 at the target
+            probabilities.exp_().scatter_(-1, target, at_target.expm1())
+            by_scores = probabilities if dtype == full else scores.copy_(probabilities)
+            if by_states is not None:
+                by_states[chunk] = (by_scores @ matrix).masked_fill(~known, 0.0)
+            if by_weight is not None:
+                _add_product(by_weight, by_scores.t(), states)
+        ctx.save_for_backward(by_states, by_weight)
+        ctx.dtypes = hidden_states.dtype, weight.dtype
+        total, losses = losses.sum(), losses.float()
+        ctx.mark_non_differentiable(losses)
+        return total, losses
+
+    @staticmethod
+    def backward(ctx: Any, by_sum: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+        # a loss scale can exceed what half precision holds: it is applied in full precision
+        gradients = [
+            None if gradient is None else (gradient.to(by_sum.dtype) * by_sum).to(dtype)
+            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        ]
+        return *gradients, None, None, None, None
+
+
+def _rows_of_chunk(weight: torch.Tensor) -> int:
+    """Positions whose scores in full precision take 32 MB, or 128 MB on an accelerator."""
+    # with each chunk the gradient by the weight is read and written once, which an accelerator
+    # needs as long for as for the products of a small one
+    size = 2**25 if weight.device.type == "cpu" else 2**27
+    return max(1, size // (4 * len(weight)))
+
+
+def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+    """Add `left @ right` to a total, which may be of higher precision."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
+
+
+def summed_cross_entropy(
+    logits: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum of the losses, and each of them, from `(batch, length, vocab_size)` logits."""
+    losses = nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none"
+    ).view(targets.shape)
+    return losses.sum(), losses.detach()
+
+
 class DNAGPTProjection(nn.Module):
     """Linear, SiLU, layer norm, linear: the shape of the number embedding and of both heads."""
 
@@ -119,115 +246,6 @@ class DNAGPTProjection(nn.Module):
         return self.norm(nn.functional.silu(self.in_proj(hidden_states)))
 
 
-# (hidden states, weight, targets, number_token_id, num_tokens) to the sum of the losses, and the
-# loss of each target or None
-TokenLossFunction = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor | None]
-]
-
-
-def mask_unused_(logits: torch.Tensor, value: float, number_token_id: int, num_tokens: int) -> None:
-    """Write `value` at the number position and the rows beyond the vocabulary, in place."""
-    logits[:, number_token_id].fill_(value)
-    logits[:, num_tokens:].fill_(value)
-
-
-class ChunkedTokenLoss(torch.autograd.Function):
-    """Cross-entropy of linear scores, of which a chunk of positions exists at a time.
-
-    The gradients are made along with the loss, so that backward has only to scale them: no score
-    is kept for it or computed again.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        hidden_states: torch.Tensor,
-        weight: torch.Tensor,
-        targets: torch.Tensor,
-        number_token_id: int,
-        num_tokens: int,
-        dtype: torch.dtype,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
-        matrix = weight.to(dtype)
-        accumulation = torch.promote_types(dtype, torch.float32)
-        losses = hidden_states.new_zeros(len(targets), dtype=accumulation)
-        hidden_gradient = torch.empty_like(hidden_states, dtype=dtype) if needs_hidden else None
-        weight_gradient = torch.zeros_like(weight, dtype=accumulation) if needs_weight else None
-        rows = max(1, CHUNK_BYTES // (accumulation.itemsize * len(weight)))
-        for start in range(0, len(targets), rows):
-            chunk = slice(start, min(start + rows, len(targets)))
-            states = hidden_states[chunk].to(dtype)
-            # (chunk, vocabulary)
-            scores = states @ matrix.t()
-            mask_unused_(scores, torch.finfo(dtype).min, number_token_id, num_tokens)
-            probabilities = scores.to(accumulation)
-            known = (targets[chunk] != -100)[:, None]
-            index = targets[chunk].clamp(min=0)[:, None]
-            highest = probabilities.amax(-1, keepdim=True)
-            at_target = probabilities.gather(-1, index) - highest
-            total = probabilities.sub_(highest).exp_().sum(-1, keepdim=True)
-            losses[chunk] = torch.where(known, total.log() - at_target, 0.0)[:, 0]
-            if not needs_hidden and not needs_weight:
-                continue
-            # the gradient with respect to the scores: probabilities less one at the target
-            probabilities.mul_(known / total)
-            probabilities.scatter_add_(-1, index, -known.to(accumulation))
-            mask_unused_(probabilities, 0.0, number_token_id, num_tokens)
-            gradient = probabilities if accumulation == dtype else scores.copy_(probabilities)
-            if hidden_gradient is not None:
-                hidden_gradient[chunk] = gradient @ matrix
-            if weight_gradient is not None:
-                weight_gradient += gradient.t() @ states
-        ctx.save_for_backward(hidden_gradient, weight_gradient)
-        ctx.dtypes = hidden_states.dtype, weight.dtype
-        ctx.mark_non_differentiable(losses)
-        return losses.sum(), losses
-
-    @staticmethod
-    def backward(ctx: Any, scale: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
-        # a loss scale may exceed what half precision holds: it is applied in full precision
-        gradients = [
-            None if gradient is None else (gradient.to(scale.dtype) * scale).to(dtype)
-            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        ]
-        return *gradients, None, None, None, None
-
-
-# Bytes of the scores of a chunk in full precision
-CHUNK_BYTES = 2**25
-
-
-def chunked_token_loss(
-    hidden_states: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    number_token_id: int,
-    num_tokens: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the scores `hidden_states @ weight.t()`, made in chunks of positions.
-
-    Args:
-        hidden_states (`torch.Tensor` of shape `(positions, hidden_size)`): Input of the last map.
-        weight (`torch.Tensor` of shape `(vocab_size, hidden_size)`): Its weight.
-        targets (`torch.LongTensor` of shape `(positions,)`): Token ids; −100 is no target.
-        number_token_id (`int`): A row of the weight that is no token.
-        num_tokens (`int`): Rows from here on are no tokens either.
-
-    Returns:
-        The sum over the targets in nats, and the loss of each without a gradient, 0 for no target.
-    """
-    device = hidden_states.device.type
-    autocast = torch.is_autocast_enabled(device)
-    dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
-    if not torch.is_grad_enabled():
-        hidden_states, weight = hidden_states.detach(), weight.detach()
-    return ChunkedTokenLoss.apply(
-        hidden_states, weight, targets, number_token_id, num_tokens, dtype
-    )
-
-
 class DNAGPTTokenHead(DNAGPTProjection):
     """The head that scores the next token, or gives its loss without the scores of all positions.
 
@@ -243,22 +261,52 @@ class DNAGPTTokenHead(DNAGPTProjection):
         self,
         hidden_states: torch.Tensor,
         targets: torch.Tensor | None = None,
-        loss_function: TokenLossFunction = chunked_token_loss,
+        token_loss_function: TokenLossFunction = chunked_token_loss,
     ) -> Any:
-        """Scores `(batch, length, vocab_size)` or, with targets, the sum and each of the losses."""
+        """Scores `(batch, length, vocab_size)`; with targets, the sum and each of their losses."""
         if targets is None:
-            scores = self.out_proj(self.transform(hidden_states))
-            ids = torch.arange(scores.shape[-1], device=scores.device)
-            unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
-            return scores.masked_fill(unused, torch.finfo(scores.dtype).min)
-        total, losses = loss_function(
-            self.transform(hidden_states).flatten(0, 1),
-            self.out_proj.weight,
-            targets.flatten(),
+            return self._scores(hidden_states)
+        # the weight is reached in the forward of this module, so that a framework that has spread
+        # it over processes learns that it is needed here
+        weight = self.out_proj.weight
+        if not self._is_whole(weight, hidden_states.device):
+            logger.warning_once(
+                "token_head.out_proj is an adapter or one part of a layer: skip_logits computes "
+                "the logits all the same, and does not return them"
+            )
+            return summed_cross_entropy(self._scores(hidden_states), targets)
+        flat, where = targets.flatten(), None
+        hidden_states = hidden_states.flatten(0, 1)
+        if hidden_states.device.type == "cpu" and not torch.compiler.is_compiling():
+            # Positions without a target are left out. An accelerator computes them along: how many
+            # they are is known only when it has worked off all that it was given before.
+            where = (flat != -100).nonzero()[:, 0]
+            flat, hidden_states = flat[where], hidden_states.index_select(0, where)
+        total, losses = token_loss_function(
+            self.transform(hidden_states),
+            weight,
+            flat,
             self.config.number_token_id,
             self.config.num_tokens,
         )
+        if losses is not None and where is not None:
+            losses = losses.new_zeros(targets.numel()).index_copy_(0, where, losses)
         return total, None if losses is None else losses.view(targets.shape)
+
+    def _scores(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        scores = super().forward(hidden_states)
+        ids = torch.arange(scores.shape[-1], device=scores.device)
+        unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
+        return scores.masked_fill(unused, torch.finfo(scores.dtype).min)
+
+    def _is_whole(self, weight: torch.Tensor, device: torch.device) -> bool:
+        """Whether the last map is nothing but a product with this weight."""
+        return (
+            type(self.out_proj) is nn.Linear
+            and type(weight) in (nn.Parameter, torch.Tensor)
+            and weight.shape == (self.config.vocab_size, self.config.hidden_size)
+            and weight.device == device
+        )
 
 
 class DNAGPTAttention(nn.Module):
@@ -879,10 +927,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         if logits is None:
             total, losses = self.token_head(hidden_states, targets, self.token_loss_function)
         else:
-            losses = nn.functional.cross_entropy(
-                logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none"
-            ).view(targets.shape)
-            total, losses = losses.sum(), losses.detach()
+            total, losses = summed_cross_entropy(logits, targets)
         return total / (targets != -100).sum().clamp(min=1), losses
 
     def _number_loss(self, predictions: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
