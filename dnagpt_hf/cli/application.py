@@ -14,6 +14,7 @@ from dnagpt_hf.cli.checkpoints import convert, export, info, init
 from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.predict import predict
+from dnagpt_hf.cli.pretrain import CONTEXT, pretrain
 
 # errors in the command itself are reported by typer
 REPORTED = (
@@ -70,6 +71,7 @@ app = typer.Typer(
 )
 for command in (convert, export, init, info, generate, predict, embed):
     app.command()(command)
+app.command(context_settings=CONTEXT)(pretrain)
 
 
 def _version(asked: bool) -> None:

@@ -5,7 +5,7 @@ and intervals leave out their end.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class Interval(NamedTuple):
     end: int
 
 
-def normalise_bases(letters: bytes | Bases, source: str = "sequence") -> Bases:
+def normalise_bases(letters: bytes | Bases, source: str = "sequence", start: int = 0) -> Bases:
     """Bring letters to A, C, G, T and N.
 
     Lower case (soft masks) is read as upper case, U as T, and IUPAC ambiguity codes as N.
@@ -49,6 +49,7 @@ def normalise_bases(letters: bytes | Bases, source: str = "sequence") -> Bases:
     Args:
         letters: ASCII letters.
         source: what to call the sequence in an error.
+        start: position of the first letter in it.
 
     Raises:
         GenomeError: a character is no nucleotide letter.
@@ -59,74 +60,34 @@ def normalise_bases(letters: bytes | Bases, source: str = "sequence") -> Bases:
         b'ACGTN'
     """
     array = np.frombuffer(letters, dtype=np.uint8) if isinstance(letters, bytes) else letters
-    bases = _NORMALISED[array]
+    bases = _NORMALISED.take(array)
     if not bases.all():
         position = int(np.argmin(bases))
         raise GenomeError(
-            f"{source}: {chr(array[position])!r} at position {position + 1:,} is no nucleotide "
-            "letter: use A, C, G, T, U, N or IUPAC codes"
+            f"{source}: {chr(array[position])!r} at position {start + position + 1:,} is no "
+            "nucleotide letter: use A, C, G, T, U, N or IUPAC codes"
         )
     return bases
 
 
 def read_genome(path: str | Path, index_folder: str | Path | None = None) -> dict[str, Bases]:
-    """Read all records of a FASTA file, plain or bgzip.
+    """Read all records of a FASTA file, plain or compressed with bgzip or gzip.
 
     Args:
-        path: FASTA file; its name ends in `.gz` or `.bgz` if it is compressed.
-        index_folder: where pyfaidx keeps its index; by default next to the file, which must then be
-            writable.
+        path: FASTA file.
+        index_folder: where its index is kept, and what it unpacks to if it is compressed; by
+            default next to the file, which must then be writable.
 
     Returns:
         Bases by record name, in the order of the file. A name ends at the first white space.
 
     Raises:
-        GenomeError: the file is missing, is no FASTA, is compressed with plain gzip, has no record
-            or one twice; or a record is empty or holds other characters.
+        GenomeError: the file cannot be used; or a record is empty or holds other characters.
     """
-    from pyfaidx import Faidx, FastaIndexingError, FastaNotFoundError, UnsupportedCompressionFormat
+    from dnagpt_hf.data.genome_files import open_genome
 
-    path = Path(path)
-    index = path if index_folder is None else Path(index_folder) / path.name
-    try:
-        if index_folder is not None:
-            index.parent.mkdir(parents=True, exist_ok=True)
-            # an index of another file of the same name must not be taken for this one's
-            for suffix in (".fai", ".gzi"):
-                Path(f"{index}{suffix}").unlink(missing_ok=True)
-        file = Faidx(str(path), indexname=f"{index}.fai", gzi_indexname=f"{index}.gzi")
-    except FastaNotFoundError as error:
-        raise GenomeError(f"{path}: no such file, or it cannot be read") from error
-    except UnsupportedCompressionFormat as error:
-        raise GenomeError(
-            f"{path}: compressed FASTA must be in bgzip format: gunzip the file and bgzip it"
-        ) from error
-    except ImportError as error:
-        raise GenomeError(
-            f"{path}: bgzip files are read with biopython: pip install biopython"
-        ) from (error)
-    except OSError as error:
-        raise GenomeError(
-            f"{path}: no index can be written at {index}.fai ({error.strerror}): "
-            "pass index_folder, a folder that is writable"
-        ) from error
-    except (FastaIndexingError, ValueError) as error:
-        raise GenomeError(f"{path}: no FASTA file: {' '.join(str(error).split())}") from error
-    with file:
-        return {name: _read_record(file, path, name) for name in file.index}
-
-
-def _read_record(file: Any, path: Path, name: str) -> Bases:
-    length = file.index[name].rlen
-    if not length:
-        raise GenomeError(f"{path}: record {name} is empty: remove it from the file")
-    letters = file.fetch(name, 1, length).seq.encode("latin-1", errors="replace")
-    if len(letters) != length:
-        raise GenomeError(
-            f"{path}: record {name} has {len(letters):,} bases, its index says {length:,}: "
-            "delete the index, or fetch the file again"
-        )
-    return normalise_bases(letters, source=f"{path}: record {name}")
+    genome = open_genome(path, None if index_folder is None else Path(index_folder))
+    return {name: contig[:] for name, contig in genome.contigs.items()}
 
 
 def reverse_complement(bases: Bases) -> Bases:

@@ -1,0 +1,37 @@
+"""`dnagpt pretrain`: pre-training from a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def pretrain(
+    context: typer.Context,
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CONFIG.yaml", help="Settings: preset, genomes, and any of TrainingArguments."
+        ),
+    ],
+) -> None:
+    """Pre-train a model on genomes.
+
+    Any setting of the file can be given anew behind it, as --learning_rate 1e-4. A run that was
+    stopped goes on when the same command is given again. With several processes, start it by
+    torchrun or accelerate launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli pretrain CONFIG.yaml
+    """
+    from dnagpt_hf.training.arguments import parse_settings, read_yaml
+
+    settings = parse_settings(context.args, read_yaml(config))
+    from dnagpt_hf.training import pretraining
+
+    trainer = pretraining.pretrain(settings)
+    if trainer.is_world_process_zero():
+        typer.echo(
+            f"{settings.training.output_dir}: trained for {trainer.state.global_step:,} steps"
+        )

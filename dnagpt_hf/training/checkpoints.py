@@ -1,0 +1,100 @@
+"""Training checkpoints that are complete or not there.
+
+The last thing written to a folder `checkpoint-STEP` is a list of its files. A folder without it, or
+in which a file is missing or has another size, was cut off and is not resumed from.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dnagpt_hf.atomic import new_file
+
+logger = logging.getLogger(__name__)
+
+CONTENTS = "contents.json"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that training cannot go on from; the message names the file."""
+
+
+def checkpoints(output_folder: Path) -> list[Path]:
+    """All folders `checkpoint-STEP`, complete or not, by their steps."""
+    found = [
+        (int(match.group(1)), path)
+        for path in output_folder.glob("checkpoint-*")
+        if path.is_dir() and (match := _NAME.fullmatch(path.name))
+    ]
+    return [path for _, path in sorted(found)]
+
+
+def seal_checkpoint(folder: Path) -> None:
+    """Write the list of files that makes a checkpoint complete."""
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)}
+    with new_file(folder / CONTENTS, overwrite=True) as partial:
+        partial.write_text(json.dumps(sizes, indent=2) + "\n", encoding="utf-8")
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Refuse a checkpoint that is not complete.
+
+    Raises:
+        CheckpointError: it is no folder, was cut off, or a file is missing or has another size.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is no folder: give a folder checkpoint-STEP")
+    try:
+        sizes = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{folder} has no {CONTENTS}: it was cut off while it was written; resume from an "
+            "earlier checkpoint"
+        ) from None
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CONTENTS} is damaged: {error}") from None
+    for name, size in sizes.items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing: resume from an earlier checkpoint")
+        if path.stat().st_size != size:
+            raise CheckpointError(
+                f"{path} has {path.stat().st_size:,} bytes instead of {size:,}: it is damaged; "
+                "resume from an earlier checkpoint"
+            )
+
+
+def last_checkpoint(output_folder: Path) -> Path | None:
+    """The newest complete checkpoint of a run, or `None`; incomplete ones are reported."""
+    for folder in reversed(checkpoints(output_folder)):
+        try:
+            check_checkpoint(folder)
+        except CheckpointError as error:
+            logger.warning("%s", error)
+        else:
+            return folder
+    return None
+
+
+def rotate_checkpoints(output_folder: Path, limit: int, keep: str | None = None) -> None:
+    """Delete the oldest checkpoints but `limit`, once there are so many complete ones.
+
+    Args:
+        output_folder: folder of the run.
+        limit: how many to keep.
+        keep: a checkpoint that stays in any case, such as the best one.
+    """
+    complete = [path for path in checkpoints(output_folder) if (path / CONTENTS).is_file()]
+    for folder in complete[: max(0, len(complete) - max(1, limit))]:
+        if keep is None or folder.resolve() != Path(keep).resolve():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != CONTENTS)

@@ -1,0 +1,190 @@
+"""Transformers' `Trainer` with the joint loss of pre-training."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import Trainer
+
+from dnagpt_hf.data.pretraining import EpochSampler
+from dnagpt_hf.training.checkpoints import (
+    CheckpointError,
+    last_checkpoint,
+    rotate_checkpoints,
+    seal_checkpoint,
+)
+from dnagpt_hf.training.flops import training_flops_per_token
+from dnagpt_hf.training.metrics import ObjectiveMetrics, target_counts
+
+
+class PretrainingTrainer(Trainer):
+    """`Trainer` for [`DNAGPTForMultiTask`] on rows of records.
+
+    What it adds to `Trainer`:
+
+    - The loss is the mean over all tokens and over all numbers of an optimizer step, however the
+      step is divided into processes and accumulation steps. Logits are never made.
+    - Weights of linear layers decay; embeddings and norms do not.
+    - Rows come in the order of their numbers, which go on from epoch to epoch.
+    - The log has the figures of [`ObjectiveMetrics`], `mbp_per_second`, and, with `matmul_flops`,
+      `model_flops_utilisation`.
+    - A checkpoint is complete or not there.
+
+    Args:
+        args: of `Trainer`, whose `model`, `args`, `train_dataset` and `processing_class` (the
+            tokenizer) must be given.
+        matmul_flops: floating-point operations per second of one device at its best, by which
+            utilisation is measured.
+    """
+
+    def __init__(self, *args: Any, matmul_flops: float | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.args.n_gpu > 1:
+            raise ValueError(
+                f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
+                "torchrun --nproc-per-node or accelerate launch"
+            )
+        config = self.accelerator.unwrap_model(self.model).config
+        self.number_loss_weight = config.number_loss_weight
+        self.training_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
+        self.evaluation_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
+        self.matmul_flops = matmul_flops
+        self._config = config
+        self._targets = torch.ones(2)
+        self._num_tokens = 0
+        self._clock = time.perf_counter()
+
+    # -- data and optimizer ------------------------------------------------------------------------
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        return EpochSampler(len(dataset), epoch=lambda: int(self.state.epoch or 0))
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Names of the weights of linear layers."""
+        return [
+            f"{name}.weight" if name else "weight"
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
+        ]
+
+    # -- loss --------------------------------------------------------------------------------------
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
+    ) -> tuple[list[Any], Any]:
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches:
+            counts = torch.stack([target_counts(batch) for batch in batches]).sum(0)
+            total: Any = self.accelerator.reduce(counts.to(self.args.device).float(), "sum")
+            self._targets = total.clamp(min=1)
+            self._num_tokens += sum(batch["input_ids"].numel() for batch in batches)
+        return batches, None
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        outputs = model(**inputs, skip_logits=True, use_cache=False)
+        if model.training:
+            self.training_metrics.update(inputs, outputs)
+            loss = self._share_of_step(inputs, outputs)
+        else:
+            self.evaluation_metrics.update(inputs, outputs)
+            loss = outputs["loss"]
+        return (loss, outputs) if return_outputs else loss
+
+    def _share_of_step(self, inputs: Mapping[str, Any], outputs: Any) -> torch.Tensor:
+        """What this batch adds to the loss of its optimizer step.
+
+        `Trainer` divides it by the accumulation steps, and gradients are averaged over processes:
+        both are multiplied in, so that what remains is a sum over targets by their number.
+        """
+        tokens, numbers = target_counts(inputs) / self._targets
+        loss = outputs["token_loss"] * tokens
+        loss = loss + self.number_loss_weight * outputs["number_loss"] * numbers
+        return loss * self.current_gradient_accumulation_steps * self.args.world_size
+
+    # -- reports -----------------------------------------------------------------------------------
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        # "loss" marks the reports of training steps, which every process makes
+        if "loss" in logs:
+            figures = self.training_metrics.compute(self._sum_over_processes)
+            seconds = time.perf_counter() - self._clock
+            bases = figures.pop("bases", 0.0)
+            # the joint loss has been averaged over the same steps by Trainer
+            figures.pop("loss", None)
+            logs.update(figures)
+            logs["mbp_per_second"] = bases / seconds / 1e6
+            if self.matmul_flops is not None:
+                length = self.train_dataset.positions
+                flops = training_flops_per_token(self._config, length) * self._num_tokens
+                logs["model_flops_utilisation"] = flops / seconds / self.matmul_flops
+            self._num_tokens, self._clock = 0, time.perf_counter()
+        super().log(logs, *args, **kwargs)
+
+    def _sum_over_processes(self, sums: torch.Tensor) -> torch.Tensor:
+        total: Any = self.accelerator.reduce(sums.float(), "sum")
+        return total
+
+    @contextmanager
+    def _stopped_clock(self) -> Iterator[None]:
+        """Keep what is not training out of the throughput."""
+        before = time.perf_counter()
+        yield
+        self._clock += time.perf_counter() - before
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        self.evaluation_metrics.sums = None
+        with self._stopped_clock():
+            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+            figures = self.evaluation_metrics.compute(self._sum_over_processes)
+        figures.pop("bases", None)
+        output.metrics.update(
+            {f"{metric_key_prefix}_{name}": figure for name, figure in figures.items()}
+        )
+        return output
+
+    # -- checkpoints -------------------------------------------------------------------------------
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        # Trainer deletes old checkpoints before this one is known to be complete
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        with self._stopped_clock():
+            try:
+                if self.args.should_save:
+                    # what an earlier run left behind must not be taken for this one's
+                    shutil.rmtree(folder, ignore_errors=True)
+                self.accelerator.wait_for_everyone()
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal_checkpoint(folder)
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise self._not_saved(folder, error) from error
+            finally:
+                self.args.save_total_limit = limit
+            if limit is not None and self.args.should_save:
+                rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
+
+    def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
+        shutil.rmtree(folder, ignore_errors=True)
+        last = last_checkpoint(folder.parent)
+        kept = "there is no earlier one" if last is None else f"{last} is complete"
+        return CheckpointError(
+            f"{folder} could not be written ({' '.join(str(error).split())}); {kept}: make room "
+            "and start the same command again, which goes on from there"
+        )
