@@ -1,0 +1,112 @@
+"""Which implementation computes the token loss in training.
+
+Both make the scores of the vocabulary in chunks of positions, and give the loss of each target:
+
+- `chunked`, of this package, runs on every device. It makes the gradients along with the loss.
+- `liger` is the fused kernel of the library liger-kernel, for CUDA. As it gives the loss of each
+  target, it has to compute the scores a second time in the backward pass.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, chunked_token_loss
+
+logger = logging.getLogger(__name__)
+
+TOKEN_LOSSES = ("auto", "chunked", "liger")
+
+
+def choose_token_loss(model: DNAGPTForMultiTask, name: str = "auto") -> None:
+    """Set what `model(..., labels=labels, skip_logits=True)` computes the token loss with.
+
+    Args:
+        model: the model, on any device.
+        name: one of `TOKEN_LOSSES`; `"auto"` is `"chunked"`, the one that computes less.
+
+    Raises:
+        ValueError: the name is none of them, or there is no CUDA device for `"liger"`.
+        ImportError: liger-kernel is not installed.
+
+    Example:
+
+        >>> from dnagpt_hf.presets import preset_config
+        >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test"))
+        >>> choose_token_loss(model, "chunked")
+        >>> model.token_loss_function.__name__
+        'chunked_token_loss'
+    """
+    if name not in TOKEN_LOSSES:
+        raise ValueError(f"unknown token loss {name!r}: choose one of {', '.join(TOKEN_LOSSES)}")
+    if name == "liger":
+        use_liger(model)
+    else:
+        model.token_loss_function = chunked_token_loss
+
+
+def use_liger(model: DNAGPTForMultiTask) -> None:
+    """Compute the token loss of a model with the kernel of liger-kernel.
+
+    The kernel knows no rows that are no tokens, so that they are cut off. They are the last rows of
+    every vocabulary of this package; a model with others keeps the loss that it has.
+
+    Raises:
+        ValueError: there is no CUDA device.
+        ImportError: liger-kernel is not installed.
+    """
+    try:
+        import liger_kernel.transformers.functional  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "the token loss 'liger' needs liger-kernel: pip install liger-kernel, or choose "
+            "'chunked'"
+        ) from error
+    if not torch.cuda.is_available():
+        raise ValueError("the token loss 'liger' needs a CUDA device: choose 'chunked'")
+    config = model.config
+    if config.num_tokens != config.number_token_id + 1:
+        logger.warning(
+            "the number position %s is not the last of %s tokens, as the token loss 'liger' needs "
+            "it: the loss stays as it was",
+            f"{config.number_token_id:,}",
+            f"{config.num_tokens:,}",
+        )
+        return
+    model.token_loss_function = liger_token_loss
+
+
+def liger_token_loss(
+    hidden_states: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    number_token_id: int,
+    num_tokens: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same as [`~dnagpt_hf.modeling_dnagpt.chunked_token_loss`] by liger-kernel.
+
+    Args:
+        hidden_states: input of the last map, `(positions, hidden_size)`.
+        weight: the last map, `(vocab_size, hidden_size)`.
+        targets: token ids, `(positions,)`; −100 is no target.
+        number_token_id: rows of the weight from here on are no tokens.
+        num_tokens: `number_token_id + 1`.
+    """
+    from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
+
+    device = hidden_states.device.type
+    if torch.is_autocast_enabled(device):
+        # autocast would cast the weight for each chunk
+        dtype = torch.get_autocast_dtype(device)
+        hidden_states, weight = hidden_states.to(dtype), weight.to(dtype)
+    losses = liger_fused_linear_cross_entropy(
+        hidden_states,
+        weight[:number_token_id],
+        targets,
+        ignore_index=-100,
+        reduction="none",
+        accum_dtype=torch.float32,
+    )
+    return losses.sum(), losses.detach()
