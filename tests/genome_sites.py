@@ -64,9 +64,11 @@ U\tunplaced-scaffold\tna\tna\tKI1.1\t=\tNT_1.1\tPrimary Assembly\t2000\tchrUn
 A\talt-scaffold\t1\tChromosome\tKI2.1\t=\tNT_2.1\tALT_REF_LOCI_1\t2000\tchr1_alt
 F\tfix-patch\t1\tChromosome\tKI3.1\t=\tNW_3.1\tPATCHES\t2000\tchr1_fix
 P\tnovel-patch\t1\tChromosome\tKI4.1\t=\tNW_4.1\tPATCHES\t2000\tchr1_novel
+na\tassembled-molecule\tPt\tChloroplast\tna\t<>\tNC_6.1\tnon-nuclear\t2000\tna
 MT\tassembled-molecule\tMT\tMitochondrion\tJ01415.2\t=\tNC_5.1\tnon-nuclear\t2000\tchrM
 """
-REFSEQ_RECORDS = ["NC_1.1", "NT_1.1", "NT_2.1", "NW_3.1", "NW_4.1", "NC_5.1"]
+GENBANK_RECORDS = ["CM1.1", "KI1.1", "KI2.1", "KI3.1", "KI4.1", "J01415.2"]
+REFSEQ_RECORDS = ["NC_1.1", "NT_1.1", "NT_2.1", "NW_3.1", "NW_4.1", "NC_6.1", "NC_5.1"]
 
 
 def add_assembly(
@@ -79,7 +81,7 @@ def add_assembly(
     folder = f"/genomes/all/{parts}/{name}"
     path = f"{folder}/{name}_genomic.fna.gz"
     contents = {
-        path: genome(seed, REFSEQ_RECORDS),
+        path: genome(seed, REFSEQ_RECORDS if accession.startswith("GCF") else GENBANK_RECORDS),
         f"{folder}/{name}_cds_from_genomic.fna.gz": b"cds",
     }
     lines = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from dnagpt_hf.data.manifest import load_manifest
 from genome_sites import add_assembly, add_taxon, listed
 from typer.testing import CliRunner
 from webserver import Fault, Server, web_server
 
 from dnagpt_hf.cli.application import ReportingGroup, options
 from dnagpt_hf.cli.genomes_fetch import fetch
+from dnagpt_hf.data.manifest import load_manifest
 
 HUMAN = "GCF_000001405.40"
 CAT = "GCF_018350175.1"
@@ -59,14 +60,14 @@ def test_accessions(server: Server, folder: Path, tmp_path: Path) -> None:
     assert result.stdout.startswith(f"{folder / 'manifest.yaml'}: 2 genomes, ")
     assert result.stderr == ""
     species = load_manifest(folder / "manifest.yaml").species
-    assert [entry.name for entry in species] == ["Homo_sapiens", "Felis_catus"]
+    assert [entry.name for entry in species] == ["homo_sapiens", "felis_catus"]
 
 
 def test_a_taxon(server: Server, folder: Path) -> None:
     add_taxon(server, "Felis catus", [[listed(CAT, "Felis catus")]])
     run(server, folder, "--taxon", "Felis catus", "--jobs", 1)
     assert [entry.name for entry in load_manifest(folder / "manifest.yaml").species] == [
-        "Felis_catus"
+        "felis_catus"
     ]
 
 
@@ -92,7 +93,7 @@ def test_a_manifest(server: Server, folder: Path, tmp_path: Path) -> None:
 def test_a_dry_run_lists_and_writes_nothing(server: Server, folder: Path) -> None:
     result = run(server, folder, "--accession", HUMAN, "--accession", CAT, "--dry-run")
     rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert [row[:2] for row in rows] == [["Homo_sapiens", "<R>"], ["Felis_catus", "<X>"]]
+    assert [row[:2] for row in rows] == [["homo_sapiens", "<R>"], ["felis_catus", "<X>"]]
     for _, _, size, url in rows:
         assert int(size) == len(server.files[url.removeprefix(server.url)])
     assert "2 genomes" in result.stderr and "of which 0 bytes are there" in result.stderr
@@ -109,7 +110,7 @@ def test_failures_are_told_at_the_end(server: Server, folder: Path, dry: tuple[s
     assert last.startswith(f"dnagpt: error: 1 of 2 genomes could not be fetched: {missing};")
     if not dry:
         assert [entry.name for entry in load_manifest(folder / "manifest.yaml").species] == [
-            "Felis_catus"
+            "felis_catus"
         ]
 
 
@@ -118,8 +119,8 @@ def test_a_download_that_fails(server: Server, folder: Path) -> None:
     server.faults[path] = [Fault(status=403)]
     result = run(server, folder, "--accession", CAT, "--accession", HUMAN, status=1)
     first, last = result.stderr.splitlines()
-    assert first.startswith("dnagpt: Felis_catus: ") and "403" in first
-    assert "1 of 2 genomes could not be fetched: Felis_catus;" in last
+    assert first.startswith("dnagpt: felis_catus: ") and "403" in first
+    assert "1 of 2 genomes could not be fetched: felis_catus;" in last
     assert (folder / "manifest.yaml").exists()
     run(server, folder, "--accession", CAT)
     assert len(load_manifest(folder / "manifest.yaml").species) == 2
@@ -143,3 +144,12 @@ def test_what_is_wrong_before_anything_is_fetched(
     result = run(server, folder, "--accession", CAT, status=1)
     assert "it is no manifest of genomes: move it away" in result.stderr
     assert os.listdir(folder) == ["manifest.yaml"]
+
+
+def test_a_disk_that_is_too_small(
+    server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+    result = run(server, folder, "--accession", CAT, status=1)
+    assert "kB are still to be fetched, but 0 bytes are free" in result.stderr
+    assert not folder.exists()

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from dnagpt_hf.data.manifest import load_manifest
 from genome_sites import add_assembly, add_ensembl, add_taxon, listed, servers
 from webserver import Fault, Server, web_server
 
@@ -27,8 +27,9 @@ from dnagpt_hf.data.fetch import (
     fetch_genomes,
     find_genomes,
 )
-from dnagpt_hf.data.fetched import folder_lock, read_entries, update_manifest
+from dnagpt_hf.data.fetched import folder_lock, merged_entries, read_entries, update_manifest
 from dnagpt_hf.data.genome_sources import SourceError, TaxonSource, parse_source
+from dnagpt_hf.data.manifest import load_manifest, open_species
 from dnagpt_hf.data.parallel import in_parallel
 from dnagpt_hf.data.wanted import (
     Wanted,
@@ -108,7 +109,7 @@ def test_organisms_and_their_tokens() -> None:
     assert organism_token("Mus musculus castaneus") == "<S>"
     assert organism_token("Mus spretus", other="<W>") == "<W>"
     assert organism_token("Mus") == "<X>"
-    assert species_name("Bos indicus x Bos taurus (hybrid cattle)") == "Bos_indicus_x_Bos_taurus"
+    assert species_name("Bos indicus x Bos taurus (hybrid cattle)") == "bos_indicus_x_bos_taurus"
     assert species_name("()") == "unknown"
 
 
@@ -128,22 +129,22 @@ def test_accessions_become_files_and_a_manifest(server: Server, web: Web, folder
     for genome in found:
         assert genome.path.read_bytes() == server.files[genome_path(server, genome.path.name[:15])]
     assert entries(folder) == {
-        "Homo_sapiens": {
-            "name": "Homo_sapiens",
+        "homo_sapiens": {
+            "name": "homo_sapiens",
             "token": "<R>",
             "files": ["GCF_000001405.40_GRCh38.p14_genomic.fna.gz"],
-            "leave_out": ["NT_2.1", "NW_3.1", "NW_4.1", "NC_5.1"],
+            "leave_out": ["NT_2.1", "NW_3.1", "NW_4.1", "NC_6.1", "NC_5.1"],
             "source": {"accession": "GCF_000001405.40"},
         },
-        "Felis_catus": {
-            "name": "Felis_catus",
+        "felis_catus": {
+            "name": "felis_catus",
             "token": "<X>",
             "files": ["GCF_018350175.1_F.catus_Fca126_genomic.fna.gz"],
-            "leave_out": ["NT_2.1", "NW_3.1", "NW_4.1", "NC_5.1"],
+            "leave_out": ["NT_2.1", "NW_3.1", "NW_4.1", "NC_6.1", "NC_5.1"],
             "source": {"accession": "GCF_018350175.1"},
         },
-        "Canis_lupus_familiaris": {
-            "name": "Canis_lupus_familiaris",
+        "canis_lupus_familiaris": {
+            "name": "canis_lupus_familiaris",
             "token": "<X>",
             "files": ["GCA_011100685.1_UU_Cfam_genomic.fna.gz"],
             "leave_out": ["KI2.1", "KI3.1", "KI4.1", "J01415.2"],
@@ -155,10 +156,21 @@ def test_accessions_become_files_and_a_manifest(server: Server, web: Web, folder
     assert all(file.is_file() for entry in manifest.species for file in entry.files)
 
 
+def test_what_was_fetched_can_be_opened(server: Server, web: Web, folder: Path) -> None:
+    run(wanted_accessions([HUMAN[0], DOG[0]]), folder, server, web)
+    for species in open_species(load_manifest(folder / "manifest.yaml")):
+        lengths = {contig.name: len(contig) for contig in species.training}
+        if species.name == "homo_sapiens":
+            assert lengths == {"NC_1.1": 2000, "NT_1.1": 2000}
+        else:
+            assert lengths == {"CM1.1": 2000, "KI1.1": 2000}
+
+
 def test_what_is_there_is_not_fetched_again(server: Server, web: Web, folder: Path) -> None:
     wanted = wanted_accessions([HUMAN[0], CAT[0]])
     run(wanted[:1], folder, server, web)
-    written = (folder / "manifest.yaml").read_text()
+    written = (folder / "manifest.yaml").read_text() + "# a remark\n"
+    (folder / "manifest.yaml").write_text(written)
     for _ in range(2):
         found, failures = run(wanted[:1], folder, server, web)
         assert failures == [] and found[0].complete
@@ -166,18 +178,18 @@ def test_what_is_there_is_not_fetched_again(server: Server, web: Web, folder: Pa
     assert (folder / "manifest.yaml").read_text() == written
     run(wanted, folder, server, web)
     assert len(server.ranges(genome_path(server, HUMAN[0]))) == 1
-    assert list(entries(folder)) == ["Homo_sapiens", "Felis_catus"]
+    assert list(entries(folder)) == ["homo_sapiens", "felis_catus"]
 
 
 def test_settings_in_the_manifest_stay(server: Server, web: Web, folder: Path) -> None:
     run(wanted_accessions([HUMAN[0]]), folder, server, web)
     path = folder / "manifest.yaml"
     content = yaml.safe_load(path.read_text())
-    content["species"][0].update(name="human", weight=2.0, leave_out=["NC_5.1"])
+    content["species"][0].update(name="human", held_out=["NC_1.1"], leave_out=["NC_5.1"])
     path.write_text(yaml.safe_dump(content))
     run(wanted_accessions([HUMAN[0], CAT[0]]), folder, server, web)
-    assert list(entries(folder)) == ["human", "Felis_catus"]
-    assert entries(folder)["human"]["weight"] == 2.0
+    assert list(entries(folder)) == ["human", "felis_catus"]
+    assert entries(folder)["human"]["held_out"] == ["NC_1.1"]
     assert entries(folder)["human"]["leave_out"] == ["NC_5.1"]
 
 
@@ -208,14 +220,15 @@ def test_assemblies_of_one_species_have_several_names(
     add_assembly(server, "GCA_009914755.4", "T2T-CHM13v2.0", "Homo sapiens (human)", seed=9)
     add_assembly(server, "GCA_000001405.29", "GRCh38.p14", "Homo sapiens (human)")
     both = ["GCF_000001405", "GCF_000001405.40", "GCA_009914755.4"]
-    run(wanted_accessions(both), folder, server, web)
-    assert list(entries(folder)) == ["Homo_sapiens", "Homo_sapiens_GCA_009914755.4"]
+    found, _ = run(wanted_accessions(both), folder, server, web)
+    assert [genome.name for genome in found] == ["homo_sapiens", "homo_sapiens_GCA_009914755.4"]
+    assert list(entries(folder)) == ["homo_sapiens", "homo_sapiens_GCA_009914755.4"]
     run(wanted_accessions(["GCA_000001405.29"]), folder, server, web)
     run(wanted_accessions(["GCA_009914755.4"]), folder, server, web)
     assert list(entries(folder)) == [
-        "Homo_sapiens",
-        "Homo_sapiens_GCA_009914755.4",
-        "Homo_sapiens_GCA_000001405.29",
+        "homo_sapiens",
+        "homo_sapiens_GCA_009914755.4",
+        "homo_sapiens_GCA_000001405.29",
     ]
     files = [entry["files"] for entry in entries(folder).values()]
     assert len({file for (file,) in files}) == 3
@@ -227,14 +240,14 @@ def test_a_failure_does_not_lose_the_others(server: Server, web: Web, folder: Pa
     missing = wanted_accessions(["GCF_999999999.1"])
     wanted = [*missing, *wanted_accessions([CAT[0], HUMAN[0], DOG[0]])]
     _, failures = run(wanted, folder, server, web)
-    assert [failure.name for failure in failures] == ["GCF_999999999.1", "Felis_catus"]
+    assert [failure.name for failure in failures] == ["GCF_999999999.1", "felis_catus"]
     assert "no assembly" in str(failures[0].error) and "500" in str(failures[1].error)
-    assert set(entries(folder)) == {"Homo_sapiens", "Canis_lupus_familiaris"}
+    assert set(entries(folder)) == {"homo_sapiens", "canis_lupus_familiaris"}
     cat = folder / broken.rpartition("/")[2]
     assert partial_path(cat).stat().st_size == 100
     _, failures = run(wanted[1:], folder, server, web)
     assert failures == [] and server.ranges(broken)[-1] == "bytes=100-"
-    assert set(entries(folder)) == {"Homo_sapiens", "Canis_lupus_familiaris", "Felis_catus"}
+    assert set(entries(folder)) == {"homo_sapiens", "canis_lupus_familiaris", "felis_catus"}
 
 
 def test_a_wrong_checksum_is_a_failure(server: Server, web: Web, folder: Path) -> None:
@@ -265,10 +278,37 @@ def test_the_genomes_of_a_taxon(server: Server, web: Web, folder: Path) -> None:
     _, failures = run(wanted, folder, server, web)
     assert failures == []
     assert [(entry["name"], entry["token"]) for entry in entries(folder).values()] == [
-        ("Homo_sapiens", "<R>"),
-        ("Canis_lupus_familiaris", "<W>"),
+        ("homo_sapiens", "<R>"),
+        ("canis_lupus_familiaris", "<W>"),
     ]
-    assert entries(folder)["Homo_sapiens"]["source"] == {"accession": HUMAN[0]}
+    assert entries(folder)["homo_sapiens"]["source"] == {"accession": HUMAN[0]}
+
+
+def test_a_taxon_divides_its_weight(server: Server, web: Web) -> None:
+    long = {"total_sequence_length": "36000"}
+    genomes = [listed(HUMAN[0], "a", assembly_stats=long), listed(CAT[0], "b")]
+    path = add_taxon(server, "7742", [genomes])
+
+    def weights() -> list[Any]:
+        source, settings = TaxonSource("7742"), {"weight": 2.0}
+        wanted = wanted_taxon(source, web, servers(server), settings=settings)
+        return [genome.settings["weight"] for genome in wanted]
+
+    assert weights() == [1.5, 0.5]
+    del server.pages[path]
+    genomes[0]["assembly_stats"] = {}
+    add_taxon(server, "7742", [genomes])
+    assert weights() == [1.0, 1.0]
+
+
+def test_weights_are_for_all_or_none(server: Server, web: Web, folder: Path) -> None:
+    run(wanted_accessions([HUMAN[0]]), folder, server, web)
+    weighted = replace(wanted_accessions([CAT[0]])[0], settings={"weight": 2.0})
+    found, _ = find_genomes([weighted], folder, web=web, servers=servers(server))
+    expected = r"manifest\.yaml: felis_catus has a weight and homo_sapiens has none: give weights"
+    with pytest.raises(FetchError, match=expected):
+        merged_entries(folder / "manifest.yaml", found)
+    assert list(entries(folder)) == ["homo_sapiens"]
 
 
 def test_a_manifest_with_sources(server: Server, web: Web, folder: Path, tmp_path: Path) -> None:
@@ -279,7 +319,7 @@ def test_a_manifest_with_sources(server: Server, web: Web, folder: Path, tmp_pat
     asked = {
         "species": [
             {
-                "name": "Homo_sapiens",
+                "name": "homo_sapiens",
                 "token": "<R>",
                 "leave_out": ["MT"],
                 "held_out": ["1"],
@@ -287,7 +327,7 @@ def test_a_manifest_with_sources(server: Server, web: Web, folder: Path, tmp_pat
                 "source": {"ensembl": {"release": 110}},
             },
             {"name": "cats", "token": "<Z>", "weight": 2.0, "source": {"taxon": 9681}},
-            {"name": "own", "token": "<W>", "source": {"url": own}},
+            {"name": "own", "token": "<W>", "weight": 1, "source": {"url": own}},
         ]
     }
     (tmp_path / "asked.yaml").write_text(yaml.safe_dump(asked))
@@ -295,8 +335,8 @@ def test_a_manifest_with_sources(server: Server, web: Web, folder: Path, tmp_pat
     _, failures = run(wanted, folder, server, web)
     assert failures == []
     human = {**asked["species"][0], "files": ["Homo_sapiens.GRCh38.dna.primary_assembly.fa.gz"]}
-    assert entries(folder)["Homo_sapiens"] == human
-    cat = entries(folder)["Felis_catus"]
+    assert entries(folder)["homo_sapiens"] == human
+    cat = entries(folder)["felis_catus"]
     assert (cat["token"], cat["weight"], cat["source"]) == ("<Z>", 2.0, {"accession": CAT[0]})
     assert entries(folder)["own"]["files"] == ["genome.fa.gz"]
     again = wanted_species(load_manifest(folder / "manifest.yaml"), web, servers(server))
@@ -309,6 +349,7 @@ def test_a_species_without_a_source_cannot_be_fetched(
 ) -> None:
     species: dict[str, Any] = {"name": "a", "token": "<X>", "files": ["a.fa"]}
     path = tmp_path / "m.yaml"
+    (tmp_path / "a.fa").touch()
     for source, message in (({}, "a has no source"), ({"source": {"url": "x"}}, "'x' does not")):
         path.write_text(yaml.safe_dump({"species": [{**species, **source}]}))
         with pytest.raises(SourceError, match=rf"m\.yaml: .*{message}"):

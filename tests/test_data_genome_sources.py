@@ -23,6 +23,7 @@ from dnagpt_hf.data.genome_sources import (
     TaxonSource,
     parse_source,
 )
+from dnagpt_hf.data.manifest import load_manifest
 from dnagpt_hf.data.ncbi import ReferenceGenome, links, ncbi_genome, reference_genomes
 from dnagpt_hf.data.web import DownloadError, MissingError, Web
 
@@ -203,7 +204,7 @@ def test_organelles_and_other_versions_are_left_out(server: Server) -> None:
     add_assembly(server, "GCF_000001405.40", "GRCh38.p14", "Homo sapiens (human)")
     add_assembly(server, "GCA_000001405.29", "GRCh38.p14", "Homo sapiens (human)")
     refseq = ncbi_genome("GCF_000001405", WEB, servers(server))
-    assert refseq.leave_out == ("NT_2.1", "NW_3.1", "NW_4.1", "NC_5.1")
+    assert refseq.leave_out == ("NT_2.1", "NW_3.1", "NW_4.1", "NC_6.1", "NC_5.1")
     genbank = ncbi_genome("GCA_000001405", WEB, servers(server))
     assert genbank.leave_out == ("KI2.1", "KI3.1", "KI4.1", "J01415.2")
 
@@ -279,3 +280,11 @@ def test_taxa_that_are_none(server: Server) -> None:
         server.pages[path][""] = answer
         with pytest.raises(SourceError, match=message):
             find("1")
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "genomes.md"
+    (tmp_path / "m.yaml").write_text(page.read_text("utf-8").split("```yaml\n")[1].split("```")[0])
+    species = load_manifest(tmp_path / "m.yaml").species
+    kinds = [type(parse_source(entry.source, entry.name)) for entry in species]
+    assert set(kinds) == {EnsemblSource, AccessionSource, AddressSource, TaxonSource}

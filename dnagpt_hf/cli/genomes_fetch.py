@@ -124,9 +124,9 @@ def _wanted(
 
 def _fetch(found: Sequence[Found], folder: Path, web: Web, jobs: int) -> list[Failure]:
     from dnagpt_hf.data.fetch import bytes_text, check_space, fetch_genomes
-    from dnagpt_hf.data.fetched import NAME, folder_lock, read_entries, update_manifest
+    from dnagpt_hf.data.fetched import NAME, folder_lock, merged_entries, update_manifest
 
-    read_entries(folder / NAME)
+    merged_entries(folder / NAME, found)
     check_space(found, folder)
     with folder_lock(folder):
         with progress_bar("fetching", None) as report:

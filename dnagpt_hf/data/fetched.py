@@ -57,6 +57,25 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
         ) from error
 
 
+def merged_entries(path: Path, found: Sequence[Found]) -> list[dict[str, Any]]:
+    """What a manifest will say of the species that it has and of those that are added.
+
+    Raises:
+        FetchError: the file is no manifest, or some species have a weight and others have none.
+    """
+    entries = read_entries(path)
+    for genome in found:
+        _put(entries, genome)
+    weighted = [entry["name"] for entry in entries if entry.get("weight") is not None]
+    if weighted and len(weighted) < len(entries):
+        other = next(entry["name"] for entry in entries if entry["name"] not in weighted)
+        raise FetchError(
+            f"{path}: {weighted[0]} has a weight and {other} has none: give weights to all species "
+            "or to none, or choose another folder"
+        )
+    return entries
+
+
 def update_manifest(folder: Path, found: Sequence[Found]) -> Path:
     """Write which genomes are in a folder.
 
@@ -64,16 +83,13 @@ def update_manifest(folder: Path, found: Sequence[Found]) -> Path:
     records to leave out where the file has become another one.
 
     Raises:
-        FetchError: there is a file `manifest.yaml` that is no manifest.
+        FetchError: as in `merged_entries`.
     """
     import yaml
 
     path = folder / NAME
-    entries = read_entries(path)
-    before = [dict(entry) for entry in entries]
-    for genome in found:
-        _put(entries, genome)
-    if entries != before:
+    entries = merged_entries(path, found)
+    if entries != read_entries(path):
         text = yaml.safe_dump({"species": entries}, sort_keys=False, allow_unicode=True, width=100)
         with new_file(path, overwrite=True) as new:
             new.write_text(HEADER + text, encoding="utf-8")

@@ -101,8 +101,10 @@ def parse_report(text: str, *, refseq: bool) -> tuple[str | None, tuple[str, ...
         if len(columns) < 8:
             continue
         _, role, _, _, genbank, _, name, unit = columns[:8]
-        if role in OTHER_VERSIONS or unit == ORGANELLES:
-            leave_out.append(name if refseq else genbank)
+        record = name if refseq else genbank
+        # what only the other archive has is no record of this file
+        if record != "na" and (role in OTHER_VERSIONS or unit == ORGANELLES):
+            leave_out.append(record)
     return organism or None, tuple(leave_out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from dnagpt_hf.data.genome_sources import (
     check_accession,
     parse_source,
 )
-from dnagpt_hf.data.ncbi import reference_genomes
+from dnagpt_hf.data.ncbi import ReferenceGenome, reference_genomes
 from dnagpt_hf.data.web import Web
 
 if TYPE_CHECKING:
@@ -110,22 +110,34 @@ def wanted_taxon(
 
     Args:
         other_token: the token of organisms that have none of their own.
-        settings: what a manifest will say of each.
+        settings: what a manifest will say of each; a weight is divided among them.
 
     Raises:
         SourceError: there is none.
         DownloadError: NCBI cannot be asked.
     """
+    genomes = reference_genomes(source.taxon, web, servers)
     return [
         Wanted(
             AccessionSource(genome.accession),
             {"accession": genome.accession},
             name=species_name(genome.organism),
             token=organism_token(genome.organism, other_token),
-            settings=settings or {},
+            settings={**(settings or {}), **weight},
         )
-        for genome in reference_genomes(source.taxon, web, servers)
+        for genome, weight in zip(genomes, _weights(genomes, settings or {}), strict=True)
     ]
+
+
+def _weights(
+    genomes: Sequence[ReferenceGenome], settings: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    """The weight of a taxon, divided by the lengths of its genomes, or evenly if one is unknown."""
+    if "weight" not in settings:
+        return [{} for _ in genomes]
+    bases = [genome.bases or 0 for genome in genomes]
+    parts = bases if all(bases) else [1] * len(genomes)
+    return [{"weight": settings["weight"] * part / sum(parts)} for part in parts]
 
 
 def species_name(organism: str) -> str:
@@ -134,9 +146,10 @@ def species_name(organism: str) -> str:
     Example:
 
         >>> species_name("Canis lupus familiaris (dog)")
-        'Canis_lupus_familiaris'
+        'canis_lupus_familiaris'
     """
-    return "_".join(re.findall(r"[A-Za-z0-9.-]+", organism.partition("(")[0])) or "unknown"
+    words = re.findall(r"[a-z0-9.-]+", organism.partition("(")[0].lower())
+    return "_".join(words) or "unknown"
 
 
 def organism_token(organism: str, other: str = OTHER_ORGANISMS) -> str:
