@@ -9,7 +9,7 @@ Bytes per weight (N: GPUs; 16-bit means float16 or bfloat16 with master weights 
 | zero1, 16-bit | 2 | 2 | (4 + 8 + 2 + 4)/N | buckets |
 | zero2, 16-bit | 2 | 2/N | (4 + 8 + 4)/N | buckets |
 | zero3, 16-bit | 2/N | 2/N | (4 + 8 + 4)/N | buckets, gathered weights |
-| zero1, zero2, zero3, float32 | 4, 4, 4/N | 4, 4/N, 4/N | (4 + 8)/N | as above |
+| zero1, zero2, zero3, float32 | 4, 4, 4/N | 4, 4/N, 4/N | (4 + 8 + 4)/N | as above |
 
 - DDP: PyTorch's AMP keeps weights, gradients and both moments in float32, and Accelerate leaves
   `gradient_as_bucket_view` off, so that the buckets of DistributedDataParallel are a second copy of
@@ -19,9 +19,9 @@ Bytes per weight (N: GPUs; 16-bit means float16 or bfloat16 with master weights 
   gathered. Between the micro-batches of one step Trainer does not reduce gradients, so that they
   stay whole, in the type of the computation, on every GPU (`no_sync`).
 - ZeRO: the model is 16-bit throughout, each GPU owns 1/N of the float32 weights and moments; a
-  step copies its gradients to float32 (the 4; DeepSpeed's own estimate for ZeRO-2 is 2 + 18/N, and
-  `estimate_zero2_model_states_mem_needs` has the sum). ZeRO-1 holds all gradients and flattens its
-  part of them. ZeRO-3 gathers up to `stage3_max_live_parameters`, 1e9 weights.
+  step makes a flat copy of its gradients in float32 (the second 4; the sum for ZeRO-2, 2 + 18/N, is
+  that of DeepSpeed's own `estimate_zero2_model_states_mem_needs`). ZeRO-1 holds all gradients and
+  flattens its part of them in 16 bit before. ZeRO-3 gathers up to `stage3_max_live_parameters`, 1e9 weights.
 
 Activations are what autograd keeps for the backward pass. Per token and layer, with d the hidden
 size, f the width of the MLP, A the heads and c bytes of the type:
@@ -190,8 +190,8 @@ def _zero_states(setup: Setup) -> tuple[int, int, int, int]:
     stage = int(setup.strategy[-1])
     gradients = element * (weights if stage == 1 else shard)
     master = 4 * shard
-    step_gradients = 4 * shard if element == 2 else 0
-    if stage == 1:
+    step_gradients = 4 * shard
+    if stage == 1 and element == 2:
         step_gradients += element * shard
     held = element * (weights if stage < 3 else shard)
     if stage == 3:

@@ -1,9 +1,7 @@
-"""What fits into the memory of GPUs, which strategy to take, how long it takes and what it costs.
+"""What fits into the memory of GPUs, and which strategy to take.
 
-The answer to "will it run, and until when" before a machine is rented. Memory is computed from the
-sizes of the model (`dnagpt_hf.training.memory`); time follows from the operations of a step
-(`dnagpt_hf.training.flops`), the data sheet of the GPU and a utilisation that has to be assumed or
-measured.
+The answer to "will it run" before a machine is rented, from the sizes of the model
+(`dnagpt_hf.training.memory`).
 
 Example:
 
@@ -18,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dnagpt_hf.training.flops import training_flops_per_token
 from dnagpt_hf.training.hardware import GIB
 from dnagpt_hf.training.memory import STRATEGIES, Memory, Setup, training_memory
 
@@ -33,14 +30,6 @@ TOKENS_PER_STEP = 524_288
 # Tokens of a micro-batch below which layers are rather computed twice than read for less: one
 # record of the longest preset
 ENOUGH_TOKENS = 4096
-# Bases that the presets were trained on (paper, section 3 and supplementary tables; for the mammals
-# "about 200 billion")
-PRETRAINING_BASES = {
-    "dnagpt-h": 3_088_286_401,
-    "dnagpt-m": 10_159_412_992,
-    "dnagpt-s-512": 200_000_000_000,
-    "dnagpt-b-512": 200_000_000_000,
-}
 CONFIG_FOLDER = "examples/configs/accelerate"
 
 
@@ -77,6 +66,11 @@ class Job:
         if self.global_batch is not None:
             self.check_batch(1)
 
+    @property
+    def row_positions(self) -> int:
+        """Tokens in a row."""
+        return self.config.max_position_embeddings if self.positions is None else self.positions
+
     def check_batch(self, micro_batch: int) -> None:
         """Refuse a global batch that cannot be dealt to the GPUs in micro-batches of this size."""
         share = self.gpus * micro_batch
@@ -97,7 +91,7 @@ class Job:
             strategy,
             self.gpus,
             self.precision,
-            self.config.max_position_embeddings if self.positions is None else self.positions,
+            self.row_positions,
             micro_batch,
             gradient_checkpointing,
             steps,
@@ -172,6 +166,7 @@ def make_plan(job: Job, strategy: str | None = None, micro_batch: int | None = N
         ValueError: if the strategy is unknown, or the batches do not fit each other.
     """
     if micro_batch is not None:
+        job.setup("ddp", False, micro_batch)
         job.check_batch(micro_batch)
     strategies = STRATEGIES if strategy is None else (strategy,)
     if job.gpus == 1 and strategy is None:
@@ -225,8 +220,7 @@ def _micro_batch(job: Job, largest: int) -> int:
         share = job.global_batch // job.gpus
         # every GPU gets the same number of full micro-batches
         return max((n for n in range(1, min(share, largest) + 1) if share % n == 0), default=1)
-    positions = job.setup("ddp", False).positions
-    wanted = TOKENS_PER_STEP // (job.gpus * job.accumulation_steps * positions)
+    wanted = TOKENS_PER_STEP // (job.gpus * job.accumulation_steps * job.row_positions)
     return min(max(1, wanted), largest)
 
 
@@ -259,68 +253,3 @@ def describe(setup: Setup) -> str:
     """A strategy in words."""
     checkpointing = "with" if setup.gradient_checkpointing else "without"
     return f"{setup.strategy} {checkpointing} gradient checkpointing"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Time and cost of a training run.
-
-    Args:
-        tokens: sequence tokens that are trained on.
-        flops: model FLOPs of the run.
-        tokens_per_second: of all GPUs together.
-        seconds: duration.
-        gpu_hours: duration times GPUs.
-        cost: `gpu_hours` times the price, in its currency, or `None` without a price.
-    """
-
-    tokens: float
-    flops: float
-    tokens_per_second: float
-    seconds: float
-    gpu_hours: float
-    cost: float | None
-
-
-def estimate_run(
-    config: DNAGPTConfig,
-    positions: int,
-    bases: float,
-    epochs: float,
-    gpus: int,
-    rate: float,
-    utilisation: float,
-    price: float | None = None,
-) -> Estimate:
-    """Time and cost of `epochs` over `bases`.
-
-    A token is `config.kmer_size` bases. Instructions, numbers and answers, a few in a row, are not
-    counted; nor are starting up, evaluation and writing checkpoints.
-
-    Args:
-        config: sizes of the model.
-        positions: tokens in a row.
-        bases: base pairs in an epoch.
-        epochs: passes over them.
-        gpus: number of GPUs.
-        rate: operations per second of one GPU that count as full use.
-        utilisation: share of `rate` that model FLOPs reach, above 0, at most 1.
-        price: of one GPU for an hour.
-
-    Raises:
-        ValueError: if a figure cannot be.
-    """
-    for name, value in {"bases": bases, "epochs": epochs, "gpus": gpus, "rate": rate}.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} is {value}: give more than 0")
-    if not 0 < utilisation <= 1:
-        raise ValueError(f"a utilisation of {utilisation} cannot be: give one above 0, at most 1")
-    if price is not None and not 0 <= price < float("inf"):
-        raise ValueError(f"a price of {price} cannot be: give 0 or more")
-    per_token = training_flops_per_token(config, positions)
-    tokens = bases * epochs / config.kmer_size
-    tokens_per_second = gpus * rate * utilisation / per_token
-    seconds = tokens / tokens_per_second
-    gpu_hours = gpus * seconds / 3600
-    cost = None if price is None else gpu_hours * price
-    return Estimate(tokens, tokens * per_token, tokens_per_second, seconds, gpu_hours, cost)

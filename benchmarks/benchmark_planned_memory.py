@@ -1,0 +1,162 @@
+"""Peak memory of a real training step beside what `dnagpt plan` says.
+
+    OMP_NUM_THREADS=1 python benchmarks/benchmark_planned_memory.py
+    python benchmarks/benchmark_planned_memory.py --device cuda --preset dnagpt-s-512 \
+        --rows 32 --precision bfloat16
+
+Three optimizer steps of plain training (the plan's ddp on one GPU) with the chunked token loss run
+in a process of their own. On a processor the peak is that of its resident memory, less what was
+resident before the model was made; on a GPU it is what PyTorch had allocated at most. The CUDA
+context, for which the plan makes an allowance, is in neither. Prints one JSON object.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import torch
+
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
+from dnagpt_hf.presets import preset_config
+from dnagpt_hf.training.memory import CONTEXT, PRECISIONS, Setup, training_memory
+
+STEPS = 3
+# Memory that is freed goes back to the system at once, so that resident memory is what is in use
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+
+
+def make_config(arguments: argparse.Namespace) -> DNAGPTConfig:
+    sizes = {
+        "num_hidden_layers": arguments.layers,
+        "hidden_size": arguments.hidden_size,
+        "max_position_embeddings": arguments.positions,
+    }
+    stated = {name: value for name, value in sizes.items() if value is not None}
+    return preset_config(arguments.preset, **stated)
+
+
+def make_setup(arguments: argparse.Namespace) -> Setup:
+    config = make_config(arguments)
+    return Setup(
+        config,
+        precision=arguments.precision,
+        positions=config.max_position_embeddings,
+        micro_batch=arguments.rows,
+        gradient_checkpointing=arguments.gradient_checkpointing,
+    )
+
+
+def make_batch(setup: Setup, device: str) -> dict[str, torch.Tensor]:
+    """Packed rows, two records each, with a number to be read and one to be written."""
+    shape = (setup.micro_batch, setup.positions)
+    ids = torch.randint(100, 10_000, shape, device=device)
+    ids[:, 3] = setup.config.number_token_id
+    number_labels = torch.full(shape, float("nan"), device=device)
+    number_labels[:, 3] = 0.5
+    positions = torch.arange(setup.positions, device=device) % (setup.positions // 2)
+    return {
+        "input_ids": ids,
+        "position_ids": positions.expand(shape),
+        "number_values": torch.zeros(shape, device=device),
+        "labels": ids,
+        "number_labels": number_labels,
+    }
+
+
+def train(setup: Setup, device: str) -> None:
+    """Some optimizer steps of two micro-batches."""
+    model = DNAGPTForMultiTask(setup.config).to(device).train()
+    if setup.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    batch = make_batch(setup, device)
+    autocast = (
+        torch.autocast(device, getattr(torch, setup.precision))
+        if setup.is_autocast
+        else contextlib.nullcontext()
+    )
+    for _ in range(STEPS):
+        for _ in range(2):
+            with autocast:
+                loss = model(**batch, skip_logits=True, use_cache=False).loss
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def measure(setup: Setup, device: str) -> int:
+    """Peak bytes of training, in a process that has done nothing else."""
+    # load what a first step loads
+    train(Setup(preset_config("dnagpt-test"), precision=setup.precision, positions=64), device)
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        train(setup, device)
+        return torch.cuda.max_memory_allocated()
+    before = resident()
+    train(setup, device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+
+
+def measure_in_child(arguments: list[str]) -> int:
+    child = subprocess.run(
+        [sys.executable, __file__, *arguments, "--child"],
+        env={**os.environ, **ALLOCATOR},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return int(child.stdout)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="dnagpt-tiny")
+    parser.add_argument("--layers", type=int, help="instead of the preset's")
+    parser.add_argument("--hidden-size", type=int, help="instead of the preset's")
+    parser.add_argument("--positions", type=int, help="instead of the preset's")
+    parser.add_argument("--rows", type=int, default=8, help="rows of a micro-batch")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--gradient-checkpointing", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main(stated: list[str]) -> None:
+    arguments = parse(stated)
+    setup = make_setup(arguments)
+    if arguments.child:
+        print(measure(setup, arguments.device))
+        return
+    planned = training_memory(setup).total - CONTEXT
+    measured = measure_in_child(stated)
+    result = {
+        "preset": arguments.preset,
+        "layers": setup.config.num_hidden_layers,
+        "hidden_size": setup.config.hidden_size,
+        "positions": setup.positions,
+        "rows": setup.micro_batch,
+        "precision": setup.precision,
+        "gradient_checkpointing": setup.gradient_checkpointing,
+        "device": arguments.device,
+        "planned_bytes": planned,
+        "measured_bytes": measured,
+        "measured_of_planned": round(measured / planned, 3),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
