@@ -24,7 +24,7 @@ def fetch(
     manifest: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MANIFEST|NAME]",
+            metavar="MANIFEST|NAME",
             help="A manifest with sources, or the name of a ready one.",
             show_default=False,
         ),

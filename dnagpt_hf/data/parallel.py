@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-# what a thread that waits for a server gets to end in
-PATIENCE = 2.0
+# seconds that threads get to end in; one that waits for a server is left behind
+PATIENCE = 1.0
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -92,7 +93,8 @@ def in_parallel(
             report(len(outcomes))
     except BaseException:
         stop.set()
+        deadline = time.monotonic() + PATIENCE
         for thread in threads:
-            thread.join(timeout=PATIENCE)
+            thread.join(timeout=max(deadline - time.monotonic(), 0.0))
         raise
     return [outcomes[index] for index in range(len(items))]
