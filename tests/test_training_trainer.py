@@ -1,4 +1,4 @@
-"""The Trainer of pre-training: what it averages over, what it reports, and that it resumes exactly."""
+"""The Trainer of pre-training: its averages, its reports, and that it resumes exactly."""
 
 import math
 import shutil
@@ -220,7 +220,9 @@ def test_weights_of_linear_layers_decay_and_nothing_else(
     names = {id(value): name for name, value in trainer.model.named_parameters()}
     groups = trainer.optimizer.param_groups
     decaying = {names[id(p)] for group in groups if group["weight_decay"] for p in group["params"]}
-    steady = {names[id(p)] for group in groups if not group["weight_decay"] for p in group["params"]}
+    steady = {
+        names[id(p)] for group in groups if not group["weight_decay"] for p in group["params"]
+    }
     assert decaying | steady == set(names.values())
     assert all("norm" not in name and "embed_" not in name for name in decaying)
     assert all("norm" in name or "embed_" in name for name in steady)

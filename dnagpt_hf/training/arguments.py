@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,8 +103,7 @@ def parse_settings(
     if unknown:
         name = unknown[0].lstrip("-").split("=")[0]
         raise ValueError(f"unknown argument {unknown[0]}{_similar(name, known)}")
-    if isinstance(model.config, str):
-        model.config = yaml.safe_load(model.config)
+    model.config = _mapping(model.config)
     if data.genomes is None:
         raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
     return PretrainingSettings(model, data, training)
@@ -148,7 +147,7 @@ def recipe_arguments(recipe: Recipe) -> dict[str, Any]:
         >>> recipe_arguments(get_preset("dnagpt-m").pretraining)["warmup_steps"]
         0.1
     """
-    warmup = recipe.warmup_steps if recipe.warmup_epochs is None else recipe.warmup_epochs
+    warmup: float = recipe.warmup_steps or 0
     if recipe.warmup_epochs is not None:
         warmup = recipe.warmup_epochs / recipe.epochs
     arguments: dict[str, Any] = {
@@ -170,14 +169,17 @@ def recipe_arguments(recipe: Recipe) -> dict[str, Any]:
     return arguments
 
 
-def setting_names() -> set[str]:
-    """Names that a YAML file may hold."""
-    return {
-        one.name
-        for kind in (ModelArguments, DataArguments, TrainingArguments)
-        for one in fields(kind)
-        if one.init
-    }
+def _mapping(value: Any) -> dict[str, Any] | None:
+    try:
+        content = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        content = value
+    if content is not None and not isinstance(content, dict):
+        raise ValueError(
+            f"config is {value!r}: write fields of DNAGPTConfig and their values, as "
+            "{hidden_size: 256}"
+        )
+    return content
 
 
 def _stated_preset(arguments: Sequence[str]) -> str | None:

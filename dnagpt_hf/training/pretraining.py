@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.arguments import DataArguments, ModelArguments, PretrainingSettings
 from dnagpt_hf.training.checkpoints import check_checkpoint, last_checkpoint
 from dnagpt_hf.training.flops import measured_matmul_rate
+from dnagpt_hf.training.token_loss import choose_token_loss
 from dnagpt_hf.training.trainer import PretrainingTrainer
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
     with training.main_process_first(desc="reading the genomes"):
         species = open_genomes(settings.data, Path(training.output_dir))
     dataset = training_rows(species, tokenizer, settings.data, positions, training.seed)
-    _choose_token_loss(model, settings.model.token_loss)
+    choose_token_loss(model, settings.model.token_loss)
     trainer = PretrainingTrainer(
         model=model,
         args=training,
@@ -92,7 +92,8 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
             arguments.model, dtype=torch.float32, **attention
         )
         return model, DNAGPTTokenizer.from_pretrained(arguments.model)
-    config: DNAGPTConfig = preset_config(arguments.preset, **(arguments.config or {}))
+    fields: Any = arguments.config or {}
+    config: DNAGPTConfig = preset_config(arguments.preset, **fields)
     tokenizer = DNAGPTTokenizer(
         kmer_size=config.kmer_size,
         dynamic_kmer=config.num_tokens > 35 + 5**config.kmer_size,
@@ -218,17 +219,6 @@ def checkpoint_to_resume(output_folder: str, stated: str | bool | None) -> Path 
         return None
     check_checkpoint(Path(str(stated)))
     return Path(str(stated))
-
-
-def _choose_token_loss(model: DNAGPTForMultiTask, name: str) -> None:
-    """Let a maintained kernel compute the token loss, where there is one for the device."""
-    if name not in ("auto", "chunked", "liger"):
-        raise ValueError(f"token_loss is {name!r}: choose auto, chunked or liger")
-    has_kernel = torch.cuda.is_available() and find_spec("liger_kernel") is not None
-    if name == "liger" or (name == "auto" and has_kernel):
-        from dnagpt_hf.training.token_loss import use_liger
-
-        use_liger(model)
 
 
 def compute_dtype(training: Any) -> torch.dtype:
