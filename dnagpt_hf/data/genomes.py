@@ -27,6 +27,7 @@ def _letters(pairs: dict[str, str], default: int) -> Bases:
 
 # 0 marks what is no nucleotide letter
 _NORMALISED = _letters({"A": "A", "C": "C", "G": "G", "TU": "T", "NRYSWKMBDHV": "N"}, default=0)
+NORMALISED = _NORMALISED.tobytes()
 _COMPLEMENT = _letters({"A": "T", "C": "G", "G": "C", "TU": "A"}, default=N).tobytes()
 
 
@@ -87,7 +88,7 @@ def read_genome(path: str | Path, index_folder: str | Path | None = None) -> dic
     from dnagpt_hf.data.genome_files import open_genome
 
     genome = open_genome(path, None if index_folder is None else Path(index_folder))
-    return {name: contig[:] for name, contig in genome.contigs.items()}
+    return {name: contig[:].copy() for name, contig in genome.contigs.items()}
 
 
 def reverse_complement(bases: Bases) -> Bases:

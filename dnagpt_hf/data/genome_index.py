@@ -1,0 +1,100 @@
+"""Indexes of FASTA files in the usual form (`.fai`): where each record and its lines stand."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from dnagpt_hf.data.contigs import Contig, MappedFile
+from dnagpt_hf.data.genomes import GenomeError
+
+logger = logging.getLogger(__name__)
+
+
+def write_index(plain: Path, index: Path, source: Path) -> None:
+    """Make the index of a file.
+
+    Args:
+        plain: the file.
+        index: where to write.
+        source: what to call it in an error.
+
+    Raises:
+        GenomeError: it is no FASTA file, a name stands there twice, or lines of a record have
+            different lengths.
+    """
+    from pyfaidx import Faidx, FastaIndexingError
+
+    try:
+        # pyfaidx makes the index as it opens a file that has none
+        Faidx(str(plain), indexname=str(index)).close()
+    except (FastaIndexingError, ValueError) as error:
+        reason = " ".join(str(error).replace(str(plain), "the file").split())
+        raise GenomeError(f"{source} is no FASTA file that can be indexed: {reason}") from error
+
+
+def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Contig] | None:
+    """Contigs of a file by its index.
+
+    Args:
+        index: the index.
+        plain: the file.
+        older: whether the index may be older than the file.
+
+    Returns:
+        Contigs by name, or `None` if there is no index or it is not that of the file as it is.
+    """
+    status = plain.stat()
+    try:
+        if index.stat().st_mtime_ns < status.st_mtime_ns and not older:
+            return None
+        lines = index.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    file = MappedFile(plain, status.st_size, status.st_mtime_ns)
+    contigs: dict[str, Contig] = {}
+    end: int | None = _first_record(file)
+    for line in lines:
+        fields = line.split("\t")
+        if len(fields) != 5 or not all(field.isdecimal() for field in fields[1:]):
+            break
+        contig = Contig(fields[0], file, *map(int, fields[1:]))
+        end = _end_of(contig, end)
+        if end is None or contig.name in contigs:
+            break
+        contigs[contig.name] = contig
+    else:
+        # one that was cut off knows only some of the records
+        if contigs and end == file.num_bytes:
+            return contigs
+    logger.warning("%s is not the index of %s as that is now: it is not used", index, plain)
+    return None
+
+
+def _first_record(file: MappedFile) -> int:
+    """Byte behind the comments and blank lines that may stand before all records."""
+    start = 0
+    while file.mapped[start : start + 1] in (b";", b"\n", b"\r"):
+        start = file.mapped.find(b"\n", start) + 1 or file.num_bytes
+    return start
+
+
+def _end_of(contig: Contig, start: int) -> int | None:
+    """Byte behind a record that starts at a byte, or `None` if there is no such record."""
+    mapped, size = contig.file.mapped, contig.file.num_bytes
+    behind = mapped.find(b"\n", start) + 1 or size
+    header = mapped[start:behind]
+    if header[:1] != b">" or header[1:].split()[:1] != [contig.name.encode()]:
+        return None
+    if contig.offset != behind:
+        return None
+    end = contig.offset
+    if contig.num_bases:
+        if not 0 < contig.line_bases <= contig.line_bytes:
+            return None
+        end = contig.byte_of(contig.num_bases - 1) + 1
+        if end > size or mapped[end - 1] in b"\r\n":
+            return None
+    while end < size and mapped[end] in b"\r\n":
+        end += 1
+    return end if end == size or mapped[end : end + 1] == b">" else None
