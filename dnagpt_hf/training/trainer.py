@@ -33,7 +33,8 @@ class PretrainingTrainer(Trainer):
     - The loss is the mean over all tokens and over all numbers of an optimizer step, however the
       step is divided into processes and accumulation steps. Logits are never made.
     - Weights of linear layers decay; embeddings and norms do not.
-    - Rows come in the order of their numbers, which go on from epoch to epoch.
+    - Rows come in the order of their numbers, which go on from epoch to epoch; an epoch ends with
+      a full step, whatever the number of processes.
     - The log has the figures of [`ObjectiveMetrics`], `mbp_per_second`, and, with `matmul_flops`,
       `model_flops_utilisation`.
     - A checkpoint is complete or not there.
@@ -52,7 +53,9 @@ class PretrainingTrainer(Trainer):
                 f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
                 "torchrun --nproc-per-node or accelerate launch"
             )
-        config = self.accelerator.unwrap_model(self.model).config
+        model = self.accelerator.unwrap_model(self.model)
+        config = model.config
+        self._model_class = type(model)
         self.number_loss_weight = config.number_loss_weight
         self.training_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
         self.evaluation_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
@@ -66,7 +69,11 @@ class PretrainingTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        return EpochSampler(len(dataset), epoch=lambda: int(self.state.epoch or 0))
+        # Where the last step lacks rows, accelerate fills it with the first rows of the epoch, which
+        # would count twice. Rows are numbered on through all epochs, so that the next ones follow.
+        rows = self.get_total_train_batch_size(self.args)
+        length = -(-len(dataset) // rows) * rows
+        return EpochSampler(length, epoch=lambda: int(self.state.epoch or 0))
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Names of the weights of linear layers."""
@@ -179,6 +186,17 @@ class PretrainingTrainer(Trainer):
                 self.args.save_total_limit = limit
             if limit is not None and self.args.should_save:
                 rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # FSDP2 gives a model a class of its own; save_pretrained would put the source of that one
+        # beside the weights instead of the model's
+        model = self.accelerator.unwrap_model(self.model)
+        wrapped = type(model)
+        model.__class__ = self._model_class
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            model.__class__ = wrapped
 
     def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
         shutil.rmtree(folder, ignore_errors=True)
