@@ -168,25 +168,22 @@ class ChunkedTokenLoss(torch.autograd.Function):
         for start in range(0, len(targets), rows):
             chunk = slice(start, min(start + rows, len(targets)))
             known = (targets[chunk] != -100)[:, None]
-            target = targets[chunk, None].masked_fill(~known, 0)
             # without a target, nothing of a position reaches the weight, NaN included
             states = torch.where(known, hidden_states[chunk], 0.0).to(dtype)
             # (chunk, vocabulary)
             scores = states @ matrix.t()
             scores[:, number_token_id] = torch.finfo(dtype).min
             scores[:, num_tokens:] = torch.finfo(dtype).min
-            probabilities = torch.log_softmax(scores, dim=-1, dtype=full)
-            at_target = probabilities.gather(-1, target)
-            losses[chunk] = at_target.neg().masked_fill(~known, 0.0)[:, 0]
-            if by_states is None and by_weight is None:
-                continue
-            # the gradient by the scores: the probabilities, less 1 at the target
-            probabilities.exp_().scatter_(-1, target, at_target.expm1())
-            by_scores = probabilities if dtype == full else scores.copy_(probabilities)
+            target = targets[chunk, None].masked_fill(~known, 0)
+            needs_gradient = needs_hidden_states or needs_weight
+            losses[chunk, None], by_scores = _cross_entropy_(scores, target, full, needs_gradient)
+            losses[chunk, None] *= known
             if by_states is not None:
-                by_states[chunk] = (by_scores @ matrix).masked_fill(~known, 0.0)
+                by_states[chunk] = (by_scores @ matrix).masked_fill_(~known, 0.0)
             if by_weight is not None:
                 _add_product(by_weight, by_scores.t(), states)
+            # before there are others
+            del scores, by_scores
         ctx.save_for_backward(by_states, by_weight)
         ctx.dtypes = hidden_states.dtype, weight.dtype
         total, losses = losses.sum(), losses.float()
@@ -195,6 +192,10 @@ class ChunkedTokenLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_sum: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError(
+                "the token loss has no second derivative without logits: leave out skip_logits"
+            )
         # a loss scale can exceed what half precision holds: it is applied in full precision
         gradients = [
             None if gradient is None else (gradient.to(by_sum.dtype) * by_sum).to(dtype)
@@ -209,6 +210,19 @@ def _rows_of_chunk(weight: torch.Tensor) -> int:
     # needs as long for as for the products of a small one
     size = 2**25 if weight.device.type == "cpu" else 2**27
     return max(1, size // (4 * len(weight)))
+
+
+def _cross_entropy_(
+    scores: torch.Tensor, target: torch.Tensor, full: torch.dtype, needs_gradient: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Losses `(chunk, 1)` and their gradient by the scores, in whose memory it may stand."""
+    log_probabilities = torch.log_softmax(scores, dim=-1, dtype=full)
+    at_target = log_probabilities.gather(-1, target)
+    if needs_gradient:
+        # the probabilities, less 1 at the target
+        by_scores = log_probabilities.exp_().scatter_(-1, target, at_target.expm1())
+        scores = by_scores if scores.dtype == full else scores.copy_(by_scores)
+    return at_target.neg_(), scores
 
 
 def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
