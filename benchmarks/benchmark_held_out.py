@@ -1,0 +1,79 @@
+"""What a pre-trained model knows of held-out genomes, beside frequencies of k-mers.
+
+    python benchmarks/benchmark_held_out.py MODEL MANIFEST --cache-folder cache
+
+Windows of the parts that the manifest holds out are read by the model and by a Markov model of
+order 5, which is fitted to the training parts of the same species, both strands. One JSON line for
+each species: bits per base of both on the same windows, GC content and sequence order.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.analysis.baselines import MarkovModel
+from dnagpt_hf.analysis.objectives import ObjectiveReader
+from dnagpt_hf.data.genomes import Bases, gc_content, reverse_complement, window_starts
+from dnagpt_hf.data.manifest import SpeciesGenome, load_manifest, open_species
+
+
+def windows_of(species: SpeciesGenome, window: int, number: int) -> list[Bases]:
+    """At most `number` windows without N, spread evenly over the held-out parts."""
+    found = []
+    for part in species.held_out:
+        bases = part[0 : len(part)]
+        starts = window_starts(bases, window, max_n_fraction=0.0)
+        found += [bases[start : start + window] for start in starts]
+    chosen = np.linspace(0, len(found) - 1, min(number, len(found))).round().astype(int)
+    return [found[index] for index in chosen]
+
+
+def measure(
+    reader: ObjectiveReader, species: SpeciesGenome, window: int, number: int
+) -> dict[str, Any]:
+    windows = windows_of(species, window, number)
+    training = [part[0 : len(part)] for part in species.training]
+    markov = MarkovModel(5).fit([*training, *map(reverse_complement, training)])
+    rng = np.random.default_rng(0)
+    segments = [one[: rng.integers(window // 10, window + 1)] for one in windows]
+    gc_true = np.array([gc_content(segment) for segment in segments])
+    gc_read = reader.gc_contents(segments)
+    usual_gc = gc_content(np.concatenate(training))
+    forward = reader.reversal_scores(windows)
+    backward = reader.reversal_scores([one[::-1] for one in windows])
+    return {
+        "species": species.name,
+        "windows": len(windows),
+        "bits_per_base": float(reader.loss_per_base(windows) / np.log(2)),
+        "markov_5": float(np.mean([markov.losses(one).mean() for one in windows]) / np.log(2)),
+        "gc_correlation": float(np.corrcoef(gc_read, gc_true)[0, 1]),
+        "gc_error": float(np.abs(gc_read - gc_true).mean()),
+        "gc_error_of_training_mean": float(np.abs(usual_gc - gc_true).mean()),
+        "order_accuracy": float((np.mean(forward < 0) + np.mean(backward > 0)) / 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--cache-folder", type=Path)
+    parser.add_argument("--windows", type=int, default=200, help="of each species, at most")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = DNAGPTForMultiTask.from_pretrained(options.model).eval()
+    tokenizer = DNAGPTTokenizer.from_pretrained(options.model)
+    window = (model.config.max_position_embeddings - 4) * tokenizer.kmer_size
+    for species in open_species(load_manifest(options.manifest), options.cache_folder):
+        if species.held_out:
+            reader = ObjectiveReader(model, tokenizer, species.token)
+            print(json.dumps(measure(reader, species, window, options.windows)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
