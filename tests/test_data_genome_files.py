@@ -117,11 +117,11 @@ def test_one_long_line(tmp_path: Path) -> None:
         (">a\nAC\n>b\n>c\nGG\n", "record b is empty"),
         (">a\nAC\n>b\n", "record b is empty"),
         (">a\nAC\n>b", "record b is empty"),
-        (">a\nAC\n>a\nGG\n", "a"),
+        (">a\nAC\n>a\nGG\n", "record a stands there twice: rename one"),
         (">\nAC\n", "name"),
-        (">a\nACG\nACGTA\nAC\n", r">a at line 3"),
-        (">b\nAC\n>a\nACGT\nA\nACGT\n", r">a at line 5"),
-        (">a\nACGT\n\nACGT\n", r">a at line 3"),
+        (">a\nACG\nACGTA\nAC\n", r"record a has lines of different lengths .*\(line 3 "),
+        (">b\nAC\n>a\nACGT\nA\nACGT\n", r"record a has .*\(line 5 "),
+        (">a\nACGT\n\nACGT\n", r"record a has lines of different lengths .*\(line 3 "),
         ("ACGT\n", "line 1"),
         (b">a\n\xff\xfe\n", "no FASTA"),
         (bytes(range(128, 256)), "no FASTA"),
@@ -278,6 +278,12 @@ def test_one_cache_for_files_of_the_same_name(tmp_path: Path) -> None:
             assert [list(open_genome(path, cache).contigs) for path in paths] == [["one"], ["two"]]
         assert [file.name for path in paths for file in path.parent.glob("*.fai")] == []
     assert len(list(cache.glob("*.fai"))) == 4
+
+
+def test_names_do_not_tell_what_is_in_a_file(tmp_path: Path) -> None:
+    assert texts(open_genome(write(tmp_path, ">a\nACGT\n", "genome.fa.gz"))) == {"a": "ACGT"}
+    packed = write(tmp_path, gzip.compress(b">b\nACGT\n"), "genome.fa")
+    assert texts(open_genome(packed)) == {"b": "ACGT"}
 
 
 def test_links_have_their_index_beside_them(tmp_path: Path) -> None:

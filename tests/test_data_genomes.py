@@ -74,7 +74,7 @@ def test_index_of_another_file_of_the_same_name_is_not_used(tmp_path: Path) -> N
         (b">chr1\nACGT\n>chr2\n", "record chr2 is empty"),
         (b">chr1\nACGT\nACxT\n", "record chr1: 'x' at position 7"),
         (b">chr1\nACGT\n>chr1\nAC\n", "chr1"),
-        (b">chr1\nACG\nACGTA\nAC\n", "not consistent"),
+        (b">chr1\nACG\nACGTA\nAC\n", "lines of different lengths"),
         (b"ACGT\n", "no FASTA file"),
         (b"", "is empty"),
         (bytes(range(128, 256)), "no FASTA file"),

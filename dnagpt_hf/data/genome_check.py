@@ -123,7 +123,7 @@ def _report(one: SpeciesGenome, counts: NDArray[np.int64], empty: tuple[str, ...
         training_bases=sum(map(len, one.training)),
         held_out_bases=sum(map(len, one.held_out)),
         undetermined_parts=empty,
-        published_bases=PUBLISHED_BASES.get(one.name),
+        published_bases=PUBLISHED_BASES.get(one.name.lower()),
     )
 
 

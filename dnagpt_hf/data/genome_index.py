@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dnagpt_hf.data.contigs import Contig, MappedFile
 from dnagpt_hf.data.genomes import GenomeError
@@ -25,12 +27,28 @@ def write_index(plain: Path, index: Path, source: Path) -> None:
     """
     from pyfaidx import Faidx, FastaIndexingError
 
-    try:
-        # pyfaidx makes the index as it opens a file that has none
-        Faidx(str(plain), indexname=str(index)).close()
-    except (FastaIndexingError, ValueError) as error:
-        reason = " ".join(str(error).replace(str(plain), "the file").split())
-        raise GenomeError(f"{source} is no FASTA file that can be indexed: {reason}") from error
+    with TemporaryDirectory() as folder:
+        # pyfaidx takes a name that ends in .gz for a compressed file, whatever is in it
+        link = Path(folder, "genome.fa")
+        link.symlink_to(plain)
+        try:
+            # it makes the index as it opens a file that has none
+            Faidx(str(link), indexname=str(index)).close()
+        except (FastaIndexingError, ValueError) as error:
+            reason = " ".join(str(error).replace(str(link), "the file").split())
+            raise GenomeError(f"{source}: {_explained(reason)}") from error
+
+
+def _explained(reason: str) -> str:
+    """What is wrong with a file, and what to do, by what pyfaidx says."""
+    if uneven := re.search(r"Inconsistent line found in >(\S+) at line (\d+)", reason):
+        return (
+            f"record {uneven[1]} has lines of different lengths or blank ones (line {uneven[2]} of "
+            "the file): write lines of one length, as seqtk seq -l 60 does"
+        )
+    if twice := re.search(r'Duplicate key "(.*)"', reason):
+        return f"record {twice[1]} stands there twice: rename one"
+    return f"no FASTA file: {reason}"
 
 
 def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Contig] | None:
@@ -53,16 +71,17 @@ def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Conti
         return None
     file = MappedFile(plain, status.st_size, status.st_mtime_ns)
     contigs: dict[str, Contig] = {}
-    end: int | None = _first_record(file)
+    end = _first_record(file)
     for line in lines:
         fields = line.split("\t")
         if len(fields) != 5 or not all(field.isdecimal() for field in fields[1:]):
             break
         contig = Contig(fields[0], file, *map(int, fields[1:]))
-        end = _end_of(contig, end)
-        if end is None or contig.name in contigs:
+        next_record = _end_of(contig, end)
+        if next_record is None or contig.name in contigs:
             break
         contigs[contig.name] = contig
+        end = next_record
     else:
         # one that was cut off knows only some of the records
         if contigs and end == file.num_bytes:
@@ -93,6 +112,9 @@ def _end_of(contig: Contig, start: int) -> int | None:
         if not 0 < contig.line_bases <= contig.line_bytes:
             return None
         end = contig.byte_of(contig.num_bases - 1) + 1
+        first_line = mapped[contig.offset + contig.line_bases : contig.offset + contig.line_bytes]
+        if contig.num_bases > contig.line_bases and first_line not in (b"\n", b"\r\n"):
+            return None
         if end > size or mapped[end - 1] in b"\r\n":
             return None
     while end < size and mapped[end] in b"\r\n":

@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -115,6 +116,8 @@ def load_manifest(path: str | Path) -> Manifest:
     species = tuple(
         _entry(path, number, fields) for number, fields in enumerate(content["species"], start=1)
     )
+    if not species:
+        raise ManifestError(f"{path}: there is no species in it: list at least one")
     _check_together(path, species)
     return Manifest(path, species)
 
@@ -136,7 +139,7 @@ def _entry(path: Path, number: int, fields: Any) -> SpeciesEntry:
             f"{where}: token {fields['token']!r} is no instruction token: write it as <R>"
         )
     weight = fields.get("weight")
-    if weight is not None and not (isinstance(weight, int | float) and weight > 0):
+    if weight is not None and not (type(weight) in (int, float) and 0 < weight < float("inf")):
         raise ManifestError(f"{where}: weight {weight!r} is not a number above 0")
     if fields.get("source") is not None and not isinstance(fields["source"], dict):
         raise ManifestError(f"{where}: source must say what it is, as `accession: GCF_…`")
@@ -144,7 +147,11 @@ def _entry(path: Path, number: int, fields: Any) -> SpeciesEntry:
     return SpeciesEntry(
         name=fields["name"],
         token=fields["token"],
-        files=tuple(file for name in names("files") for file in _files(path, where, name)),
+        files=tuple(
+            file
+            for name in names("files")
+            for file in _files(path, where, name, may_be_fetched=fields.get("source") is not None)
+        ),
         leave_out=names("leave_out"),
         held_out=names("held_out"),
         weight=weight,
@@ -157,17 +164,18 @@ def _names(where: str, fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if isinstance(values, str | int):
         values = [values]
     # YAML reads chromosome 21 as a number
-    if not isinstance(values, list) or not all(isinstance(one, str | int) for one in values):
-        raise ManifestError(f"{where}: {key} must be a list of names")
+    if not isinstance(values, list) or not all(type(one) in (str, int) for one in values):
+        raise ManifestError(f'{where}: {key} must be a list of names: quote those like "1.2"')
     return tuple(map(str, values))
 
 
-def _files(path: Path, where: str, name: str) -> list[Path]:
+def _files(path: Path, where: str, name: str, may_be_fetched: bool) -> list[Path]:
+    """The file of that name, or those that fit the pattern."""
     file = path.parent / name
-    if file.is_file():
+    is_pattern = any(character in name for character in "*?[") and not Path(name).is_absolute()
+    if file.is_file() or (may_be_fetched and not is_pattern):
         return [file]
-    absolute = Path(name).is_absolute()
-    found = [] if absolute else sorted(path.parent.glob(name))
+    found = sorted(filter(Path.is_file, path.parent.glob(name))) if is_pattern else []
     if not found:
         raise ManifestError(
             f"{where}: file {file} is missing: correct its name, or get it by dnagpt genomes fetch"
@@ -176,10 +184,10 @@ def _files(path: Path, where: str, name: str) -> list[Path]:
 
 
 def _check_together(path: Path, species: Sequence[SpeciesEntry]) -> None:
-    names = [one.name for one in species]
-    files = [file.resolve() for one in species for file in one.files]
-    for kind, values in (("species", names), ("file", files)):
-        twice = next((value for value in values if values.count(value) > 1), None)  # type: ignore[attr-defined]
+    names = Counter(one.name for one in species)
+    files = Counter(str(file.resolve()) for one in species for file in one.files)
+    for kind, counts in (("species", names), ("file", files)):
+        twice = next((value for value, count in counts.items() if count > 1), None)
         if twice is not None:
             raise ManifestError(f"{path}: {kind} {twice} stands there twice")
     weighted = sum(one.weight is not None for one in species)
@@ -210,8 +218,10 @@ def _open(
     path: Path, entry: SpeciesEntry, cache_folder: Path | None, shortest: int
 ) -> SpeciesGenome:
     where = f"{path}, species {entry.name}"
-    if not entry.files:
-        raise ManifestError(f"{where} has no files yet: get them by dnagpt genomes fetch {path}")
+    missing = next((file for file in entry.files if not file.is_file()), None)
+    if missing is not None or not entry.files:
+        what = "has no files yet" if missing is None else f"has no file {missing}"
+        raise ManifestError(f"{where} {what}: fetch it first, by {_fetch_command(path, missing)}")
     contigs: dict[str, Contig] = {}
     for file in entry.files:
         for name, contig in open_genome(file, cache_folder).contigs.items():
@@ -236,6 +246,14 @@ def _open(
     if not training:
         raise ManifestError(f"{where}: nothing is left to train on: hold out or leave out less")
     return SpeciesGenome(entry.name, entry.token, tuple(training), tuple(evaluation), entry.weight)
+
+
+def _fetch_command(path: Path, missing: Path | None) -> str:
+    name = path.stem if path.parent == READY_MANIFESTS else path
+    folder = "GENOMES" if missing is None else missing.parent
+    return (
+        f"dnagpt genomes fetch {name} --folder {folder}, and use the manifest.yaml in that folder"
+    )
 
 
 def _intervals(

@@ -1,0 +1,135 @@
+"""`dnagpt genomes`: getting genomes and looking into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnagpt_hf.cli.genomes_fetch import fetch
+from dnagpt_hf.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from dnagpt_hf.data.genome_check import SpeciesReport
+
+# contigs that are named where they stand out
+NAMED = 5
+# columns in which any table has room
+MEASURED = 1000
+
+genomes_app = typer.Typer(
+    name="genomes",
+    no_args_is_help=True,
+    help="Get genomes, and see what they hold.",
+)
+genomes_app.command()(fetch)
+
+
+@genomes_app.command()
+def check(
+    manifest: Annotated[
+        str, typer.Argument(metavar="MANIFEST", help="A manifest, as genomes/manifest.yaml.")
+    ],
+    cache_folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where indexes and unpacked files are kept; by default beside the genomes.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        int, typer.Option(min=1, metavar="BASES", help="Contigs shorter than this are named.")
+    ] = 3072,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read all genomes of a manifest once, and show what is in them.
+
+    Species of DNAGPT-M are compared with the base pairs that the paper counts for them.
+    """
+    from dnagpt_hf.data.genome_check import check_genomes
+    from dnagpt_hf.data.manifest import load_manifest, manifest_path, open_species
+
+    species = open_species(load_manifest(manifest_path(manifest)), cache_folder)
+    total = sum(len(part) for one in species for part in (*one.training, *one.held_out))
+    with progress_bar("reading", total) as report:
+        reports = check_genomes(species, report)
+    short = [
+        [part.name for part in (*one.training, *one.held_out) if len(part) < window]
+        for one in species
+    ]
+    if as_json:
+        typer.echo(json.dumps(list(map(_entry, reports, short)), indent=2))
+    else:
+        _show(reports, short, window)
+
+
+def _entry(report: SpeciesReport, short: Sequence[str]) -> dict[str, Any]:
+    undetermined = report.undetermined_parts
+    return {
+        **asdict(report),
+        "undetermined_parts": len(undetermined),
+        "undetermined_names": undetermined[:NAMED],
+        "short_parts": len(short),
+        "short_names": short[:NAMED],
+    }
+
+
+def _show(reports: Sequence[SpeciesReport], short: Sequence[Sequence[str]], window: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("species", no_wrap=True)
+    table.add_column("token", no_wrap=True)
+    for column in ("contigs", "bp", "N", "GC", "soft-masked", "training bp", "held-out bp"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("bp in the paper", justify="right", no_wrap=True)
+    for report in reports:
+        table.add_row(*_cells(report))
+    console = Console()
+    # no column is cut off, in a file or a narrow terminal
+    console.width = max(console.width, Console(width=MEASURED).measure(table).maximum)
+    console.print(table)
+    for report, names in zip(reports, short, strict=True):
+        _tell(report.name, f"shorter than {window:,} bp", names)
+        _tell(report.name, "nothing but N, so not trained on", report.undetermined_parts)
+
+
+def _cells(report: SpeciesReport) -> list[str]:
+    return [
+        report.name,
+        report.token,
+        f"{report.contigs:,}",
+        f"{report.bases:,}",
+        f"{report.undetermined / report.bases:.2%}",
+        f"{report.gc_content:.2%}",
+        f"{report.soft_masked:.2%}",
+        f"{report.training_bases:,}",
+        f"{report.held_out_bases:,}",
+        compared(report.bases, report.published_bases),
+    ]
+
+
+def compared(bases: int, published: int | None) -> str:
+    """How many bases a genome has against those of the paper.
+
+    Example:
+
+        >>> compared(10, 10), compared(12, 10), compared(8, 1000), compared(1, None)
+        ('equal', '+2', '-992', '')
+    """
+    if published is None:
+        return ""
+    return "equal" if bases == published else f"{bases - published:+,}"
+
+
+def _tell(species: str, what: str, names: Sequence[str]) -> None:
+    if names:
+        more = ", …" if len(names) > NAMED else ""
+        contigs = "contig" if len(names) == 1 else "contigs"
+        typer.echo(f"{species}: {len(names):,} {contigs} {what}: {', '.join(names[:NAMED])}{more}")
