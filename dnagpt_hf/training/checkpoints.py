@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from dnagpt_hf.atomic import new_file
 
@@ -68,6 +72,23 @@ def check_checkpoint(folder: Path) -> None:
                 f"{path} has {path.stat().st_size:,} bytes instead of {size:,}: it is damaged; "
                 "resume from an earlier checkpoint"
             )
+
+
+@contextmanager
+def loading(folder: str | Path) -> Iterator[None]:
+    """Name the checkpoint if what is read from it cannot be used.
+
+    Raises:
+        CheckpointError: a file has the right size and the wrong content, or is of another model.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{folder} cannot be loaded ({reason[:200]}): it is damaged or of a model of other sizes; "
+            "resume from an earlier checkpoint"
+        ) from error
 
 
 def last_checkpoint(output_folder: Path) -> Path | None:

@@ -18,6 +18,7 @@ from dnagpt_hf.data.pretraining import EpochSampler
 from dnagpt_hf.training.checkpoints import (
     CheckpointError,
     last_checkpoint,
+    loading,
     rotate_checkpoints,
     seal_checkpoint,
 )
@@ -187,7 +188,9 @@ class PretrainingTrainer(Trainer):
             if limit is not None and self.args.should_save:
                 rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
         # FSDP2 gives a model a class of its own; save_pretrained would put the source of that one
         # beside the weights instead of the model's
         model = self.accelerator.unwrap_model(self.model)
@@ -197,6 +200,14 @@ class PretrainingTrainer(Trainer):
             super()._save(output_dir, state_dict)
         finally:
             model.__class__ = wrapped
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with loading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with loading(checkpoint or ""):
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
         shutil.rmtree(folder, ignore_errors=True)
