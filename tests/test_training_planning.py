@@ -112,7 +112,7 @@ def test_flash_attention_keeps_nothing_that_grows_with_the_square() -> None:
 
 @pytest.mark.slow
 def test_peak_of_a_real_step_is_as_planned() -> None:
-    arguments = ["--layers", "3", "--rows", "6", "--positions", "256"]
+    arguments = ["--layers", "4", "--hidden-size", "192", "--positions", "256"]
     result = subprocess.run(
         [sys.executable, "-W", "ignore", BENCHMARK, *arguments],
         stdout=subprocess.PIPE,

@@ -305,7 +305,7 @@ def _readable_estimate(estimate: Estimate, made: Plan, mfu: float, kind: GPU) ->
 
     lines = [
         f"training: {estimate.tokens:.3g} tokens, {estimate.flops:.3g} FLOPs",
-        f"at an assumed {mfu:.0%} of the rate of {kind.title}: "
+        f"at an assumed {100 * mfu:g}% of the rate of {kind.title}: "
         f"{estimate.tokens_per_second:,.0f} tokens/s, {duration(estimate.seconds)}, "
         f"{estimate.gpu_hours:,.0f} GPU hours",
     ]

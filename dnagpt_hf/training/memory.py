@@ -21,7 +21,8 @@ Bytes per weight (N: GPUs; 16-bit means float16 or bfloat16 with master weights 
 - ZeRO: the model is 16-bit throughout, each GPU owns 1/N of the float32 weights and moments; a
   step makes a flat copy of its gradients in float32 (the second 4; the sum for ZeRO-2, 2 + 18/N, is
   that of DeepSpeed's own `estimate_zero2_model_states_mem_needs`). ZeRO-1 holds all gradients and
-  flattens its part of them in 16 bit before. ZeRO-3 gathers up to `stage3_max_live_parameters`, 1e9 weights.
+  flattens its part of them in 16 bit before. ZeRO-3 gathers up to 1e9 weights at a time
+  (`stage3_max_live_parameters`).
 
 Activations are what autograd keeps for the backward pass. Per token and layer, with d the hidden
 size, f the width of the MLP, A the heads and c bytes of the type:
