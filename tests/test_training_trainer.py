@@ -188,6 +188,7 @@ def test_checkpoints_are_sealed_and_rotated(
     assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-4", "checkpoint-6"]
     for folder in checkpoints(tmp_path):
         check_checkpoint(folder)
+    assert trainer.model.config.use_cache
     # complete: it loads as a model with its own tokenizer
     assert {"config.json", "model.safetensors", "tokenizer_config.json"} <= {
         path.name for path in folder.iterdir()

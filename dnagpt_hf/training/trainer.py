@@ -48,7 +48,12 @@ class PretrainingTrainer(Trainer):
     """
 
     def __init__(self, *args: Any, matmul_flops: float | None = None, **kwargs: Any) -> None:
+        model = kwargs.get("model", args[0] if args else None)
+        use_cache = model.config.use_cache
         super().__init__(*args, **kwargs)
+        # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
+        # generate without one. Training asks for none anyway.
+        model.config.use_cache = use_cache
         if self.args.n_gpu > 1:
             raise ValueError(
                 f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
@@ -70,8 +75,8 @@ class PretrainingTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Where the last step lacks rows, accelerate fills it with the first rows of the epoch, which
-        # would count twice. Rows are numbered on through all epochs, so that the next ones follow.
+        # Where the last step lacks rows, accelerate fills it with the first rows of the epoch,
+        # which would count twice. Rows are numbered on through all epochs: the next ones follow.
         rows = self.get_total_train_batch_size(self.args)
         length = -(-len(dataset) // rows) * rows
         return EpochSampler(length, epoch=lambda: int(self.state.epoch or 0))
