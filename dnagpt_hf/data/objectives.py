@@ -94,7 +94,8 @@ class RecordWriter:
                     "token of the token language"
                 )
         self.reversed_id, self.forward_id = known[true], known[false]
-        self._species = np.array([known[species]])
+        self._species = known[species]
+        self._no_end = np.empty(0, np.int64)
         self._gc_end = np.array([known["<=>"], known["<M>"], self.number])
         self._order_ends = {
             True: np.array([known["<=>"], known["<B>"], self.reversed_id]),
@@ -103,7 +104,7 @@ class RecordWriter:
 
     def next_token(self, bases: Bases) -> Record:
         """`<U>ATCGTA…`"""
-        return self._record(bases, self._species[:0])
+        return self._record(bases, self._no_end)
 
     def gc_content(self, bases: Bases) -> Record:
         """`<U>ATCGTA…<=><M>gc`, the GC content being that of the bases without N."""
@@ -121,14 +122,20 @@ class RecordWriter:
 
     def _record(self, bases: Bases, end: Ids) -> Record:
         sequence = self.tokenizer.encode_dna(bases)
-        input_ids = np.concatenate([self._species, sequence, end])
+        behind = 1 + len(sequence)
+        input_ids = np.empty(behind + len(end), np.int64)
+        input_ids[0] = self._species
+        input_ids[1:behind] = sequence
+        input_ids[behind:] = end
         labels = input_ids.copy()
         labels[0] = IGNORED_TOKEN
         # `<=>` and the instruction; nothing where a record has no end
-        labels[1 + len(sequence) : -1] = IGNORED_TOKEN
+        labels[behind:-1] = IGNORED_TOKEN
+        number_labels = np.empty(len(input_ids), np.float32)
+        number_labels.fill(np.nan)
         return {
             "input_ids": input_ids,
             "labels": labels,
             "number_values": np.zeros(len(input_ids), np.float32),
-            "number_labels": np.full(len(input_ids), np.nan, np.float32),
+            "number_labels": number_labels,
         }

@@ -190,7 +190,7 @@ class PretrainingDataset(Dataset[Record]):
         window = self._draw_window(species, longest, rng, place)
         is_reversed = rng.random() < self.objectives.flip_probability
         if is_reversed and self.objectives.flip == "reverse":
-            window = window[::-1]
+            window = np.ascontiguousarray(window[::-1])
         elif is_reversed:
             window = reverse_complement(window)
         return writer.sequence_order(window, is_reversed)
@@ -237,6 +237,8 @@ class PretrainingDataset(Dataset[Record]):
         return sequence[start : start + length]
 
     def _row(self, records: list[Record], left: int) -> Record:
+        if len(records) == 1 and not left:
+            return {**records[0], "position_ids": np.arange(self.positions)}
         position_ids = [np.arange(len(record["input_ids"])) for record in records]
         if left:
             records.append(
