@@ -87,12 +87,15 @@ def test_loss_falls_and_everything_is_reported(uninterrupted: PretrainingTrainer
     assert history[-1]["loss"] < history[0]["loss"] - 0.2
     for entry in history:
         assert entry["bits_per_base"] == pytest.approx(entry["nats_per_base"] / math.log(2))
-        assert 0 <= entry["gc_error"] < 2
-        assert 0 <= entry["order_accuracy"] <= 1
+        # a step need not hold every kind of record
+        assert 0 <= entry.get("gc_error", 0) < 2
+        assert 0 <= entry.get("order_accuracy", 0) <= 1
         assert entry["mbp_per_second"] > 0
         assert 0 < entry["model_flops_utilisation"] < 1
         # k-mers of at most six bases
         assert 0 < entry["nats_per_base"] < entry["token_loss"]
+    assert any("gc_error" in entry for entry in history)
+    assert any("order_accuracy" in entry for entry in history)
     # the joint loss is averaged over the targets of the step
     assert history[0]["loss"] > history[0]["token_loss"]
 

@@ -41,16 +41,18 @@ class PretrainingTrainer(Trainer):
     - A checkpoint is complete or not there.
 
     Args:
-        args: of `Trainer`, whose `model`, `args`, `train_dataset` and `processing_class` (the
+        model: a [`DNAGPTForMultiTask`].
+        args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
             tokenizer) must be given.
         matmul_flops: floating-point operations per second of one device at its best, by which
             utilisation is measured.
     """
 
-    def __init__(self, *args: Any, matmul_flops: float | None = None, **kwargs: Any) -> None:
-        model = kwargs.get("model", args[0] if args else None)
+    def __init__(
+        self, model: Any, *args: Any, matmul_flops: float | None = None, **kwargs: Any
+    ) -> None:
         use_cache = model.config.use_cache
-        super().__init__(*args, **kwargs)
+        super().__init__(model, *args, **kwargs)
         # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
         # generate without one. Training asks for none anyway.
         model.config.use_cache = use_cache
