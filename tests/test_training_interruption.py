@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -81,7 +80,8 @@ def test_the_command_killed_from_outside(
 ) -> None:
     """`dnagpt pretrain`, killed as soon as the folder of a checkpoint appears."""
     command = arguments(genomes, tmp_path / "run", **SAVED)
-    settings = {name[2:]: yaml.safe_load(value) for name, value in zip(*[iter(command)] * 2)}
+    pairs = zip(command[::2], command[1::2], strict=True)
+    settings = {name[2:]: yaml.safe_load(value) for name, value in pairs}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({**settings, "use_cpu": True, "learning_rate": 1.0}))
     program = [sys.executable, "-m", "dnagpt_hf.cli", "pretrain", str(config)]

@@ -121,9 +121,14 @@ def start(
     return run
 
 
-def finish(command: Sequence[str], processes: int, folder: Path) -> str:
+def finish(
+    command: Sequence[str],
+    processes: int,
+    folder: Path,
+    prepare: Callable[[], None] | None = None,
+) -> str:
     """Start a run and wait for its end, which must be a good one; returns what it wrote."""
-    run = start(command, processes, folder)
+    run = start(command, processes, folder, prepare)
     status = run.wait()
     assert status == 0, run.text()
     return run.text()
@@ -144,18 +149,19 @@ def _run(
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
         os.environ.update({name: str(number) for name, number in place.items()})
         os.environ.update(LOCAL_WORLD_SIZE=str(processes), MASTER_ADDR="127.0.0.1")
-    if "--deepspeed" in command:
+    _record_rows(output.with_name(f"rows-{rank}.txt"))
+    if prepare is not None:
+        prepare()
+    if "--deepspeed" in command or "ACCELERATE_USE_DEEPSPEED" in os.environ:
+        _share_models_on_processors()
         import deepspeed
 
         # it would compile a kernel for sums in shared memory
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    if "--deepspeed" in command or "--fsdp" in command:
+    elif "--fsdp" in command or "ACCELERATE_USE_FSDP" in os.environ:
         _share_models_on_processors()
     else:
         command = [*command, "--use_cpu"]
-    _record_rows(output.with_name(f"rows-{rank}.txt"))
-    if prepare is not None:
-        prepare()
     sys.argv = [str(PROGRAM), *command]
     runpy.run_path(str(PROGRAM), run_name="__main__")
 

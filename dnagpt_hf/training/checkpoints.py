@@ -86,8 +86,8 @@ def loading(folder: str | Path) -> Iterator[None]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{folder} cannot be loaded ({reason[:200]}): it is damaged or of a model of other sizes; "
-            "resume from an earlier checkpoint"
+            f"{folder} cannot be loaded ({reason[:200]}): it is damaged or of a model of other "
+            "sizes; resume from an earlier checkpoint"
         ) from error
 
 
