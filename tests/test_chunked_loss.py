@@ -174,11 +174,10 @@ class TestEquality:
         torch.testing.assert_close(outputs.token_losses, expected.token_losses, **CLOSE)
         assert not outputs.loss.requires_grad
 
-    @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
-    def test_compiled_without_a_graph_break(self, batch, backend):
+    def test_compiled_without_a_graph_break(self, batch):
         model = make_model()
         torch._dynamo.reset()
-        compiled = torch.compile(model, backend=backend, fullgraph=True)
+        compiled = torch.compile(model, backend="eager", fullgraph=True)
         model.zero_grad()
         outputs = compiled(**batch, skip_logits=True)
         outputs.loss.backward()
@@ -460,3 +459,104 @@ def test_the_logits_of_a_batch_never_exist(tmp_path):
     all_logits = 64 * 64 * 19_584 * 4
     # two chunks of 32 MB, and what a narrow layer keeps for its backward pass
     assert int(run(MEMORY, "skip", tmp_path=tmp_path)) * unit < all_logits / 2
+
+
+PROCESSES = """
+    import sys, torch
+    from torch import distributed
+    from dnagpt_hf import DNAGPTForMultiTask, modeling_dnagpt
+
+    method, folder = sys.argv[1:]
+    modeling_dnagpt._rows_of_chunk = lambda weight: 7
+    distributed.init_process_group("gloo")
+    rank, chunks = distributed.get_rank(), []
+
+    def token_loss(*inputs):
+        chunks.append(len(inputs[0]))
+        return modeling_dnagpt.chunked_token_loss(*inputs)
+
+    options = {"tp_plan": "auto"} if method == "tensor_parallel" else {}
+    model = DNAGPTForMultiTask.from_pretrained(folder, **options).train()
+    model.token_loss_function = token_loss
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    forward, backward = model, torch.Tensor.backward
+    if method == "ddp":
+        forward = torch.nn.parallel.DistributedDataParallel(model)
+    elif method == "fsdp2":
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        for module in (*model.model.layers, model):
+            fully_shard(module, mesh=init_device_mesh("cpu", (2,)))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    elif method == "zero3":
+        import deepspeed
+
+        # no parameter is so small that every process keeps it whole
+        zero = {"stage": 3, "stage3_param_persistence_threshold": 0}
+        forward, optimizer, _, _ = deepspeed.initialize(
+            model=model,
+            optimizer=optimizer,
+            config={
+                "train_micro_batch_size_per_gpu": 1,
+                "gradient_clipping": 0.0,
+                "zero_allow_untested_optimizer": True,
+                "zero_optimization": zero,
+            },
+        )
+        backward = forward.backward
+    batch = torch.load(f"{folder}/batch.pt")
+    if method != "tensor_parallel":
+        batch = {name: values[rank : rank + 1] for name, values in batch.items()}
+    losses = []
+    for _ in range(3):
+        outputs = forward(**batch, skip_logits=True)
+        losses.append(outputs.loss.detach().clone())
+        if method == "tensor_parallel":
+            continue
+        backward(outputs.loss)
+        (forward if method == "zero3" else optimizer).step()
+        (forward if method == "zero3" else optimizer).zero_grad()
+    torch.save((torch.stack(losses), len(chunks)), f"{folder}/losses_{rank}.pt")
+    distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ddp", "fsdp2", "zero3", "tensor_parallel"])
+def test_two_processes_learn_what_one_learns(method, tmp_path, monkeypatch):
+    if method == "zero3":
+        pytest.importorskip("deepspeed")
+        monkeypatch.setenv("DS_ACCELERATOR", "cpu")
+    model = make_model()
+    model.save_pretrained(tmp_path)
+    ids = torch.randint(34, NUMBER, (2, 30), generator=torch.Generator().manual_seed(3))
+    ids[:, 5] = NUMBER
+    values = torch.ones(ids.shape)
+    batch = {"input_ids": ids, "labels": ids, "number_values": values, "number_labels": values}
+    torch.save(batch, tmp_path / "batch.pt")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc-per-node", "2"]
+    run(PROCESSES, method, tmp_path, launcher=launcher, tmp_path=tmp_path)
+
+    optimizer, expected = torch.optim.SGD(model.parameters(), lr=0.1), []
+    for _ in range(3):
+        rows = [
+            model(**{name: values[row : row + 1] for name, values in batch.items()}).loss
+            for row in (0, 1)
+        ]
+        expected.append(torch.stack(rows))
+        if method != "tensor_parallel":
+            expected[-1].mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    for rank in (0, 1):
+        losses, calls = torch.load(tmp_path / f"losses_{rank}.pt")
+        if method == "tensor_parallel":
+            # each process holds a part of the rows, so that the logits are gathered and kept
+            assert calls == 0
+            torch.testing.assert_close(losses, torch.stack(expected).mean(1), **CLOSE)
+        else:
+            assert calls == 3
+            torch.testing.assert_close(losses, torch.stack(expected)[:, rank], **CLOSE)
+            assert abs(float(losses[2] - losses[0])) > 0.01
