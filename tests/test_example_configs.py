@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 from safetensors.torch import load_file
-from training_runs import CONFIGS, arguments, finish, logged, write_genomes
+from training_runs import CONFIGS, arguments, finish, logged, set_environment, write_genomes
 
 from dnagpt_hf.presets import get_preset
 from dnagpt_hf.training.arguments import parse_settings, read_yaml
@@ -112,7 +111,7 @@ def test_two_processes_train_in_bfloat16(name: str, tmp_path: Path) -> None:
     weights = {} if name != "zero3" else {"model": alone / "checkpoint-8"}
     batches = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
     command = arguments(manifest, shared, **batches, **save, **weights)
-    finish(command, 2, shared, partial(os.environ.update, launch_environment(name)))
+    finish(command, 2, shared, partial(set_environment, launch_environment(name)))
     # ZeRO-3 draws weights of its own in another order, so it starts from trained ones
     if name != "zero3":
         np.testing.assert_allclose(logged(shared), logged(alone), rtol=0.01)

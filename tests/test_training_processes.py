@@ -108,6 +108,13 @@ def test_a_run_of_one_process_goes_on_with_two(
     check_equal(tmp_path, alone)
 
 
+def test_genomes_are_read_by_one_process(tmp_path: Path) -> None:
+    manifest = write_genomes(tmp_path)
+    finish(arguments(manifest, tmp_path, max_steps=1), 2, tmp_path)
+    assert (tmp_path / "indexes-0.txt").read_text().split() == ["yeast.fa", "human.fa"]
+    assert not (tmp_path / "indexes-1.txt").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",

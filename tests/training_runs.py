@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -149,7 +149,7 @@ def _run(
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
         os.environ.update({name: str(number) for name, number in place.items()})
         os.environ.update(LOCAL_WORLD_SIZE=str(processes), MASTER_ADDR="127.0.0.1")
-    _record_rows(output.with_name(f"rows-{rank}.txt"))
+    _record(output.with_name(f"rows-{rank}.txt"), output.with_name(f"indexes-{rank}.txt"))
     if prepare is not None:
         prepare()
     if "--deepspeed" in command or "ACCELERATE_USE_DEEPSPEED" in os.environ:
@@ -174,19 +174,33 @@ def _share_models_on_processors() -> None:
     PartialState._prepare_backend = lambda *_, **__: ("gloo", DistributedType.MULTI_GPU)
 
 
-def _record_rows(file: Path) -> None:
-    """Write down the number of each training row that is read."""
+def _record(rows: Path, indexes: Path) -> None:
+    """Write down the number of each training row that is read, and each index that is made."""
+    from dnagpt_hf.data import genome_files
     from dnagpt_hf.data.pretraining import PretrainingDataset
+    from dnagpt_hf.training import pretraining
 
-    read = PretrainingDataset.__getitem__
+    read, write_index = PretrainingDataset.__getitem__, genome_files._write_index
 
     def recorded(dataset: PretrainingDataset, index: int) -> Any:
         if len(dataset) == ROWS:
-            with open(file, "a") as stream:
+            with open(rows, "a") as stream:
                 stream.write(f"{index}\n")
         return read(dataset, index)
 
+    def recorded_index(plain: Path, index: Path, source: Path) -> None:
+        with open(indexes, "a") as stream:
+            stream.write(f"{source.name}\n")
+        write_index(plain, index, source)
+
     PretrainingDataset.__getitem__ = recorded
+    genome_files._write_index = recorded_index
+    # spares every process a second of matrix products
+    pretraining.measured_matmul_rate = lambda *_: 1e12
+
+
+def set_environment(variables: Mapping[str, str]) -> None:
+    os.environ.update(variables)
 
 
 def kill_in_step(step: int) -> None:
