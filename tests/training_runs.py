@@ -180,7 +180,7 @@ def _record(rows: Path, indexes: Path) -> None:
     from dnagpt_hf.data.pretraining import PretrainingDataset
     from dnagpt_hf.training import pretraining
 
-    read, write_index = PretrainingDataset.__getitem__, genome_files._write_index
+    read, write_index = PretrainingDataset.__getitem__, genome_files.write_index
 
     def recorded(dataset: PretrainingDataset, index: int) -> Any:
         if len(dataset) == ROWS:
@@ -194,7 +194,7 @@ def _record(rows: Path, indexes: Path) -> None:
         write_index(plain, index, source)
 
     PretrainingDataset.__getitem__ = recorded
-    genome_files._write_index = recorded_index
+    genome_files.write_index = recorded_index
     # spares every process a second of matrix products
     pretraining.measured_matmul_rate = lambda *_: 1e12
 
