@@ -2,7 +2,7 @@
 
     python benchmarks/benchmark_genome_memory.py --gigabases 20 --folder /scratch
 
-A file is made of one record for each 250 million bases, in lines of 60, from one random block that
+A file is made of records of at most 250 million bases, in lines of 60, from one random block that
 is repeated; it is deleted at the end. Its index is written by the same function, as it knows where
 everything stands: what is measured is opening and reading, not indexing.
 
@@ -22,7 +22,7 @@ import numpy as np
 from dnagpt_hf.data.genome_files import open_genome
 
 LINE = 60
-RECORD = 250_000_000 // LINE * LINE
+RECORD = 250_000_000
 BLOCK_LINES = 1_000_000
 LETTERS = np.frombuffer(b"ACGTacgt", np.uint8)
 
@@ -34,16 +34,15 @@ def write_genome(path: Path, bases: int, seed: int) -> None:
     lines[:, :LINE] = LETTERS[rng.integers(0, len(LETTERS), (BLOCK_LINES, LINE), np.uint8)]
     block = memoryview(lines.tobytes())
     index = []
-    left = -(-bases // LINE) * LINE
+    records = -(-bases // RECORD)
+    num_lines = -(-bases // (records * LINE))
     with open(path, "wb") as file:
-        while left:
-            length = min(left, RECORD)
-            name = f"chr{len(index) + 1}"
-            file.write(f">{name}\n".encode())
-            index.append(f"{name}\t{length}\t{file.tell()}\t{LINE}\t{LINE + 1}\n")
-            for start in range(0, length // LINE, BLOCK_LINES):
-                file.write(block[: min(BLOCK_LINES, length // LINE - start) * (LINE + 1)])
-            left -= length
+        for number in range(records):
+            file.write(f">chr{number + 1}\n".encode())
+            length = num_lines * LINE
+            index.append(f"chr{number + 1}\t{length}\t{file.tell()}\t{LINE}\t{LINE + 1}\n")
+            for start in range(0, num_lines, BLOCK_LINES):
+                file.write(block[: min(BLOCK_LINES, num_lines - start) * (LINE + 1)])
     Path(f"{path}.fai").write_text("".join(index))
 
 

@@ -213,14 +213,26 @@ def test_indexes_that_do_not_fit_are_made_anew(
 
 
 def test_index_of_an_older_or_longer_state_of_the_file(tmp_path: Path) -> None:
-    path = write(tmp_path, ">a\nACGTACGT\nAC\n>b\nGG\n")
+    path = write(tmp_path, ">a\nACGT\nACGT\nAC\n>b\nGG\n")
     open_genome(path)
-    # as long as before, and with records at the same bytes
-    path.write_text(">a\nACGTA\nCGTAC\n>b\nGG\n")
+    # as long as before, with the same records and first lines
+    path.write_text(">a\nACGT\nACG\nTAC\n>b\nGG\n")
     os.utime(path, ns=(0, (tmp_path / "genome.fa.fai").stat().st_mtime_ns + 1))
-    assert texts(open_genome(path)) == {"a": "ACGTACGTAC", "b": "GG"}
+    with pytest.raises(GenomeError, match="record a has lines of different lengths"):
+        open_genome(path)
     path.write_text(">a\nACG\n")
     assert texts(open_genome(path)) == {"a": "ACG"}
+
+
+def test_indexes_that_nearly_fit(tmp_path: Path) -> None:
+    path = write(tmp_path, ">a\nACGT\n")
+    index = write(tmp_path, "a\t3\t4\t3\t4\n", "genome.fa.fai")
+    assert texts(open_genome(path)) == {"a": "ACGT"}
+    assert index.read_text() == "a\t4\t3\t4\t5\n"
+    path = write(tmp_path, ">a\nAC\n>a\nGG\n")
+    write(tmp_path, "a\t2\t3\t2\t3\na\t2\t9\t2\t3\n", "genome.fa.fai")
+    with pytest.raises(GenomeError, match="record a stands there twice"):
+        open_genome(path)
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
@@ -232,6 +244,9 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     os.truncate(path, 100)
     with pytest.raises(GenomeError, match="has changed since it was opened"):
         contig[49_990:50_000]
+    with pytest.raises(GenomeError, match="has changed since it was opened"):
+        pickle.loads(copy)[0:3]
+    write(tmp_path, content)
     with pytest.raises(GenomeError, match="has changed since it was opened"):
         pickle.loads(copy)[0:3]
     write(tmp_path, content.replace("\nACGTACGTAC\nACG", "\nACGTACGT\nACACG"))
@@ -304,6 +319,8 @@ def test_pickles_are_small_and_share_a_map(tmp_path: Path, monkeypatch: pytest.M
     one, two, part = pickle.loads(pickled)
     assert one == genome.contigs["a"] and one.file is two.file is part.contig.file
     assert (text(one, 0, 5), text(two), text(part)) == ("ACGTA", "GG", "CG")
+    again = pickle.loads(pickle.dumps(two))
+    assert again.file is one.file
 
 
 class Windows:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from dnagpt_hf.data.genomes import NORMALISED, Bases, GenomeError, normalise_bases
 
 _LINE_ENDS = b"\r\n"
-# from here on, one request for all pages is faster than one for each
-_MANY_BYTES = 1 << 14
+# what is longer lies on several pages: one request for all of them is faster than one for each
+_PAGE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class MappedFile:
         # reading behind the end of a file that has become shorter would end the process
         if mapped.size() != self.num_bytes:
             raise self._changed()
-        if end - start >= _MANY_BYTES and "MADV_WILLNEED" in dir(mmap):
+        if end - start > _PAGE and "MADV_WILLNEED" in dir(mmap):
             page = start - start % mmap.PAGESIZE
             mapped.madvise(mmap.MADV_WILLNEED, page, end - page)
         return mapped[start:end]
