@@ -13,7 +13,15 @@ import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 from safetensors.torch import load_file
-from training_runs import CONFIGS, arguments, finish, logged, set_environment, write_genomes
+from training_runs import (
+    CONFIGS,
+    arguments,
+    finish,
+    logged,
+    set_environment,
+    write_genomes,
+    write_weights,
+)
 
 from dnagpt_hf.presets import get_preset
 from dnagpt_hf.training.arguments import parse_settings, read_yaml
@@ -58,7 +66,8 @@ def test_settings_are_those_of_the_program(path: Path) -> None:
 @pytest.mark.parametrize("name", LAUNCHED)
 def test_accelerate_reads_its_configurations(name: str) -> None:
     environment = launch_environment(name)
-    assert environment["ACCELERATE_MIXED_PRECISION"] == "bf16"
+    # the settings of the run say it: DeepSpeed refuses to start where the two differ
+    assert environment["ACCELERATE_MIXED_PRECISION"] == "no"
     sharing = {key for key in environment if key.startswith("ACCELERATE_USE")}
     if name == "ddp":
         assert not sharing
@@ -106,17 +115,13 @@ def test_settings_of_the_paper(name: str) -> None:
 def test_two_processes_train_in_bfloat16(name: str, tmp_path: Path) -> None:
     """With the configuration for accelerate, and nothing said of it to the program."""
     manifest, alone, shared = write_genomes(tmp_path), tmp_path / "alone", tmp_path / "shared"
-    save = {"save_strategy": "steps", "save_steps": 3}
-    finish(arguments(manifest, alone, save_strategy="steps", save_steps=8), 1, alone)
-    weights = {} if name != "zero3" else {"model": alone / "checkpoint-8"}
+    weights = write_weights(tmp_path / "weights")
+    finish(arguments(manifest, alone, model=weights), 1, alone)
+    settings = {"model": weights, "bf16": True, "save_strategy": "steps", "save_steps": 3}
     batches = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
-    command = arguments(manifest, shared, **batches, **save, **weights)
+    command = arguments(manifest, shared, **settings, **batches)
     finish(command, 2, shared, partial(set_environment, launch_environment(name)))
-    # ZeRO-3 draws weights of its own in another order, so it starts from trained ones
-    if name != "zero3":
-        np.testing.assert_allclose(logged(shared), logged(alone), rtol=0.01)
-    else:
-        assert max(logged(shared)) < min(logged(alone)[:3])
+    np.testing.assert_allclose(logged(shared), logged(alone), rtol=0.01)
     found, expected = (load_file(path / "model.safetensors") for path in (shared, alone))
     assert {key: value.shape for key, value in found.items()} == {
         key: value.shape for key, value in expected.items()

@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training_runs import CONFIGS, arguments, finish, logged, rows_read, write_genomes
+from training_runs import (
+    CONFIGS,
+    arguments,
+    finish,
+    logged,
+    rows_read,
+    write_genomes,
+    write_weights,
+)
 
 from dnagpt_hf import DNAGPTForMultiTask
-from dnagpt_hf.presets import preset_config, preset_tokenizer
 
 needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed")
 SAVED = {"save_strategy": "steps", "save_steps": 3}
@@ -38,12 +45,7 @@ def genomes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def new_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model to start from: ZeRO-3 draws new weights of its own in another order."""
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    DNAGPTForMultiTask(preset_config("dnagpt-test")).save_pretrained(folder)
-    preset_tokenizer("dnagpt-test").save_pretrained(folder)
-    return folder
+    return write_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,19 @@ def write_genomes(folder: Path) -> Path:
     return manifest
 
 
+def write_weights(folder: Path) -> Path:
+    """A model to start from: ZeRO-3 draws new weights of its own in another order."""
+    import torch
+
+    from dnagpt_hf import DNAGPTForMultiTask
+    from dnagpt_hf.presets import preset_config, preset_tokenizer
+
+    torch.manual_seed(0)
+    DNAGPTForMultiTask(preset_config("dnagpt-test")).save_pretrained(folder)
+    preset_tokenizer("dnagpt-test").save_pretrained(folder)
+    return folder
+
+
 def arguments(manifest: Path, output: Path, **settings: Any) -> list[str]:
     """A command line of two epochs with four steps of four rows each."""
     defaults: dict[str, Any] = {
@@ -169,8 +182,10 @@ def _run(
 def _share_models_on_processors() -> None:
     """Let accelerate share models without GPUs, where it would take DDP and not say so."""
     from accelerate.state import DistributedType, PartialState
+    from transformers import training_args
 
     os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
+    training_args.is_torch_bf16_gpu_available = lambda: True
     PartialState._prepare_backend = lambda *_, **__: ("gloo", DistributedType.MULTI_GPU)
 
 
