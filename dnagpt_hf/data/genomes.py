@@ -106,7 +106,8 @@ def gc_content(bases: Bases) -> float:
     """
     known = len(bases) - np.count_nonzero(bases == N)
     gc = np.count_nonzero(bases == G) + np.count_nonzero(bases == C)
-    return gc / known if known else float("nan")
+    # some releases of NumPy count in integers of their own
+    return int(gc) / int(known) if known else float("nan")
 
 
 def window_starts(
