@@ -97,9 +97,11 @@ def test_activations_are_those_that_autograd_keeps(
         gradient_checkpointing=checkpointing,
         attention=attention,
     )
-    # autocast computes the norms of the projections in float32 on a GPU, in bfloat16 here
-    tolerance = 0.03 if precision == "float32" else 0.06
-    assert saved_bytes(setup) == pytest.approx(planned_bytes(setup), rel=tolerance)
+    planned = planned_bytes(setup)
+    if setup.is_autocast:
+        # the norms of the three projections are computed in float32 on a GPU, in bfloat16 here
+        planned -= 3 * 2 * config.hidden_size * setup.tokens
+    assert saved_bytes(setup) == pytest.approx(planned, rel=0.02)
 
 
 def test_flash_attention_keeps_nothing_that_grows_with_the_square() -> None:
