@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from parity import make_state_dict
@@ -32,6 +33,15 @@ def folder(tmp_path_factory):
     torch.save({"model": make_state_dict(STAND_IN)}, folder / "dna_gpt0.1b_m.pth")
     (folder / "sequences.fasta").write_text(">one\nATCGTAGGCTTAGC\n>two\nGGGCCCAAAT\n")
     (folder / "genes.csv").write_text("promoter,halflife\nATCGTAGG,0.5\nGGCCTTAA,-1.25\n")
+    dna = "".join(np.random.default_rng(0).choice(list("ACGT"), 4000))
+    (folder / "genome.fa").write_text(f">chr1\n{dna}\n")
+    (folder / "genomes.yaml").write_text(
+        "species:\n  - {name: yeast, token: <U>, files: [genome.fa], held_out: ['chr1:1-1000']}\n"
+    )
+    (folder / "pretrain.yaml").write_text(
+        "preset: dnagpt-test\ngenomes: genomes.yaml\nuse_cpu: true\neval_rows: 2\n"
+        "per_device_train_batch_size: 2\neval_strategy: steps\n"
+    )
     return folder
 
 
@@ -58,6 +68,6 @@ def test_blocks_in_order(folder, monkeypatch, capsys):
             assert result.exit_code == 0, f"{line}: {result.output}"
     printed = capsys.readouterr().out
     assert "<R>ATCGTAGGCTTAGC<+><M>-0.5 0.25<=><M>" in printed
-    assert "torch.Size([2, 10, 19584])" in printed
+    assert "torch.Size([2, 12, 192])" in printed
     assert Path("expression.tsv").read_text().count("\n") == 3
     assert Path("embeddings.npz").is_file()

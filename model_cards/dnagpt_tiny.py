@@ -1,0 +1,142 @@
+"""From a finished run to the dnagpt-tiny of the package: weights, card and figure.
+
+    dnagpt pretrain examples/configs/pretrain-dnagpt-tiny.yaml
+    python benchmarks/benchmark_held_out.py pretrained/dnagpt-tiny genomes/dnagpt-tiny.yaml \
+        --cache-folder cache > held_out.jsonl
+    python model_cards/dnagpt_tiny.py pretrained/dnagpt-tiny held_out.jsonl
+
+The folder in the package has no code of its own: the package is its code.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.model_card import render_model_card
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "dnagpt_hf" / "weights" / "dnagpt-tiny"
+FIGURE = ROOT / "model_cards" / "dnagpt-tiny.png"
+
+TRAINING = """\
+Pre-trained with the three objectives of the paper on 119 million bases of six species. The files
+and where they come from are in `examples/manifests/dnagpt-tiny.yaml`: 72 Mb of human chromosomes X,
+20 and 22, Arabidopsis chromosome 1, the genomes of yeast and of E. coli K-12, 2.7 Mb of the fruit
+fly and 1 Mb of the worm. Held out, never trained on: 1 Mb of human chromosome 20, 2 Mb of
+Arabidopsis chromosome 1, yeast chromosomes I and VIII, 0.5 Mb of E. coli, a piece of chromosome arm
+3L of the fruit fly and one of chromosome IV of the worm.
+
+The command was `dnagpt pretrain examples/configs/pretrain-dnagpt-tiny.yaml`: {steps:,} steps of 16
+rows of 512 tokens ({megabases:.0f} million bases, {hours:.1f} hours on one core of an AMD EPYC,
+bfloat16), AdamW with betas (0.9, 0.98), learning rate 2e-3 with 100 steps of warm-up and a cosine,
+weight decay 0.1, λ = 1. One record of 1.5 is plain sequence; one of 7.5 asks for GC content and one
+of 5 for sequence order. `model_cards/dnagpt-tiny.png` in the repository shows the curves."""
+
+RESULTS = """\
+On held-out windows of {window:,} bp without N (`benchmarks/benchmark_held_out.py`), each read on
+its forward strand. The Markov model of order 5 has been fitted to both strands of the training
+parts of the same species.
+
+| species | windows | bits per base | Markov, order 5 | GC content: r, mean error (of the training \
+mean) | sequence order: accuracy |
+| --- | ---: | ---: | ---: | --- | ---: |
+{rows}
+
+Not measured: any downstream task, other strains and species, and generated sequences."""
+
+
+def write_folder(run: Path) -> DNAGPTForMultiTask:
+    """Weights, configuration and tokenizer, without what belongs to a folder with code."""
+    model = DNAGPTForMultiTask.from_pretrained(run)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    model.save_pretrained(FOLDER)
+    DNAGPTTokenizer.from_pretrained(run).save_pretrained(FOLDER)
+    for code in FOLDER.glob("*.py"):
+        code.unlink()
+    for name in ("config.json", "tokenizer_config.json"):
+        content = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+        for key in ("auto_map", "is_local", "local_files_only"):
+            content.pop(key, None)
+        text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    for path in FOLDER.iterdir():
+        path.chmod(0o644)
+    return model
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    return "\n".join(
+        "| {species} | {windows} | {bits_per_base:.3f} | {markov_5:.3f} | {gc_correlation:.3f}, "
+        "{gc_error:.3f} ({gc_error_of_training_mean:.3f}) | {order_accuracy:.3f} |".format(**one)
+        for one in results
+    )
+
+
+def plot(history: list[dict[str, Any]]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), dpi=110)
+    species = sorted(
+        {
+            key.removeprefix("eval_").removesuffix("_bits_per_base")
+            for entry in history
+            for key in entry
+            if key.startswith("eval_") and key.endswith("_bits_per_base")
+        }
+    )
+    for axis, name, title in zip(
+        axes,
+        ("bits_per_base", "gc_error", "order_accuracy"),
+        ("Sequence tokens, bits per base", "GC content, mean error", "Sequence order, accuracy"),
+        strict=True,
+    ):
+        points = [(entry["step"], entry[name]) for entry in history if name in entry]
+        axis.plot(*zip(*points, strict=True), color="#bbbbbb", linewidth=0.8, label="training")
+        for one in species:
+            key = f"eval_{one}_{name}"
+            points = [(entry["step"], entry[key]) for entry in history if key in entry]
+            axis.plot(*zip(*points, strict=True), marker=".", label=one.replace("_", " "))
+        axis.set(xlabel="step", title=title)
+    axes[0].set_ylim(1.85, 2.05)
+    axes[1].set_ylim(0, 0.15)
+    axes[0].legend(fontsize=7)
+    figure.suptitle("dnagpt-tiny: training rows, and rows of held-out sequence")
+    figure.tight_layout()
+    figure.savefig(FIGURE)
+
+
+def main(run: Path, results_file: Path) -> None:
+    results = [json.loads(line) for line in results_file.read_text().splitlines() if line]
+    state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
+    model = write_folder(run)
+    positions, kmer_size = model.config.max_position_embeddings, model.config.kmer_size
+    steps = state["global_step"]
+    runtime = next(e["train_runtime"] for e in state["log_history"] if "train_runtime" in e)
+    card = render_model_card(
+        "dnagpt-tiny",
+        model.config,
+        origin="Trained for the package `dnagpt_hf`, with which it comes: "
+        '`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("dnagpt-tiny"))`. It is small '
+        "enough to try things out on any machine, and no substitute for the models of the paper: "
+        "its k-mers have three bases instead of six.",
+        released=False,
+        training=TRAINING.format(
+            steps=steps,
+            megabases=steps * 16 * positions * kmer_size / 1e6,
+            hours=runtime / 3600,
+        ),
+        results=RESULTS.format(window=(positions - 4) * kmer_size, rows=table(results)),
+    )
+    for place in (FOLDER / "README.md", ROOT / "model_cards" / "dnagpt-tiny.md"):
+        place.write_text(card, encoding="utf-8")
+    plot(state["log_history"])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
