@@ -165,7 +165,8 @@ def test_options_list_what_there_is() -> None:
 # -- the job script --------------------------------------------------------------------------------
 
 STAND_INS = {
-    "scontrol": '[ "$*" = "show hostnames gpu[3-4]" ] && printf "gpu3\\ngpu4\\n"',
+    # the names come slowly, so that who stops reading after the first breaks the pipe
+    "scontrol": '[ "$*" = "show hostnames gpu[3-4]" ] && echo gpu3 && sleep 0.2 && echo gpu4',
     "srun": 'shift\nfor SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@" || exit; done',
     "accelerate": 'echo "$*" >> calls',
 }
