@@ -67,8 +67,8 @@ class DNAGPTConfig(PreTrainedConfig):
     """
 
     model_type = "dnagpt"
-    # token_loss and number_loss have no batch axis, so that Trainer must not gather them
-    keys_to_ignore_at_inference = ["past_key_values", "token_loss", "number_loss"]
+    # losses are no predictions, and those without a batch axis cannot be gathered by Trainer
+    keys_to_ignore_at_inference = ["past_key_values", "token_loss", "token_losses", "number_loss"]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",

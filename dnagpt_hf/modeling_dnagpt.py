@@ -316,7 +316,9 @@ class DNAGPTTokenHead(DNAGPTProjection):
     def _is_whole(self, weight: torch.Tensor, device: torch.device) -> bool:
         """Whether the last map is nothing but a product with this weight."""
         return (
-            type(self.out_proj) is nn.Linear
+            # FSDP2 makes a class of its own from that of a layer
+            isinstance(self.out_proj, nn.Linear)
+            and type(self.out_proj).forward is nn.Linear.forward
             and type(weight) in (nn.Parameter, torch.Tensor)
             and weight.shape == (self.config.vocab_size, self.config.hidden_size)
             and weight.device == device

@@ -17,7 +17,7 @@ from dnagpt_hf.cli import app
 from dnagpt_hf.cli.application import one_line
 from dnagpt_hf.presets import PRESETS, preset_config
 
-COMMANDS = ["convert", "export", "init", "info", "generate", "predict", "embed"]
+COMMANDS = ["convert", "export", "init", "info", "generate", "predict", "embed", "plan", "pretrain"]
 
 
 def run(*arguments: object, status: int = 0) -> str:

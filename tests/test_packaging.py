@@ -22,7 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "dnagpt_hf"
 TRAVELLING = ("configuration_dnagpt", "modeling_dnagpt", "tokenization_dnagpt")
 # The name under which a distribution is imported, where it is another one.
-IMPORT_NAMES = {"huggingface-hub": "huggingface_hub"}
+IMPORT_NAMES = {
+    "huggingface-hub": "huggingface_hub",
+    "liger-kernel": "liger_kernel",
+    "pyyaml": "yaml",
+}
 
 
 def setup_cfg() -> configparser.ConfigParser:
@@ -198,7 +202,7 @@ def test_wheel_holds_the_whole_package(distributions: Path) -> None:
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".py", ".md", ".typed"}
+        if path.suffix in {".py", ".md", ".typed", ".yaml", ".json", ".safetensors"}
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert "dnagpt = dnagpt_hf.cli:main" in scripts
