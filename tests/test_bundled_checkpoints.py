@@ -50,7 +50,7 @@ def test_it_loads_in_a_fresh_process() -> None:
 
 @pytest.mark.parametrize("loader", [AutoModel, AutoModelForSequenceClassification])
 def test_all_classes_load_it(loader: type) -> None:
-    model = loader.from_pretrained(FOLDER, trust_remote_code=True)  # type: ignore[attr-defined]
+    model = loader.from_pretrained(FOLDER)  # type: ignore[attr-defined]
     assert model.config.hidden_size == 128
 
 
