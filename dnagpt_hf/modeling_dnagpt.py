@@ -629,6 +629,15 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         mask_inputs = (attention_mask, past_key_values)
         if position_ids is not None and length > 1:
             packed = _packed_position_ids(positions, attention_mask, past_key_values)
+            if (
+                packed is not None
+                and len(packed) > 1
+                and "flash" in str(self.config._attn_implementation)
+            ):
+                raise ValueError(
+                    f"{self.config._attn_implementation} takes records apart in a batch of one "
+                    f"only, and this one has {len(packed)} packed rows: join them to one row"
+                )
             if packed is not None:
                 # without a mask and a cache, Transformers reads the packing from the positions
                 positions, mask_inputs = packed, (None, None)

@@ -15,6 +15,7 @@ from dnagpt_hf.data.pretraining import (
     EpochSampler,
     PretrainingDataset,
     SpeciesSequences,
+    join_rows,
     stack_rows,
 )
 from dnagpt_hf.presets import preset_config
@@ -362,6 +363,26 @@ def test_records_of_a_row_do_not_see_each_other(
             ).logits[0]
             torch.testing.assert_close(logits[start : start + len(alone)], alone)
             start += len(alone)
+
+
+def test_joined_rows_have_the_losses_of_stacked_ones(
+    contig: Bases, tokenizer: DNAGPTTokenizer, tiny_model: DNAGPTForMultiTask
+) -> None:
+    dataset = make_dataset([contig], tokenizer, objectives=Objectives(1, 2, 1))
+    rows = [dataset[index] for index in range(5)]
+    stacked, joined = (tiny_model(**collate(rows)) for collate in (stack_rows, join_rows))
+    assert joined.logits.shape[:2] == (1, 5 * POSITIONS)
+    torch.testing.assert_close(joined.logits.view_as(stacked.logits), stacked.logits)
+    torch.testing.assert_close(joined.loss, stacked.loss)
+
+
+def test_flash_attention_refuses_several_packed_rows(
+    contig: Bases, tokenizer: DNAGPTTokenizer, tiny_model: DNAGPTForMultiTask
+) -> None:
+    dataset = make_dataset([contig], tokenizer, objectives=ONLY_GC)
+    tiny_model.config._attn_implementation = "flash_attention_2"
+    with pytest.raises(ValueError, match="8 packed rows: join them"):
+        tiny_model(**stack_rows([dataset[index] for index in range(8)]))
 
 
 def train(contig: Bases, tokenizer: DNAGPTTokenizer, steps: int) -> list[tuple[float, float]]:

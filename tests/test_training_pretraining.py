@@ -10,11 +10,18 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
-from dnagpt_hf import DNAGPTTokenizer
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.cli import app
 from dnagpt_hf.data.genomes import GenomeError
+from dnagpt_hf.data.pretraining import join_rows, stack_rows
+from dnagpt_hf.presets import preset_config
 from dnagpt_hf.training.arguments import parse_settings
-from dnagpt_hf.training.pretraining import evaluation_rows, open_genomes, pretrain
+from dnagpt_hf.training.pretraining import (
+    evaluation_rows,
+    open_genomes,
+    pretrain,
+    row_collator,
+)
 
 SETTINGS = {
     "preset": "dnagpt-test",
@@ -118,6 +125,13 @@ def test_evaluation_rows_are_held_out_and_filled_up(tmp_path: Path, genomes: Pat
     text = DNAGPTTokenizer().decode_dna(rows["yeast"][0]["input_ids"][1:9])
     complement = text[::-1].translate(str.maketrans("ACGT", "TGCA"))
     assert any(one in held_out for one in (text, text[::-1], complement, complement[::-1]))
+
+
+def test_rows_are_joined_for_flash_attention() -> None:
+    model = DNAGPTForMultiTask(preset_config("dnagpt-test"))
+    assert row_collator(model) is stack_rows
+    model.config._attn_implementation = "flash_attention_2"
+    assert row_collator(model) is join_rows
 
 
 def test_bad_input_ends_before_training(tmp_path: Path, genomes: Path) -> None:

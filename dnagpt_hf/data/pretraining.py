@@ -283,3 +283,12 @@ def stack_rows(rows: Sequence[Record]) -> dict[str, Any]:
     import torch
 
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+
+
+def join_rows(rows: Sequence[Record]) -> dict[str, Any]:
+    """Rows one behind the other as a batch of one, `(1, rows * positions)` each.
+
+    Flash attention takes records apart by their positions in a batch of one only; in a batch of
+    several rows they would see each other.
+    """
+    return {name: tensor.reshape(1, -1) for name, tensor in stack_rows(rows).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,12 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.genome_check import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.data.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
 from dnagpt_hf.data.objectives import IGNORED_TOKEN, Objectives, Record
-from dnagpt_hf.data.pretraining import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.data.pretraining import (
+    PretrainingDataset,
+    SpeciesSequences,
+    join_rows,
+    stack_rows,
+)
 from dnagpt_hf.model_card import render_model_card
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import preset_config
@@ -68,7 +74,7 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
             positions,
             multiple_of=training.world_size * training.per_device_eval_batch_size,
         ),
-        data_collator=stack_rows,
+        data_collator=row_collator(model),
         processing_class=tokenizer,
         matmul_flops=measured_matmul_rate(training.device, compute_dtype(training)),
     )
@@ -219,6 +225,11 @@ def checkpoint_to_resume(output_folder: str, stated: str | bool | None) -> Path 
         return None
     check_checkpoint(Path(str(stated)))
     return Path(str(stated))
+
+
+def row_collator(model: DNAGPTForMultiTask) -> Callable[[Sequence[Record]], dict[str, Any]]:
+    """How rows become a batch for the model's attention implementation."""
+    return join_rows if "flash" in model.config._attn_implementation else stack_rows
 
 
 def compute_dtype(training: Any) -> torch.dtype:
