@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,31 @@ def test_exact_names_win_over_regions_and_patterns(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_not_held_out_and_parts_do_not_overlap(folder: Path) -> None:
-    fields = {"leave_out": ["1:1-10", "2:1-60", "MT"], "held_out": ["1:6-30", "1:21-40", "2"]}
+    fields = {"leave_out": ["1:1-10", "2:6-60", "MT"], "held_out": ["1:6-30", "1:21-40", "2"]}
     species = divided(write(folder, entry(**fields)))
-    assert parts(species.held_out) == {"1:11-40": 30}
+    assert parts(species.held_out) == {"1:11-40": 30, "2:1-5": 5}
     assert parts(species.training) == {"1:41-100": 60, "scaffold:7": 5}
+
+
+def test_names_are_what_stands_there(tmp_path: Path) -> None:
+    names = ["21", "010", "1:20", "no", "1e5", "0x1F", "2020-01-01", "Y", "1.0", "other"]
+    (tmp_path / "yeast.fa").write_text("".join(f">{name}\nACGT\n" for name in names))
+    path = tmp_path / "manifest.yaml"
+    listed = ", ".join(names[:-1])
+    text = f"species: [{{name: 5, token: <U>, files: yeast.fa, held_out: [{listed}]}}]"
+    path.write_text(text)
+    species = divided(path)
+    assert species.name == "5"
+    assert list(parts(species.held_out)) == names[:-1]
+    assert list(parts(species.training)) == ["other"]
+
+
+def test_what_earlier_runs_left_is_no_genome(folder: Path) -> None:
+    (folder / "more.fa.gz").write_bytes(gzip.compress(b">3\nACGT\n"))
+    path = write(folder, entry(files=["*.fa*"]))
+    for _ in range(2):
+        assert list(parts(divided(path).training)) == ["3", "1", "2", "MT", "scaffold:7"]
+    assert (folder / "yeast.fa.fai").exists() and len(list(folder.glob("more.fa.gz.*"))) > 1
 
 
 def test_random_regions_against_a_plain_reading(tmp_path: Path) -> None:
@@ -96,7 +118,14 @@ def test_random_regions_against_a_plain_reading(tmp_path: Path) -> None:
             for start, end in borders:
                 kinds[start - 1 : end] = kind
             fields[key] = [f"1:{start}-{end}" for start, end in borders]
-        species = divided(write(tmp_path, entry(**fields)))
+            if key == "held_out":
+                held_out = [kinds[start - 1 : end] for start, end in borders]
+        path = write(tmp_path, entry(**fields))
+        if any((region == "-").all() for region in held_out):
+            with pytest.raises(ManifestError, match="is left out as well"):
+                divided(path)
+            continue
+        species = divided(path)
         for kind, sequences in (("t", species.training[:-1]), ("h", species.held_out)):
             expected = "".join(base for base, one in zip(bases, kinds, strict=True) if one == kind)
             assert "".join(one[:].tobytes().decode() for one in sequences) == expected
@@ -126,12 +155,15 @@ def test_indexes_go_to_the_cache_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"leave_out": ["chr1"]}, "leave_out: no contig chr1; there are 1, 2, MT"),
+        ({"leave_out": ["other"]}, "leave_out: no contig other; there are 1, 2, MT"),
         ({"held_out": ["X*"]}, r"held_out: no contig X\*"),
-        ({"held_out": ["1:0-5"]}, "held_out 1:0-5: contig 1 has the positions 1 to 100"),
+        ({"held_out": ["1:0-5"]}, "held_out: 1:0-5: contig 1 has the positions 1 to 100"),
         ({"held_out": ["1:5-101"]}, "has the positions 1 to 100"),
         ({"held_out": ["1:7-6"]}, "has the positions 1 to 100"),
         ({"held_out": ["*"]}, "nothing is left to train on"),
+        ({"held_out": ["chr2"]}, "no contig chr2; there are 2, "),
+        ({"held_out": ["Mt"]}, "no contig Mt; there are MT, "),
+        ({"leave_out": ["M*"], "held_out": ["1", "MT"]}, "held_out: MT is left out as well"),
     ],
 )
 def test_names_that_do_not_fit_the_genome(
@@ -148,13 +180,13 @@ def test_names_that_do_not_fit_the_genome(
     [
         ({"name": None}, "name is missing"),
         ({"token": "U"}, "token 'U' is no instruction token: write it as <R>"),
-        ({"token": 5}, "token is missing"),
+        ({"token": 5}, "token '5' is no instruction token"),
         ({"file": "yeast.fa"}, "unknown entry 'file': choose from name, token, files"),
         ({"files": ["other.fa"]}, r"other\.fa is missing: correct its name, or get it by"),
         ({"files": ["*.fasta"]}, r"\*\.fasta is missing"),
         ({"files": {"a": 1}}, "files must be a list of names"),
-        ({"leave_out": [1.1]}, "leave_out must be a list of names: quote"),
-        ({"leave_out": [True]}, "leave_out must be a list of names: quote"),
+        ({"leave_out": [["X"]]}, "leave_out must be a list of names"),
+        ({"leave_out": [None]}, "leave_out must be a list of names"),
         ({"weight": 0}, "weight 0 is not a number above 0"),
         ({"weight": float("nan")}, "weight nan"),
         ({"weight": float("inf")}, "weight inf"),
@@ -178,6 +210,9 @@ def test_entries_that_are_wrong(folder: Path, fields: dict[str, Any], message: s
         ("", "expected a list `species:`"),
         ("species: []", "there is no species in it"),
         ("species: [a]", "species 1: expected entries name"),
+        ("species: [{held_out: X, token: <R>, held_out: Y}]", "held_out stands there twice"),
+        ("species: [{name: a}]\nspecies: [{name: b}]", "species stands there twice"),
+        ("species: [{name: a, token: <R>}]\nfolder: b", "unknown entry 'folder'"),
         (b"\xff", "is no YAML"),
     ],
 )
@@ -226,6 +261,9 @@ def test_where_manifests_are_found(tmp_path: Path) -> None:
         manifest_path("dnagpt-x")
     with pytest.raises(ManifestError, match="no such file"):
         load_manifest(tmp_path / "none.yaml")
+    with pytest.raises(ManifestError, match="cannot be read: Is a directory"):
+        load_manifest(tmp_path)
+    assert manifest_path("dnagpt-s-512") == manifest_path("dnagpt-b-512")
 
 
 @pytest.mark.parametrize("name", READY)

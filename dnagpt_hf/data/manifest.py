@@ -13,13 +13,11 @@ Files are relative to the manifest. `leave_out` and `held_out` name contigs, reg
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +25,19 @@ from typing import Any
 import yaml
 
 from dnagpt_hf.data.genome_files import Contig, ContigPart, open_genome
+from dnagpt_hf.data.genome_regions import RegionError, intervals_of, parts_of, without
 from dnagpt_hf.data.genomes import Interval
+from dnagpt_hf.data.manifest_yaml import read_yaml
 
 logger = logging.getLogger(__name__)
 
 READY_MANIFESTS = Path(__file__).parent / "manifests"
 _KEYS = ("name", "token", "files", "leave_out", "held_out", "weight", "source")
-_REGION = re.compile(r"(.+):([\d,]+)-([\d,]+)")
+_NAMES = frozenset(("name", "token", "files", "leave_out", "held_out"))
+# models that were trained on the same genomes
+_SHARED = {"dnagpt-s-512": "dnagpt-s-b-512", "dnagpt-b-512": "dnagpt-s-b-512"}
+# what earlier runs may have left beside a genome
+_DERIVED = (".fai", ".gzi", ".unpacked", ".lock", ".partial", ".json")
 
 
 class ManifestError(ValueError):
@@ -89,7 +93,8 @@ def manifest_path(name_or_path: str | Path) -> Path:
         ManifestError: there is neither; the message lists the ready ones.
     """
     path = Path(name_or_path)
-    ready = READY_MANIFESTS / f"{name_or_path}.yaml"
+    name = str(name_or_path)
+    ready = READY_MANIFESTS / f"{_SHARED.get(name, name)}.yaml"
     if path.is_file():
         return path
     if ready.is_file():
@@ -106,13 +111,18 @@ def load_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"), _NAMES)
     except FileNotFoundError:
         raise ManifestError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("species"), list):
         raise ManifestError(f"{path}: expected a list `species:`, one entry for each")
+    if len(content) > 1:
+        other = next(key for key in content if key != "species")
+        raise ManifestError(f"{path}: unknown entry {other!r} beside `species:`: remove it")
     species = tuple(
         _entry(path, number, fields) for number, fields in enumerate(content["species"], start=1)
     )
@@ -161,12 +171,11 @@ def _entry(path: Path, number: int, fields: Any) -> SpeciesEntry:
 
 def _names(where: str, fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
     values = fields.get(key) or []
-    if isinstance(values, str | int):
+    if isinstance(values, str):
         values = [values]
-    # YAML reads chromosome 21 as a number
-    if not isinstance(values, list) or not all(type(one) in (str, int) for one in values):
-        raise ManifestError(f'{where}: {key} must be a list of names: quote those like "1.2"')
-    return tuple(map(str, values))
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise ManifestError(f"{where}: {key} must be a list of names, as [X, Y]")
+    return tuple(values)
 
 
 def _files(path: Path, where: str, name: str, may_be_fetched: bool) -> list[Path]:
@@ -175,7 +184,8 @@ def _files(path: Path, where: str, name: str, may_be_fetched: bool) -> list[Path
     is_pattern = any(character in name for character in "*?[") and not Path(name).is_absolute()
     if file.is_file() or (may_be_fetched and not is_pattern):
         return [file]
-    found = sorted(filter(Path.is_file, path.parent.glob(name))) if is_pattern else []
+    fitting = path.parent.glob(name) if is_pattern else ()
+    found = sorted(file for file in fitting if file.is_file() and file.suffix not in _DERIVED)
     if not found:
         raise ManifestError(
             f"{where}: file {file} is missing: correct its name, or get it by dnagpt genomes fetch"
@@ -228,24 +238,54 @@ def _open(
             if name in contigs:
                 raise ManifestError(f"{where}: contig {name} of {file} stands in another file too")
             contigs[name] = contig
-    left_out = _intervals(where, "leave_out", entry.leave_out, contigs)
-    held_out = _intervals(where, "held_out", entry.held_out, contigs)
+    left_out = _covered(where, "leave_out", entry.leave_out, contigs)
+    held_out = _covered(where, "held_out", entry.held_out, contigs, left_out)
     training: list[Contig | ContigPart] = []
     evaluation: list[Contig | ContigPart] = []
     for name, contig in contigs.items():
         whole = [Interval(0, len(contig))]
-        training += _parts(contig, _without(whole, left_out[name] + held_out[name]))
+        left, held = left_out.get(name, []), held_out.get(name, [])
+        training += parts_of(contig, without(whole, left + held))
         # what is left when everything else is taken away, so that parts do not overlap
-        others = _without(whole, held_out[name])
-        evaluation += _parts(contig, _without(whole, others + left_out[name]))
-    short = [part for part in training if len(part) < shortest]
+        evaluation += parts_of(contig, without(whole, without(whole, held) + left))
+    short = [part for part in (*training, *evaluation) if len(part) < shortest]
     if short:
-        logger.info("%s: %d parts of less than %d bases are not used", where, len(short), shortest)
+        bases = sum(map(len, short))
+        logger.info(
+            "%s: %s parts of less than %d bases, %s bases in all, are not used",
+            *(where, f"{len(short):,}", shortest, f"{bases:,}"),
+        )
     training = [part for part in training if len(part) >= shortest]
     evaluation = [part for part in evaluation if len(part) >= shortest]
     if not training:
         raise ManifestError(f"{where}: nothing is left to train on: hold out or leave out less")
     return SpeciesGenome(entry.name, entry.token, tuple(training), tuple(evaluation), entry.weight)
+
+
+def _covered(
+    where: str,
+    key: str,
+    names: Sequence[str],
+    contigs: Mapping[str, Contig],
+    removed: Mapping[str, Sequence[Interval]] | None = None,
+) -> dict[str, list[Interval]]:
+    """What a list of contigs, regions and patterns covers of each contig.
+
+    Raises:
+        ManifestError: a name does not fit the contigs, or all of it is removed anyway.
+    """
+    covered: dict[str, list[Interval]] = {}
+    try:
+        found = intervals_of(names, contigs)
+    except RegionError as error:
+        raise ManifestError(f"{where}: {key}: {error}") from error
+    for name, intervals in found.items():
+        rest = [without(some, (removed or {}).get(one, [])) for one, some in intervals.items()]
+        if not any(rest):
+            raise ManifestError(f"{where}: {key}: {name} is left out as well: name it once")
+        for contig, some in intervals.items():
+            covered.setdefault(contig, []).extend(some)
+    return covered
 
 
 def _fetch_command(path: Path, missing: Path | None) -> str:
@@ -254,60 +294,3 @@ def _fetch_command(path: Path, missing: Path | None) -> str:
     return (
         f"dnagpt genomes fetch {name} --folder {folder}, and use the manifest.yaml in that folder"
     )
-
-
-def _intervals(
-    where: str, key: str, names: Sequence[str], contigs: Mapping[str, Contig]
-) -> dict[str, list[Interval]]:
-    """What a list of contigs, regions and patterns covers of each contig."""
-    covered: dict[str, list[Interval]] = {name: [] for name in contigs}
-    for name in names:
-        for contig, interval in _resolve(f"{where}: {key}", name, contigs):
-            covered[contig].append(interval)
-    return covered
-
-
-def _resolve(
-    where: str, name: str, contigs: Mapping[str, Contig]
-) -> Iterator[tuple[str, Interval]]:
-    region = _REGION.fullmatch(name)
-    if name in contigs:
-        yield name, Interval(0, len(contigs[name]))
-    elif region and region.group(1) in contigs:
-        contig = region.group(1)
-        start, end = (int(region.group(group).replace(",", "")) for group in (2, 3))
-        if not 1 <= start <= end <= len(contigs[contig]):
-            raise ManifestError(
-                f"{where} {name}: contig {contig} has the positions 1 to {len(contigs[contig]):,}"
-            )
-        yield contig, Interval(start - 1, end)
-    else:
-        found = [contig for contig in contigs if fnmatchcase(contig, name)]
-        if not found:
-            close = difflib.get_close_matches(name, contigs, n=3) or list(contigs)[:5]
-            raise ManifestError(f"{where}: no contig {name}; there are {', '.join(close)}, …")
-        for contig in found:
-            yield contig, Interval(0, len(contigs[contig]))
-
-
-def _without(intervals: Sequence[Interval], removed: Sequence[Interval]) -> list[Interval]:
-    """What remains of intervals, in their order."""
-    rest = list(intervals)
-    for gap in removed:
-        rest = [
-            part
-            for one in rest
-            for part in (
-                Interval(one.start, min(one.end, gap.start)),
-                Interval(max(one.start, gap.end), one.end),
-            )
-            if part.start < part.end
-        ]
-    return rest
-
-
-def _parts(contig: Contig, intervals: Sequence[Interval]) -> list[Contig | ContigPart]:
-    return [
-        contig if len(contig) == one.end - one.start else contig.part(one.start, one.end)
-        for one in intervals
-    ]
