@@ -54,7 +54,7 @@ def test_contigs_that_are_short_or_undetermined_are_named(manifest: Path) -> Non
     lines = run(manifest, "--window", 5).stdout.splitlines()[3:]
     assert lines == [
         "homo_sapiens: 2 contigs shorter than 5 bp: 2, 21",
-        "homo_sapiens: 1 contig nothing but N, so not trained on: 2",
+        "homo_sapiens: 1 contig nothing but N, so not used: 2",
         "unicorn: 7 contigs shorter than 5 bp: s0, s1, s2, s3, s4, …",
     ]
     assert "shorter" not in run(manifest, "--window", 4).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,6 +73,8 @@ def _entry(report: SpeciesReport, short: Sequence[str]) -> dict[str, Any]:
     undetermined = report.undetermined_parts
     return {
         **asdict(report),
+        # JSON has no NaN
+        "gc_content": None if isnan(report.gc_content) else report.gc_content,
         "undetermined_parts": len(undetermined),
         "undetermined_names": undetermined[:NAMED],
         "short_parts": len(short),
@@ -97,7 +100,7 @@ def _show(reports: Sequence[SpeciesReport], short: Sequence[Sequence[str]], wind
     console.print(table)
     for report, names in zip(reports, short, strict=True):
         _tell(report.name, f"shorter than {window:,} bp", names)
-        _tell(report.name, "nothing but N, so not trained on", report.undetermined_parts)
+        _tell(report.name, "nothing but N, so not used", report.undetermined_parts)
 
 
 def _cells(report: SpeciesReport) -> list[str]:
@@ -107,7 +110,7 @@ def _cells(report: SpeciesReport) -> list[str]:
         f"{report.contigs:,}",
         f"{report.bases:,}",
         f"{report.undetermined / report.bases:.2%}",
-        f"{report.gc_content:.2%}",
+        "" if isnan(report.gc_content) else f"{report.gc_content:.2%}",
         f"{report.soft_masked:.2%}",
         f"{report.training_bases:,}",
         f"{report.held_out_bases:,}",

@@ -64,6 +64,13 @@ class MappedFile:
         Raises:
             GenomeError: the file has another length than when it was opened.
         """
+        return self._requested(start, end)[start:end]
+
+    def view(self, start: int, end: int) -> NDArray[np.uint8]:
+        """The same as an array that is not copied: to be used at once."""
+        return np.frombuffer(self._requested(start, end), np.uint8, end - start, start)
+
+    def _requested(self, start: int, end: int) -> mmap.mmap:
         mapped = self.mapped
         # reading behind the end of a file that has become shorter would end the process
         if mapped.size() != self.num_bytes:
@@ -71,7 +78,13 @@ class MappedFile:
         if end - start > _PAGE and "MADV_WILLNEED" in dir(mmap):
             page = start - start % mmap.PAGESIZE
             mapped.madvise(mmap.MADV_WILLNEED, page, end - page)
-        return mapped[start:end]
+        return mapped
+
+    def forget(self, start: int, end: int) -> None:
+        """Take bytes out of this process's memory; they stay in the page cache."""
+        if "MADV_DONTNEED" in dir(mmap):
+            page = start - start % mmap.PAGESIZE
+            self.mapped.madvise(mmap.MADV_DONTNEED, page, end - page)
 
     def _changed(self) -> GenomeError:
         return GenomeError(f"{self.path} has changed since it was opened: start again")
@@ -118,28 +131,49 @@ class Contig:
         start, end, step = part.indices(self.num_bases)
         if step != 1:
             raise ValueError(f"contig {self.name} is read forwards: slice it without a step")
-        bases = self._read(start, end, NORMALISED)
+        if end <= start:
+            return np.empty(0, np.uint8)
+        # one pass brings letters to bases and drops line ends
+        bases = self.file.read(self.byte_of(start), self.byte_of(end - 1) + 1)
+        bases = bases.translate(NORMALISED, _LINE_ENDS)
+        if len(bases) != end - start:
+            raise self._uneven()
         if 0 in bases:
             # says what it is and where it stands
             normalise_bases(self.letters(start, end), f"{self.path}: record {self.name}", start)
         return np.frombuffer(bases, np.uint8)
 
     def letters(self, start: int, end: int) -> NDArray[np.uint8]:
-        """Letters as they stand in the file, line ends left out."""
-        return np.frombuffer(self._read(start, end, None), np.uint8)
+        """Letters as they stand in the file, line ends left out: fast for many at a time.
 
-    def _read(self, start: int, end: int, table: bytes | None) -> bytes:
-        """Letters of which each is replaced by what the table has for it."""
+        Raises:
+            GenomeError: lines do not end where the index has their ends.
+        """
         if end <= start:
-            return b""
-        letters = self.file.read(self.byte_of(start), self.byte_of(end - 1) + 1)
-        letters = letters.translate(table, _LINE_ENDS)
-        if len(letters) != end - start:
-            raise GenomeError(
-                f"{self.path}: record {self.name} has lines of different lengths, or the index is "
-                "of another file: write lines of one length and delete the index"
-            )
-        return letters
+            return np.empty(0, np.uint8)
+        first, last = start // self.line_bases, (end - 1) // self.line_bases
+        read = self.file.view(self.offset + first * self.line_bytes, self.byte_of(end - 1) + 1)
+        # full lines as rows of a matrix, whose last columns are line ends
+        num_lines = last - first
+        lines = read[: num_lines * self.line_bytes].reshape(num_lines, self.line_bytes)
+        if (lines[:, self.line_bases :] > max(_LINE_ENDS)).any():
+            raise self._uneven()
+        letters = np.empty(end - first * self.line_bases, np.uint8)
+        full = num_lines * self.line_bases
+        letters[:full].reshape(num_lines, self.line_bases)[:] = lines[:, : self.line_bases]
+        letters[full:] = read[num_lines * self.line_bytes :]
+        return letters[start - first * self.line_bases :]
+
+    def forget(self, start: int, end: int) -> None:
+        """Take bases that were read out of this process's memory; the system keeps them cached."""
+        if start < end:
+            self.file.forget(self.byte_of(start), self.byte_of(end - 1) + 1)
+
+    def _uneven(self) -> GenomeError:
+        return GenomeError(
+            f"{self.path}: record {self.name} has lines of different lengths, or the index is of "
+            "another file: write lines of one length and delete the index"
+        )
 
     def byte_of(self, position: int) -> int:
         """Where the base at a position stands in the file."""

@@ -34,13 +34,19 @@ def write_index(plain: Path, index: Path, source: Path) -> None:
         try:
             # it makes the index as it opens a file that has none
             Faidx(str(link), indexname=str(index)).close()
-        except (FastaIndexingError, ValueError) as error:
+        # the last of these is raised where blank lines stand behind a record
+        except (FastaIndexingError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).replace(str(link), "the file").split())
             raise GenomeError(f"{source}: {_explained(reason)}") from error
 
 
 def _explained(reason: str) -> str:
     """What is wrong with a file, and what to do, by what pyfaidx says."""
+    if blank := re.search(r"indexing at entry (.*)Please report .* \[\((\d+),", reason):
+        return (
+            f"record {blank[1]} has blank lines (from line {int(blank[2]) + 1} of the file): "
+            "remove them, as seqtk seq -l 60 does"
+        )
     if uneven := re.search(r"Inconsistent line found in >(\S+) at line (\d+)", reason):
         return (
             f"record {uneven[1]} has lines of different lengths or blank ones (line {uneven[2]} of "
@@ -66,7 +72,7 @@ def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Conti
     try:
         if index.stat().st_mtime_ns < status.st_mtime_ns and not older:
             return None
-        lines = index.read_text(encoding="utf-8").splitlines()
+        lines = index.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError):
         return None
     file = MappedFile(plain, status.st_size, status.st_mtime_ns)
@@ -102,10 +108,9 @@ def _end_of(contig: Contig, start: int) -> int | None:
     """Byte behind a record that starts at a byte, or `None` if there is no such record."""
     mapped, size = contig.file.mapped, contig.file.num_bytes
     behind = mapped.find(b"\n", start) + 1 or size
-    header = mapped[start:behind]
-    if header[:1] != b">" or header[1:].split()[:1] != [contig.name.encode()]:
-        return None
-    if contig.offset != behind:
+    # white space is what it is to pyfaidx, which reads text
+    header = mapped[start:behind].decode(errors="replace")
+    if header[:1] != ">" or header[1:].split()[:1] != [contig.name] or contig.offset != behind:
         return None
     end = contig.offset
     if contig.num_bases:
