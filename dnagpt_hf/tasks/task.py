@@ -138,7 +138,8 @@ class Task:
     @cached_property
     def answer_list(self) -> tuple[Answer, ...]:
         """The answers in the order in which they are given."""
-        before, answers, last_token = "", [], ""
+        answers: list[Answer] = []
+        before, last_token = "", ""
         for part in self._sides[1][1:]:
             if isinstance(part, Slot):
                 tokens = {} if part.is_number else self._tokens(part.column)

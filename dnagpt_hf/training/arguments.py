@@ -80,22 +80,49 @@ def parse_settings(
     Raises:
         ValueError: an unknown name or a value that cannot be; the message says which.
     """
-    parser = HfArgumentParser(
-        [ModelArguments, DataArguments, TrainingArguments],
-        exit_on_error=False,
-        allow_abbrev=False,
+    stated = dict(stated or {})
+    preset = stated_argument(arguments, "preset") or str(
+        stated.get("preset", ModelArguments.preset)
+    )
+    defaults = {**_DEFAULTS, **recipe_arguments(get_preset(preset).pretraining)}
+    model, data, training = parse_dataclasses(
+        (ModelArguments, DataArguments, TrainingArguments),
+        arguments,
+        stated,
+        defaults,
         description="Pre-train a DNAGPT on genomes.",
     )
-    stated = dict(stated or {})
+    model.config = _mapping(model.config)
+    if data.genomes is None:
+        raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
+    return PretrainingSettings(model, data, training)
+
+
+def parse_dataclasses(
+    classes: tuple[Any, ...],
+    arguments: Sequence[str],
+    stated: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    description: str,
+) -> tuple[Any, ...]:
+    """Dataclasses filled from a command line, which wins, a file and defaults.
+
+    Raises:
+        ValueError: an unknown name or a value that cannot be; the message says which.
+    """
+    parser = HfArgumentParser(
+        classes,
+        exit_on_error=False,
+        allow_abbrev=False,
+        description=description,
+    )
     known = {action.dest for action in parser._actions}
     for name in stated:
         if name not in known:
             raise ValueError(f"unknown setting {name!r}{_similar(name, known)}")
-    first = _stated_preset(arguments) or str(stated.get("preset", ModelArguments.preset))
-    defaults = recipe_arguments(get_preset(first).pretraining)
-    parser.set_defaults(**{**_DEFAULTS, **defaults, **stated})
+    parser.set_defaults(**{**defaults, **stated})
     try:
-        model, data, training, unknown = parser.parse_args_into_dataclasses(
+        *filled, unknown = parser.parse_args_into_dataclasses(
             list(arguments), look_for_args_file=False, return_remaining_strings=True
         )
     except ArgumentError as error:
@@ -103,10 +130,7 @@ def parse_settings(
     if unknown:
         name = unknown[0].lstrip("-").split("=")[0]
         raise ValueError(f"unknown argument {unknown[0]}{_similar(name, known)}")
-    model.config = _mapping(model.config)
-    if data.genomes is None:
-        raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
-    return PretrainingSettings(model, data, training)
+    return tuple(filled)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -182,11 +206,18 @@ def _mapping(value: Any) -> dict[str, Any] | None:
     return content
 
 
-def _stated_preset(arguments: Sequence[str]) -> str | None:
+def stated_argument(arguments: Sequence[str], name: str) -> str | None:
+    """The value that a command line gives to an argument.
+
+    Example:
+
+        >>> stated_argument(["--preset", "dnagpt-m"], "preset")
+        'dnagpt-m'
+    """
     for index, argument in enumerate(arguments):
-        if argument.startswith("--preset="):
+        if argument.startswith(f"--{name}="):
             return argument.partition("=")[2]
-        if argument == "--preset" and index + 1 < len(arguments):
+        if argument == f"--{name}" and index + 1 < len(arguments):
             return arguments[index + 1]
     return None
 
