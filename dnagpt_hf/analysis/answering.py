@@ -101,7 +101,7 @@ class LanguageAnswers:
         numbers = sum(answer.is_number for answer in answers)
         scales = list(task.standardization[len(task.standardization) - numbers :])
         # without a standardisation, numbers are as the model gives them
-        self.scales = iter_scales(answers, scales)
+        self.scales = scales_of_answers(answers, scales)
 
     def scores(self, inputs: Inputs) -> torch.Tensor:
         """Scores of all answers, `(batch, scores)`: probabilities, and numbers put back.
@@ -142,7 +142,7 @@ class LanguageAnswers:
         return {"input_ids": ids, "attention_mask": mask, "number_values": values}
 
 
-def iter_scales(answers: Any, scales: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def scales_of_answers(answers: Any, scales: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Mean and deviation for each answer; (0, 1) for those that are no standardised number."""
     left = iter(scales)
     return [next(left, (0.0, 1.0)) if answer.is_number else (0.0, 1.0) for answer in answers]
@@ -270,6 +270,15 @@ def answer_tokens(
         if unknown:
             raise ValueError(f"config.id2label names token {unknown[0]}, which does not exist")
         return named
+    return token_ids(tokenizer, answers)
+
+
+def token_ids(tokenizer: DNAGPTTokenizer, answers: Mapping[str, str]) -> dict[int, str]:
+    """Id of each answer's token, and its label.
+
+    Raises:
+        ValueError: there are no answers, one of them is not a token, or two are the same.
+    """
     tokens: dict[int, str] = {}
     for token, label in answers.items():
         ids = list(tokenizer(token)["input_ids"])

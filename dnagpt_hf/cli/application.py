@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init
 from dnagpt_hf.cli.embed import embed
+from dnagpt_hf.cli.finetune import finetune
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
 from dnagpt_hf.cli.plan import plan
@@ -73,7 +74,8 @@ app = typer.Typer(
 )
 for command in (convert, export, init, info, generate, predict, embed, plan):
     app.command()(command)
-app.command(context_settings=CONTEXT)(pretrain)
+for program in (pretrain, finetune):
+    app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
 
 
