@@ -7,13 +7,15 @@ to follow (paper, Fig. 2b), and each further answer is given after those before 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
+from dnagpt_hf.data.encoding import EncodedRecord
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.task import Task
 
@@ -98,10 +100,7 @@ class LanguageAnswers:
             )
             for answer, tokens in zip(answers, self.tokens, strict=True)
         ]
-        numbers = sum(answer.is_number for answer in answers)
-        scales = list(task.standardization[len(task.standardization) - numbers :])
-        # without a standardisation, numbers are as the model gives them
-        self.scales = scales_of_answers(answers, scales)
+        self.scales = task.answer_scales
 
     def scores(self, inputs: Inputs) -> torch.Tensor:
         """Scores of all answers, `(batch, scores)`: probabilities, and numbers put back.
@@ -142,12 +141,6 @@ class LanguageAnswers:
         return {"input_ids": ids, "attention_mask": mask, "number_values": values}
 
 
-def scales_of_answers(answers: Any, scales: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Mean and deviation for each answer; (0, 1) for those that are no standardised number."""
-    left = iter(scales)
-    return [next(left, (0.0, 1.0)) if answer.is_number else (0.0, 1.0) for answer in answers]
-
-
 class HeadAnswers:
     """Answers of a classification head: a class, any of several labels, or numbers.
 
@@ -168,8 +161,8 @@ class HeadAnswers:
         if self.problem == "regression":
             names = labels if len(labels) > 1 or trained else ("number",)
             self.outputs = [Output(name) for name in names]
-            pairs = task.standardization if task is not None else ()
-            self.scales = list(pairs[len(pairs) - len(names) :]) or [(0.0, 1.0)] * len(names)
+            scales = [] if task is None else list(task.answer_scales)
+            self.scales = scales if len(scales) == len(names) else [(0.0, 1.0)] * len(names)
         else:
             several = self.problem == "multi_label_classification"
             name = trained[0] if trained and not several else "answer"
@@ -205,6 +198,47 @@ def answers_of(model: Predictor, tokenizer: DNAGPTTokenizer, task: Task | None) 
     return LanguageAnswers(model, tokenizer, task)
 
 
+def score_records(
+    answers: Answers,
+    records: Iterable[EncodedRecord],
+    *,
+    max_records: int = 64,
+    max_tokens: int = 16_384,
+) -> Iterator[tuple[EncodedRecord, np.ndarray[Any, Any]]]:
+    """Ask for each record of a stream, in batches of similar lengths; results keep the order.
+
+    Args:
+        answers: how the model answers. Evaluation mode is the caller's to set: a generator cannot
+            set it back reliably.
+        records: prompts; a bounded part of them is in memory.
+        max_records: most records of a batch.
+        max_tokens: most tokens of a batch, padding included.
+
+    Yields:
+        Each record and its scores, float32, `(scores,)`.
+
+    Raises:
+        RecordError: a score is not finite.
+    """
+    model = answers.model
+
+    @torch.inference_mode()
+    def ask(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
+        inputs = padded_batch(batch, model.config.pad_token_id)
+        scores = answers.scores({name: value.to(model.device) for name, value in inputs.items()})
+        return list(scores.float().cpu().numpy())
+
+    for encoded, scores in map_in_batches(
+        ask, records, max_records=max_records, max_tokens=max_tokens
+    ):
+        if not np.isfinite(scores).all():
+            raise encoded.record.error(
+                "the model's output is not finite: its weights are damaged, or their data type "
+                "is too narrow (--dtype float32)"
+            )
+        yield encoded, scores
+
+
 def read_scores(outputs: list[Output], scores: np.ndarray[Any, Any]) -> tuple[Answered, ...]:
     """What the scores of one record say, `(scores,)`; numbers of a head are one answer."""
     answered: list[Answered] = []
@@ -224,6 +258,12 @@ def read_scores(outputs: list[Output], scores: np.ndarray[Any, Any]) -> tuple[An
         numbers = {name: value for one in answered for name, value in one.numbers.items()}
         return (Answered(numbers=numbers),)
     return tuple(answered)
+
+
+def task_of(config: PreTrainedConfig) -> Task | None:
+    """What a checkpoint was trained for, if it says so."""
+    content = getattr(config, "task", None)
+    return Task.from_dict(content) if content else None
 
 
 def stated_labels(config: PreTrainedConfig) -> dict[int, str]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from dnagpt_hf.analysis.answering import (
     Answered,
     Predictor,
     answers_of,
     read_scores,
+    score_records,
+    task_of,
 )
-from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
-from dnagpt_hf.data.encoding import EncodedRecord, RecordEncoder, Truncation
+from dnagpt_hf.data.encoding import RecordEncoder, Truncation
 from dnagpt_hf.data.records import Record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.tasks.task import Task
@@ -133,49 +131,15 @@ def predict_records(
         model.config.max_position_embeddings,
         truncation,
         asked.prepare,
-        input_standardization(asked),
+        asked.input_standardization,
     )
 
-    @torch.inference_mode()
-    def predict(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
-        inputs = padded_batch(batch, model.config.pad_token_id)
-        scores = answering.scores({name: value.to(model.device) for name, value in inputs.items()})
-        return list(scores.float().cpu().numpy())
-
-    # evaluation mode is the caller's to set: a generator cannot set it back reliably
-    rows = map_in_batches(
-        predict, map(encoder, records), max_records=max_records, max_tokens=max_tokens
-    )
-    for encoded, scores in rows:
-        check_finite(encoded, scores)
+    names = [output.name for output in answering.outputs]
+    for encoded, scores in score_records(
+        answering, map(encoder, records), max_records=max_records, max_tokens=max_tokens
+    ):
         answered = read_scores(answering.outputs, scores)
-        names = [output.name for output in answering.outputs]
         yield Prediction(encoded.record, dict(zip(names, answered, strict=False)))
-
-
-def check_finite(encoded: EncodedRecord, scores: np.ndarray[Any, Any]) -> None:
-    """Refuse scores that are not finite.
-
-    Raises:
-        RecordError: they are not.
-    """
-    if not np.isfinite(scores).all():
-        raise encoded.record.error(
-            "the model's output is not finite: its weights are damaged, or their data type "
-            "is too narrow (--dtype float32)"
-        )
-
-
-def task_of(config: PreTrainedConfig) -> Task | None:
-    """What a checkpoint was trained for, if it says so."""
-    content = getattr(config, "task", None)
-    return Task.from_dict(content) if content else None
-
-
-def input_standardization(task: Task) -> tuple[tuple[float, float], ...]:
-    """Mean and deviation of the numbers that are given, without those of numbers answered."""
-    answered = sum(answer.is_number for answer in task.answer_list)
-    return task.standardization[: len(task.standardization) - answered]
 
 
 def _asked(

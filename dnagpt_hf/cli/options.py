@@ -50,7 +50,21 @@ class TableFormat(str, Enum):
     jsonl = "jsonl"
 
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.")]
+def _checkpoint(folder: Path) -> Path:
+    """The folder of a checkpoint that comes with this package, or the folder that was given."""
+    from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+
+    return Path(resolve_checkpoint(folder))
+
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER",
+        help="A checkpoint folder, or the name of one that comes with this package.",
+        callback=_checkpoint,
+    ),
+]
 Input = Annotated[
     str,
     typer.Argument(

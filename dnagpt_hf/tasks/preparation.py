@@ -63,6 +63,7 @@ class SequenceCut:
 
     Args:
         window: `(start, end)` in bases, 0-based and half-open; by default all of it.
+        length: how long a sequence must be, in bases; by default any length goes.
         cut_out: `(start, end)` of what is taken out of it, in the coordinates of the whole
             sequence: the motif of a genomic signal, for example.
 
@@ -77,6 +78,7 @@ class SequenceCut:
 
     window: tuple[int, int] | None = None
     cut_out: tuple[int, int] | None = None
+    length: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("window", "cut_out"):
@@ -97,6 +99,10 @@ class SequenceCut:
         Raises:
             ValueError: the sequence is too short for it.
         """
+        if self.length is not None and len(sequence) != self.length:
+            raise ValueError(
+                f"sequence of {len(sequence):,} bp, but the task needs {self.length:,} bp"
+            )
         start, end = self.window or (0, len(sequence))
         for name, (_, needed) in (("window", (start, end)), ("cut_out", self.cut_out or (0, 0))):
             if needed > len(sequence):

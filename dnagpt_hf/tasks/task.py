@@ -174,6 +174,21 @@ class Task:
         """Whether the template has places for answers, so that it can be trained on."""
         return any(isinstance(part, Slot) for part in self._sides[1])
 
+    @property
+    def input_standardization(self) -> tuple[tuple[float, float], ...]:
+        """Mean and deviation of the numbers that are given, without those of numbers answered."""
+        answered = sum(answer.is_number for answer in self.answer_list)
+        return self.standardization[: max(0, len(self.standardization) - answered)]
+
+    @property
+    def answer_scales(self) -> list[tuple[float, float]]:
+        """Mean and deviation for each answer: (0, 1) for what is no standardised number."""
+        left = iter(self.standardization[len(self.input_standardization) :])
+        return [
+            next(left, (0.0, 1.0)) if answer.is_number else (0.0, 1.0)
+            for answer in self.answer_list
+        ]
+
     def text(self, values: Mapping[str, Any]) -> str:
         """The whole record in the token language, answers included.
 
@@ -252,6 +267,7 @@ class Task:
                     for name, value in (("window", cut.window), ("cut_out", cut.cut_out))
                     if value is not None
                 }
+                | ({} if cut.length is None else {"length": cut.length})
                 for column, cut in self.sequences.items()
             }
         if self.transforms:
@@ -274,8 +290,8 @@ class Task:
             raise ValueError("a task has no template: write one as <R>{sequence}<=><B>{label}")
         sequences: dict[str, SequenceCut] = {}
         for column, cut in _mapping(content, "sequences").items():
-            if not isinstance(cut, Mapping) or not set(cut) <= {"window", "cut_out"}:
-                raise ValueError(f"sequences: {column} is {cut!r}: give window or cut_out")
+            if not isinstance(cut, Mapping) or not set(cut) <= {"window", "cut_out", "length"}:
+                raise ValueError(f"sequences: {column} is {cut!r}: give window, cut_out or length")
             sequences[column] = SequenceCut(**cut)
         return cls(
             template=content["template"],

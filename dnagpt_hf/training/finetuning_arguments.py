@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 from transformers import AutoConfig, TrainingArguments
 
@@ -90,6 +91,7 @@ _DEFAULTS: dict[str, Any] = {
     "load_best_model_at_end": True,
     "logging_steps": 50,
     "per_device_eval_batch_size": 64,
+    "dataloader_pin_memory": torch.cuda.is_available(),
     "report_to": "none",
 }
 _TASK_KEYS = ("name", "template", "answers", "positive", "sequences", "transforms")

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from transformers.trainer_utils import EvalLoopOutput
 
-from dnagpt_hf.analysis.answering import Answers, answers_of
-from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
+from dnagpt_hf.analysis.answering import answers_of, score_records
 from dnagpt_hf.analysis.evaluation import Evaluation
-from dnagpt_hf.analysis.prediction import check_finite
-from dnagpt_hf.data.encoding import EncodedRecord
 from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.checkpointing_trainer import CheckpointingTrainer
 from dnagpt_hf.training.task_collator import TaskCollator
+
+# most tokens of a batch of an evaluation, padding included
+_EVAL_TOKENS = 2**17
 
 
 class FineTuningTrainer(CheckpointingTrainer):
@@ -161,8 +161,12 @@ class FineTuningTrainer(CheckpointingTrainer):
         # every process has as many records, of about the same lengths, so that all of them run as
         # many batches, which is what models spread over processes need
         share = np.resize(order, -(-len(order) // world) * world)[rank::world]
-        with torch.inference_mode(), self.compute_loss_context_manager():
-            scores = self._scores(answers, model, examples, share)
+        records = (encoded_record(examples, int(number)) for number in share)
+        with self.compute_loss_context_manager():
+            rows = score_records(
+                answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS
+            )
+            scores = np.stack([row for _, row in rows])
         model.train(was_training)
         if world > 1:
             gathered = self.accelerator.gather(torch.as_tensor(scores, device=self.args.device))
@@ -171,23 +175,6 @@ class FineTuningTrainer(CheckpointingTrainer):
         complete = np.zeros((len(examples), scores.shape[1]), dtype=np.float32)
         complete[share] = scores
         return Evaluation.of(self.task, answers.outputs, examples, complete)
-
-    def _scores(
-        self, answers: Answers, model: Any, examples: Examples, numbers: np.ndarray[Any, Any]
-    ) -> np.ndarray[Any, Any]:
-        def ask(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
-            inputs = padded_batch(batch, model.config.pad_token_id)
-            inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
-            return list(answers.scores(inputs).float().cpu().numpy())
-
-        records = (encoded_record(examples, int(number)) for number in numbers)
-        rows = []
-        for encoded, scores in map_in_batches(
-            ask, records, max_records=self.args.eval_batch_size, max_tokens=2**17
-        ):
-            check_finite(encoded, scores)
-            rows.append(scores)
-        return np.stack(rows)
 
 
 def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:

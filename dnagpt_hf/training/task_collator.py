@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dnagpt_hf.analysis.answering import scales_of_answers, token_ids
+from dnagpt_hf.analysis.answering import token_ids
 from dnagpt_hf.analysis.batches import padded_batch
 from dnagpt_hf.data.encoding import EncodedRecord
 from dnagpt_hf.data.records import Record
@@ -40,9 +40,7 @@ class TaskCollator:
         self.number_token_id = int(tokenizer.number_token_id)
         answers = task.answer_list
         self.is_number = np.array([answer.is_number for answer in answers])
-        numbers = int(self.is_number.sum())
-        scales = task.standardization[len(task.standardization) - numbers :]
-        self.scales = np.array(scales_of_answers(answers, list(scales)))
+        self.scales = np.array(task.answer_scales)
         self.stream: list[int | None] = []
         self.token_ids: list[np.ndarray[Any, Any]] = []
         if head == "language":
