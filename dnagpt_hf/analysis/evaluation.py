@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.analysis.answering import Output
+from dnagpt_hf.analysis.answering import Answers, Output, score_records
 from dnagpt_hf.analysis.metrics import (
     bootstrap_intervals,
     classification_metrics,
@@ -19,10 +19,8 @@ from dnagpt_hf.analysis.metrics import (
     regression_metrics,
 )
 from dnagpt_hf.atomic import new_file
+from dnagpt_hf.tasks.examples import Examples, encoded_record
 from dnagpt_hf.tasks.task import Task
-
-if TYPE_CHECKING:
-    from dnagpt_hf.tasks.examples import Examples
 
 _LEAST_PROBABILITY = 1e-7
 
@@ -126,6 +124,29 @@ class Evaluation:
             else:
                 aspects.append(Aspect(output, examples.targets[:, place], part[:, 0]))
         return cls(examples.names, examples.places, aspects, examples.targets, scores)
+
+    @classmethod
+    def ask(
+        cls,
+        answers: Answers,
+        task: Task,
+        examples: Examples,
+        *,
+        max_records: int = 64,
+        max_tokens: int = 16_384,
+    ) -> Evaluation:
+        """Ask a model for all examples, whose numbers are standardised already.
+
+        Args:
+            answers: how the model answers.
+            task: the task.
+            examples: the records.
+            max_records: most records of a batch.
+            max_tokens: most tokens of a batch, padding included.
+        """
+        records = (encoded_record(examples, number) for number in range(len(examples)))
+        rows = score_records(answers, records, max_records=max_records, max_tokens=max_tokens)
+        return cls.of(task, answers.outputs, examples, np.stack([scores for _, scores in rows]))
 
     def metrics(self) -> dict[str, float]:
         """Metrics of all outputs, `loss` included.

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init
 from dnagpt_hf.cli.embed import embed
+from dnagpt_hf.cli.evaluate import evaluate
 from dnagpt_hf.cli.finetune import finetune
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
@@ -72,7 +73,7 @@ app = typer.Typer(
     help="A language model of DNA, numbers and instructions.",
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
-for command in (convert, export, init, info, generate, predict, embed, plan):
+for command in (convert, export, init, info, generate, predict, evaluate, embed, plan):
     app.command()(command)
 for program in (pretrain, finetune):
     app.command(context_settings=CONTEXT)(program)

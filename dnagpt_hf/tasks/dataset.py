@@ -71,7 +71,8 @@ def prepare_task(
         fractions: sizes of training, validation and test part.
         seed: of the division.
         duplicate_records: `"remove"` them, `"keep"` them, or `"error"`.
-        standardize: whether numbers are standardised by the training part.
+        standardize: whether numbers are standardised by the training part; a task that has its
+            standardisation keeps it.
 
     Raises:
         RecordError: a record cannot be used.
@@ -105,13 +106,57 @@ def prepare_task(
         **found,
         "parts": {part: describe(task, one, tokenizer.kmer_size) for part, one in by_part.items()},
     }
-    if head == "classification" and problem_type(task) == "multi_label_classification":
-        by_part = {part: _held_labels(task, one) for part, one in by_part.items()}
-    if standardize:
+    if standardize and not task.standardization:
         scales = fit_standardization(by_part["train"], task.answer_list, number)
         task = replace(task, standardization=scales)
-        by_part = {part: standardized(one, scales, number) for part, one in by_part.items()}
+    by_part = {part: as_asked(task, one, tokenizer, head) for part, one in by_part.items()}
     return TaskData(task, by_part, report)
+
+
+def read_examples(
+    task: Task,
+    tokenizer: DNAGPTTokenizer,
+    records: Iterable[Record],
+    *,
+    head: Head = "language",
+    max_length: int,
+    truncation: Truncation | None = None,
+) -> Examples:
+    """Labelled records for a task that a model has been trained on, ready to be asked.
+
+    Args:
+        task: the task with its labels and its standardisation.
+        tokenizer: the model's tokenizer.
+        records: records with the columns of the template, answers included.
+        head: how the model answers.
+        max_length: positions of the model.
+        truncation: end at which too long a sequence is cut; by default it is an error.
+
+    Raises:
+        RecordError: a record cannot be used.
+        ValueError: the task does not say what is answered, or there are no records.
+    """
+    if not task.is_answered:
+        raise ValueError(
+            f"template {task.template!r} has no column behind <=>, with which to compare: write "
+            "it as <R>{sequence}<=><B>{label}"
+        )
+    encoder = ExampleEncoder(
+        task, tokenizer, head=head, max_length=max_length, truncation=truncation
+    )
+    examples, _ = encoder(records)
+    if not len(examples):
+        raise ValueError("the data hold no records")
+    return as_asked(task, examples, tokenizer, head)
+
+
+def as_asked(task: Task, examples: Examples, tokenizer: DNAGPTTokenizer, head: Head) -> Examples:
+    """Examples with standardised numbers, and targets of the kind that the head answers."""
+    if head == "classification" and problem_type(task) == "multi_label_classification":
+        examples = _held_labels(task, examples)
+    if not task.standardization:
+        return examples
+    return standardized(examples, task.input_standardization, int(tokenizer.number_token_id))
 
 
 def describe(task: Task, examples: Examples, kmer_size: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from transformers import EarlyStoppingCallback, set_seed
 
 from dnagpt_hf.analysis.answering import token_ids
+from dnagpt_hf.analysis.evaluation_report import metrics_table
 from dnagpt_hf.analysis.metrics import mean_and_deviation
 from dnagpt_hf.atomic import new_file
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
@@ -296,25 +297,9 @@ def _write_card(
         else f"Trained from new weights of the sizes of `{tuning.model}` with `dnagpt finetune`.",
         released=False,
         training=f"`{json.dumps(facts, ensure_ascii=False)}`",
-        results=_results(part, content),
+        results=f"On the {part} part of the data:\n\n{metrics_table(content)}",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _results(part: str, content: Mapping[str, Any]) -> str:
-    """A table of the metrics of a part, with their intervals."""
-    intervals = content.get("intervals_95", {})
-    lines = [
-        f"On the {content['records']:,} records of the {part} part:",
-        "",
-        "| metric | value | 95 % interval |",
-        "| --- | ---: | --- |",
-    ]
-    for name, value in content["metrics"].items():
-        low, high = intervals.get(name, (None, None))
-        between = "" if low is None else f"{low:.3f} to {high:.3f}"
-        lines.append(f"| {name} | {value:.3f} | {between} |")
-    return "\n".join(lines)
 
 
 def _write_json(path: Path, content: Any) -> None:
