@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init
+from dnagpt_hf.cli.data import data_app
 from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
@@ -75,6 +76,7 @@ for command in (convert, export, init, info, generate, predict, embed, plan):
     app.command()(command)
 app.command(context_settings=CONTEXT)(pretrain)
 app.add_typer(genomes_app)
+app.add_typer(data_app)
 
 
 def _version(asked: bool) -> None:
