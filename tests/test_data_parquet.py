@@ -83,6 +83,13 @@ def test_tables_that_cannot_be_records(tmp_path: Path) -> None:
         read(write(tmp_path / "b.parquet", {"x": []}))
 
 
+def test_parquet_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.parquet", {"x": [1]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match="parquet files need pyarrow: pip install"):
+        read(path)
+
+
 def test_a_stream_is_refused(tmp_path: Path) -> None:
     content = write(tmp_path / "a.parquet", {"x": [1]}).read_bytes()
     program = (

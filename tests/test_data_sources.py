@@ -133,6 +133,12 @@ def test_paths_of_other_folders(folder: Path, tmp_path_factory: pytest.TempPathF
     assert len(read(f"{{files: '{folder}/*.csv'}}", elsewhere)["all"]) == 3
 
 
+def test_a_folder_with_the_signs_of_a_pattern(folder: Path) -> None:
+    (folder / "run[1]").mkdir()
+    (folder / "run[1]" / "a.csv").write_text("x\n5\n")
+    assert read("{files: '*.csv'}", folder / "run[1]") == {"all": [{"x": "5"}]}
+
+
 def test_a_name_with_the_signs_of_a_pattern(folder: Path) -> None:
     (folder / "a[1].csv").write_text("x\n5\n")
     assert read("{files: 'a[1].csv'}", folder) == {"all": [{"x": "5"}]}
@@ -168,6 +174,11 @@ def test_what_tools_write_beside_a_file_fits_no_pattern(folder: Path) -> None:
         ),
         ("{train: a.csv, dev: a.csv}", "data with parts: unknown key 'dev'"),
         ("[a.csv, {gue: gue}]", "one source of a list has the parts all, another validation, test"),
+        (
+            "{regions: genes.gff, genome: genome.fa, anchor: tis, upstream: 5, downstream: 5, "
+            "label: yes}",
+            "data with regions: label is true in YAML",
+        ),
         ("{gue: none}", "none: no such file or folder"),
         ("{regions: genes.gff, genome: genome.fa}", "data with regions: anchor is missing"),
         (

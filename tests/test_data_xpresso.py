@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,12 @@ def test_more_genes_than_are_in_memory(tmp_path: Path) -> None:
     assert [record.values["EXPRESSION"] for record in records] == list(range(count))
     assert [record.name for record in records] == [f"g{i}" for i in range(count)]
     assert records[0].values["PROMOTER"] == "ACGTAC" and records[1].values["PROMOTER"] == "GTACGT"
+
+
+def test_hdf5_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match="HDF5 files need h5py: pip install h5py"):
+        list(xpresso_parts(tmp_path / "a.h5")["all"])
 
 
 def test_hdf5_that_does_not_fit(tmp_path: Path) -> None:

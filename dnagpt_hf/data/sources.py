@@ -43,6 +43,7 @@ from dnagpt_hf.data.streams import (
     RecordStream,
     changed_stream,
     file_stream,
+    refuse_truth_values,
 )
 from dnagpt_hf.data.xpresso import xpresso_parts
 
@@ -171,7 +172,8 @@ def _matching(folder: Path, name: str) -> list[Path]:
     path = folder / Path(name).expanduser()
     if path.is_file():
         return [path]
-    found = sorted(map(Path, glob.glob(os.fspath(path), recursive=True)))
+    pattern = os.fspath(Path(name).expanduser())
+    found = [folder / file for file in sorted(glob.glob(pattern, root_dir=folder, recursive=True))]
     files = [file for file in found if file.is_file() and file.suffix not in _DERIVED]
     if not files:
         what = "no such file" if not glob.has_magic(name) else "no file fits this pattern"
@@ -220,12 +222,14 @@ def _regions(spec: Entry, folder: Path) -> Parts:
     if "negatives" in spec:
         stated = _mapping(spec, "negatives")
         _check_keys(stated, "data: negatives", ("match",), ("per_site", "seed", "within", "label"))
+        refuse_truth_values(stated, "data: negatives")
         negatives = Negatives(**stated)
     options = {
         key: spec[key]
         for key in ("upstream", "downstream", "edge", "feature", "label")
         if key in spec
     }
+    refuse_truth_values(options, "data with regions")
     windows = RegionWindows(
         _existing(folder, spec["regions"]),
         anchor=str(spec["anchor"]),

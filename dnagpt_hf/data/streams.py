@@ -75,12 +75,7 @@ class Changes:
             raise ValueError(f"limit is {self.limit!r}: give a number of records, 1 or more")
         if len(set(self.columns.values())) < len(self.columns):
             raise ValueError("columns: one column is to have two names: give it one")
-        for column, value in self.constants.items():
-            if isinstance(value, bool):
-                raise ValueError(
-                    f"set: {column} is {str(value).lower()} in YAML, which may have been yes, no, "
-                    "on or off: put the value in quotation marks"
-                )
+        refuse_truth_values(self.constants, "set")
 
     def __call__(self, record: Record) -> Record:
         """The changed record.
@@ -100,6 +95,20 @@ class Changes:
             taken = next(our for our in self.columns if our in record.values and our not in ours)
             raise record.error(f"columns: there is a column {taken!r} already: rename that one too")
         return replace(record, values={**values, **self.constants})
+
+
+def refuse_truth_values(values: Mapping[str, Any], where: str) -> None:
+    """Refuse words that YAML reads as true or false, where a label is meant.
+
+    Raises:
+        ValueError: one of the values is such.
+    """
+    for key, value in values.items():
+        if isinstance(value, bool):
+            raise ValueError(
+                f"{where}: {key} is {str(value).lower()} in YAML, which may have been yes, no, on "
+                "or off: put the value in quotation marks"
+            )
 
 
 def changed_stream(records: Iterable[Record], changes: Changes) -> RecordStream:

@@ -153,7 +153,7 @@ def _read_datasets(datasets: dict[str, Any], path: Path) -> Iterator[Record]:
     for start in range(0, count, _ROWS):
         block = {name: datasets[name][start : start + _ROWS] for name in (*known, *more)}
         for row, promoter in enumerate(_sequences(block["promoter"])):
-            name = _text(block["geneName"][row])
+            name = str(_text(block["geneName"][row]))
             values = {
                 ID: name,
                 TARGET: float(block["label"][row]),
