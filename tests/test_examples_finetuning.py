@@ -145,7 +145,8 @@ def test_benchmark_is_run_once_for_each_task(
         *("--seeds", "[0, 1]", "--bootstrap", "0", *QUICK),
     ]
     run("run_benchmark.py", arguments, monkeypatch)
-    table = capsys.readouterr().out
+    table = (tmp_path / "results" / "results.md").read_text()
+    assert capsys.readouterr().out.endswith(table)
     assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [
         "| first",
         "| second",

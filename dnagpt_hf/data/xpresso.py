@@ -119,7 +119,7 @@ class _TextTable:
 
 def _read_hdf5(path: Path) -> Iterator[Record]:
     try:
-        import h5py  # type: ignore[import-untyped]
+        import h5py
     except ImportError as error:
         raise ImportError(
             "HDF5 files need h5py: pip install h5py, or give the text table"
