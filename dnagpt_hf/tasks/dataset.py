@@ -91,7 +91,7 @@ def prepare_task(
     examples, parts, labels = _read(encoder, records)
     task, examples = _fix_labels(task, examples, labels, tokenizer)
     examples, parts, found = _without_duplicates(task, examples, parts, duplicate_records)
-    parts = _divided(task, examples, parts, fractions, seed)
+    parts = _divided(task, examples, parts, set(records), fractions, seed)
     by_part = {
         part: examples.select([n for n, one in enumerate(parts) if one == part])
         for part in PARTS
@@ -298,16 +298,16 @@ def _divided(
     task: Task,
     examples: Examples,
     parts: list[str],
+    given: set[str],
     fractions: Sequence[float],
     seed: int,
 ) -> list[str]:
     """The part of each record, once records of all parts are divided."""
     if not 2 <= len(fractions) <= len(PARTS):
         raise ValueError(f"split is {list(fractions)}: give sizes of two or three parts")
-    present = set(parts)
-    if ALL in present:
+    if ALL in given:
         source, names = ALL, list(PARTS)
-    elif "validation" not in present and "train" in present:
+    elif "validation" not in given and "train" in given:
         source, names, fractions = "train", list(PARTS[:2]), list(fractions)[:2]
     else:
         return parts
