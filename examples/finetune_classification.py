@@ -101,5 +101,5 @@ def softmax(logits):
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"finetune_classification.py: error: {error}")

@@ -64,5 +64,5 @@ def main(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"finetune_mrna.py: error: {error}")

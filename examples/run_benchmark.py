@@ -41,7 +41,7 @@ class BenchmarkArguments:
     species: str = field(default="R", metadata={"help": "Token of the species, R for human."})
 
 
-def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> dict[str, float]:
+def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> dict:
     """Figures of the model and of the baseline on the test part of a task."""
     output = Path(own.output_dir) / folder.name
     kept = output / "benchmark.json"
@@ -59,7 +59,7 @@ def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> di
     tuned = finetune(parse_finetuning_settings(others, stated))
     figures = {
         "mcc": tuned.metrics["mcc"],
-        "mcc_deviation": tuned.deviations.get("mcc", 0.0),
+        "mcc_deviation": tuned.deviations.get("mcc"),
         "accuracy": tuned.metrics["accuracy"],
         **baseline(data, folder),
     }
@@ -90,7 +90,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
     for task, figures in results.items():
         deviation = figures["mcc_deviation"]
         cells = [f"{figures[name]:.3f}" for name in names]
-        cells[0] += f" ± {deviation:.3f}" if deviation else ""
+        cells[0] += "" if deviation is None else f" ± {deviation:.3f}"
         lines.append(f"| {task} | {' | '.join(cells)} |")
     means = [sum(one[name] for one in results.values()) / len(results) for name in names]
     lines.append(f"| mean | {' | '.join(f'{mean:.3f}' for mean in means)} |")
@@ -111,5 +111,5 @@ def main(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"run_benchmark.py: error: {error}")

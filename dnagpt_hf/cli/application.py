@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init
+from dnagpt_hf.cli.data import data_app
 from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.evaluate import evaluate
 from dnagpt_hf.cli.finetune import finetune
@@ -78,6 +79,7 @@ for command in (convert, export, init, info, generate, predict, evaluate, embed,
 for program in (pretrain, finetune):
     app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
+app.add_typer(data_app)
 
 
 def _version(asked: bool) -> None:

@@ -40,6 +40,7 @@ class InputFormat(str, Enum):
     tsv = "tsv"
     jsonl = "jsonl"
     text = "text"
+    parquet = "parquet"
 
 
 class TableFormat(str, Enum):
@@ -69,8 +70,8 @@ Input = Annotated[
     str,
     typer.Argument(
         metavar="INPUT",
-        help="FASTA, CSV, TSV, JSON lines or text, plain or compressed with gzip or bgzip; "
-        "- is standard input.",
+        help="FASTA, CSV, TSV, JSON lines or text, plain or compressed with gzip or bgzip, or "
+        "parquet; - is standard input.",
     ),
 ]
 InputFormatOption = Annotated[
