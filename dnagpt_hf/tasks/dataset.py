@@ -11,6 +11,7 @@ import numpy as np
 
 from dnagpt_hf.data.encoding import Truncation
 from dnagpt_hf.data.records import Record
+from dnagpt_hf.data.streams import ALL, PARTS
 from dnagpt_hf.data.templates import Template
 from dnagpt_hf.tasks.examples import (
     ExampleEncoder,
@@ -19,13 +20,11 @@ from dnagpt_hf.tasks.examples import (
     fit_standardization,
     standardized,
 )
-from dnagpt_hf.tasks.splits import FRACTIONS, PARTS, ClassTooSmall, divide, duplicates
+from dnagpt_hf.tasks.splits import FRACTIONS, ClassTooSmall, divide, duplicates
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
