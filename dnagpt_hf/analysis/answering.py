@@ -262,8 +262,7 @@ def read_scores(outputs: list[Output], scores: np.ndarray[Any, Any]) -> tuple[An
 
 def task_of(config: PreTrainedConfig) -> Task | None:
     """What a checkpoint was trained for, if it says so."""
-    content = getattr(config, "task", None)
-    return Task.from_dict(content) if content else None
+    return Task.from_dict(config.task) if config.task else None
 
 
 def stated_labels(config: PreTrainedConfig) -> dict[int, str]:

@@ -17,6 +17,7 @@ from dnagpt_hf.analysis.answering import (
 from dnagpt_hf.data.encoding import RecordEncoder, Truncation
 from dnagpt_hf.data.records import Record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.tasks.examples import prompt_positions
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -120,15 +121,16 @@ def predict_records(
             "answers are tokens, and this model has a classification head: its labels are "
             "those of config.id2label"
         )
-    asked = task if task is not None else _asked(model.config, template, answers)
+    asked = task if task is not None else asked_task(model.config, template, answers)
     answering = answers_of(model, tokenizer, asked)
     if asked is None:
         asked = Task(DEFAULT_TEMPLATE)
     prompt = asked.prompt if is_language else asked.input
+    positions = model.config.max_position_embeddings
     encoder = RecordEncoder(
         tokenizer,
         prompt,
-        model.config.max_position_embeddings,
+        prompt_positions(asked, tokenizer, positions) if is_language else positions,
         truncation,
         asked.prepare,
         asked.input_standardization,
@@ -142,27 +144,39 @@ def predict_records(
         yield Prediction(encoded.record, dict(zip(names, answered, strict=False)))
 
 
-def _asked(
+def asked_task(
     config: PreTrainedConfig, template: str | None, answers: Mapping[str, str] | None
 ) -> Task | None:
-    """The task of a template, or of the checkpoint; what both know is taken from the latter."""
+    """The task of a template, or of the checkpoint; what both know is taken from the latter.
+
+    Args:
+        config: of the checkpoint.
+        template: text of the token language with columns in braces, if one is stated.
+        answers: label of each token, if they are stated.
+
+    Returns:
+        What is asked; `None` if neither the template nor the checkpoint says it.
+
+    Raises:
+        ValueError: template and answers do not fit each other.
+    """
     trained = task_of(config)
     if template is None:
         if trained is None or answers is None:
             return trained
         template = trained.template
-    task = Task(template, answers=dict(answers or (trained.answers if trained else {})))
-    if answers is not None and task.answer_list[0].is_number:
-        raise ValueError(
-            f"template {template!r} ends in <M> and asks for a number, which has no "
-            "answers to choose from: leave one of them out"
-        )
+    task = Task(template, answers=dict(answers or {}))
     if trained is None:
         return task
+    if answers is None:
+        known = {answer.column: answer.tokens for answer in trained.answer_list if answer.tokens}
+        asked = [answer.column for answer in task.answer_list if answer.column in known]
+        task = replace(task, answers={column: known[column] for column in asked})
     columns = {*task.prompt.columns, *(answer.column for answer in task.answer_list)}
     return replace(
         task,
         sequences={name: cut for name, cut in trained.sequences.items() if name in columns},
         transforms={name: one for name, one in trained.transforms.items() if name in columns},
         standardization=trained.standardization,
+        positive=trained.positive,
     )

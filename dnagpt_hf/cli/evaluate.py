@@ -67,19 +67,23 @@ def evaluate(
     precision-recall curves and the confusion of classes, and numbers predicted against true ones.
     """
     from dnagpt_hf import modeling_dnagpt
-    from dnagpt_hf.analysis.answering import answers_of, task_of
+    from dnagpt_hf.analysis.answering import answers_of
     from dnagpt_hf.analysis.evaluation import Evaluation
     from dnagpt_hf.analysis.evaluation_report import report, write_figures
     from dnagpt_hf.atomic import check_new_file, new_file
+    from dnagpt_hf.tasks.paper_results import paper_results
 
     check_new_file(output / "metrics.json", overwrite=overwrite)
+    if compare is not None:
+        # a name that does not exist is an error before the work
+        paper_results(compare)
     name = model_class(folder)
     if name == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
     model, tokenizer = load_model(
         folder, getattr(modeling_dnagpt, name), Placement(device, dtype, threads)
     )
-    task = _task(task_of(model.config), template, answers)
+    task = _task(model.config, template, answers)
     head = "language" if name == "DNAGPTForMultiTask" else "classification"
     settings: dict[str, Any] = {
         "head": head,
@@ -98,22 +102,21 @@ def evaluate(
     text = report(content, folder.resolve().name, compare, note=f"the records of {input}")
     with new_file(output / "metrics.md", overwrite=True) as partial:
         partial.write_text(text, encoding="utf-8")
+    typer.echo(text, nl=False)
     if plots:
         write_figures(evaluation, output)
-    typer.echo(text, nl=False)
 
 
-def _task(trained: Task | None, template: str | None, answers: str | None) -> Task:
-    from dnagpt_hf.tasks.task import Task
+def _task(config: Any, template: str | None, answers: str | None) -> Task:
+    from dnagpt_hf.analysis.prediction import asked_task
 
-    if template is not None:
-        return Task(template, answers=parse_answers(answers) if answers else {})
-    if trained is None:
+    task = asked_task(config, template, parse_answers(answers) if answers else None)
+    if task is None:
         raise ValueError(
             "the checkpoint does not say what it was trained for: state a template with the column "
             "of the answer (--template '<R>{sequence}<=><B>{label}' --answers A=true,N=false)"
         )
-    return trained
+    return task
 
 
 def _records(

@@ -90,6 +90,8 @@ class Template:
     def resolve(self, columns: Iterable[str]) -> Template:
         """The template with columns that are named by their beginning written out.
 
+        Columns that the template names otherwise, such as that of the answer, are not meant.
+
         Args:
             columns: those of the data, in their order.
 
@@ -109,7 +111,11 @@ class Template:
             # only numbers can stand side by side
             marks = [mark for mark in _MORE if part.is_number and part.column.endswith(mark)]
             beginning = part.column.removesuffix(marks[0]) if marks else ""
-            found = [name for name in names if name.startswith(beginning)] if beginning else []
+            found = [
+                name
+                for name in names
+                if beginning and name.startswith(beginning) and name not in self.columns
+            ]
             if beginning and not found:
                 raise ValueError(
                     f"template {self.text!r}: no column begins with {beginning!r}, there are only "

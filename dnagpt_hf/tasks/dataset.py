@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dnagpt_hf.data.encoding import Truncation
 from dnagpt_hf.data.records import Record
+from dnagpt_hf.data.streams import ALL, PARTS
 from dnagpt_hf.data.templates import Template
 from dnagpt_hf.tasks.examples import (
     ExampleEncoder,
@@ -18,13 +20,11 @@ from dnagpt_hf.tasks.examples import (
     fit_standardization,
     standardized,
 )
-from dnagpt_hf.tasks.splits import FRACTIONS, PARTS, divide, duplicates
+from dnagpt_hf.tasks.splits import FRACTIONS, ClassTooSmall, divide, duplicates
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def prepare_task(
         RecordError: a record cannot be used.
         ValueError: a part is empty, or a class is too small to be divided.
     """
-    task = _with_columns(task, records)
+    task, records = _with_columns(task, records)
     if head == "classification":
         # a head that cannot answer the task is an error before anything is read
         problem_type(task)
@@ -90,13 +90,13 @@ def prepare_task(
     examples, parts, labels = _read(encoder, records)
     task, examples = _fix_labels(task, examples, labels, tokenizer)
     examples, parts, found = _without_duplicates(task, examples, parts, duplicate_records)
-    parts = _divided(task, examples, parts, fractions, seed, encoder.group is not None)
+    parts = _divided(task, examples, parts, set(records), fractions, seed)
     by_part = {
         part: examples.select([n for n, one in enumerate(parts) if one == part])
         for part in PARTS
         if part in parts
     }
-    for part in ("train", "validation"):
+    for part in ("train", "validation", *(part for part in records if part in PARTS)):
         if part not in by_part:
             raise ValueError(
                 f"the {part} part has no records: give data for it, or other sizes of parts (split)"
@@ -223,12 +223,19 @@ def _held_labels(task: Task, examples: Examples) -> Examples:
     return replace(examples, targets=(examples.targets == positive).astype(np.float64))
 
 
-def _with_columns(task: Task, records: Mapping[str, Iterable[Record]]) -> Task:
+def _with_columns(
+    task: Task, records: Mapping[str, Iterable[Record]]
+) -> tuple[Task, dict[str, Iterable[Record]]]:
     """The task with columns that its template names by their beginning written out."""
     if "…}" not in task.template and "...}" not in task.template:
-        return task
-    first = next(iter(next(iter(records.values()))))
-    return replace(task, template=Template(task.template).resolve(first.values).text)
+        return task, dict(records)
+    streams = {part: iter(part_records) for part, part_records in records.items()}
+    part, stream = next(iter(streams.items()))
+    first = next(stream, None)
+    if first is None:
+        raise ValueError(f"the data hold no records ({part})")
+    template = Template(task.template).resolve(first.values)
+    return replace(task, template=template.text), {**streams, part: chain([first], stream)}
 
 
 def _read(
@@ -290,15 +297,16 @@ def _divided(
     task: Task,
     examples: Examples,
     parts: list[str],
+    given: set[str],
     fractions: Sequence[float],
     seed: int,
-    by_group: bool,
 ) -> list[str]:
     """The part of each record, once records of all parts are divided."""
-    present = set(parts)
-    if ALL in present:
+    if not 2 <= len(fractions) <= len(PARTS):
+        raise ValueError(f"split is {list(fractions)}: give sizes of two or three parts")
+    if ALL in given:
         source, names = ALL, list(PARTS)
-    elif "validation" not in present and "train" in present:
+    elif "validation" not in given and "train" in given:
         source, names, fractions = "train", list(PARTS[:2]), list(fractions)[:2]
     else:
         return parts
@@ -309,13 +317,13 @@ def _divided(
         labels = task.answer_list[0].labels
         classes = [labels[int(examples.targets[number, 0])] for number in numbers]
     groups = [examples.groups[number] for number in numbers] if examples.groups else None
-    division = divide(
-        len(numbers),
-        fractions=fractions,
-        seed=seed,
-        classes=classes,
-        groups=groups if by_group else None,
-    )
+    try:
+        division = divide(
+            len(numbers), fractions=fractions, seed=seed, classes=classes, groups=groups
+        )
+    except ClassTooSmall as error:
+        source, line = examples.places[numbers[error.number]]
+        raise ValueError(f"{source}, line {line}: {error}") from None
     divided = list(parts)
     for number, place in zip(numbers, division, strict=True):
         divided[number] = names[place]

@@ -114,13 +114,12 @@ class ExampleEncoder:
         self.head = head
         self.group = group
         self.tokenizer = tokenizer
-        template = task.prompt if head == "language" else task.input
-        reserved = len(answer_stream(task, tokenizer)) if head == "language" else 0
-        self.encode = RecordEncoder(
-            tokenizer, template, max_length - reserved, truncation, task.prepare
-        )
-        self.key_slots = [slot.column for slot in template.slots if slot.is_sequence]
-        self.key_slots = self.key_slots or [slot.column for slot in template.slots]
+        template = task.input
+        if head == "language":
+            template, max_length = task.prompt, prompt_positions(task, tokenizer, max_length)
+        self.encode = RecordEncoder(tokenizer, template, max_length, truncation, task.prepare)
+        self.sequences = [slot.column for slot in template.slots if slot.is_sequence]
+        self.others = [slot.column for slot in template.slots if not slot.is_sequence]
 
     def __call__(self, records: Iterable[Record]) -> tuple[Examples, dict[str, list[str]]]:
         """All records, and the labels of each answer that is no number.
@@ -197,8 +196,19 @@ class ExampleEncoder:
         return str(record.values[str(self.group)])
 
     def _key(self, record: Record) -> bytes:
+        """Of its sequences; of all that it holds where there is no sequence."""
         prepared = self.task.prepare(record.values)
-        return sequence_key(["".join(str(prepared[column]).split()) for column in self.key_slots])
+        if not self.sequences:
+            return repr([str(prepared[column]) for column in self.others]).encode()
+        return sequence_key(["".join(prepared[column].split()) for column in self.sequences])
+
+
+def prompt_positions(task: Task, tokenizer: DNAGPTTokenizer, positions: int) -> int:
+    """How many positions of a model a prompt may take, so that all answers can be given.
+
+    The last answer is only read off, and takes none.
+    """
+    return positions - len(answer_stream(task, tokenizer)) + 1
 
 
 def answer_stream(task: Task, tokenizer: DNAGPTTokenizer) -> list[int | None]:
@@ -224,44 +234,51 @@ def fit_standardization(
 ) -> tuple[tuple[float, float], ...]:
     """Mean and standard deviation of each number of the records, those of the answers last.
 
-    A number that is the same everywhere keeps a deviation of 1.
+    A number that is the same everywhere has a deviation of 1.
 
     Raises:
         ValueError: records do not hold the same count of numbers.
     """
-    columns = list(_number_columns(examples, number_token_id).T)
+    columns = list(_number_columns(examples, number_token_id).T.astype(np.float64))
     columns += [
         examples.targets[:, place] for place, answer in enumerate(answers) if answer.is_number
     ]
     return tuple(
-        (float(values.mean()), float(values.std()) or 1.0)
-        for values in (np.asarray(column, dtype=np.float64) for column in columns)
+        (float(values.mean()), float(values.std()) if np.ptp(values) else 1.0) for values in columns
     )
 
 
 def standardized(
     examples: Examples, standardization: Sequence[tuple[float, float]], number_token_id: int
 ) -> Examples:
-    """Examples whose prompts hold standardised numbers; targets stay as they are."""
-    columns = _number_columns(examples, number_token_id)
+    """Examples whose prompts hold standardised numbers; targets stay as they are.
+
+    Raises:
+        ValueError: a record holds another count of numbers.
+    """
+    columns = _number_columns(examples, number_token_id, len(standardization))
+    if not standardization:
+        return examples
+    means, deviations = np.asarray(standardization).T
     values = examples.number_values.copy()
-    if columns.shape[1]:
-        means, deviations = np.asarray(standardization[: columns.shape[1]]).T
-        values[examples.input_ids == number_token_id] = ((columns - means) / deviations).ravel()
+    values[examples.input_ids == number_token_id] = ((columns - means) / deviations).ravel()
     return replace(examples, number_values=values)
 
 
-def _number_columns(examples: Examples, number_token_id: int) -> NDArray[np.float32]:
-    """`(records, numbers)`"""
+def _number_columns(
+    examples: Examples, number_token_id: int, wanted: int | None = None
+) -> NDArray[np.float32]:
+    """`(records, numbers)`, of as many numbers as the first record has, or as are wanted."""
     is_number = examples.input_ids == number_token_id
-    counts = np.add.reduceat(is_number, examples.offsets[:-1]) if len(examples) else np.zeros(1)
-    for index in np.flatnonzero(counts != counts[0])[:1]:
+    counts = np.add.reduceat(is_number, examples.offsets[:-1], dtype=np.int64)
+    wanted = int(counts[0]) if wanted is None else wanted
+    for index in np.flatnonzero(counts != wanted)[:1]:
         source, line = examples.places[index]
         raise ValueError(
             f"{source}, record {examples.names[index]} (line {line}): it holds {counts[index]} "
-            f"numbers, but the first record {counts[0]}: give every record as many"
+            f"numbers, where the training data have {wanted}: give every record as many"
         )
-    return examples.number_values[is_number].reshape(len(examples), int(counts[0]))
+    return examples.number_values[is_number].reshape(len(examples), wanted)
 
 
 def encoded_record(examples: Examples, index: int) -> EncodedRecord:

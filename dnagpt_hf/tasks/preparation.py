@@ -68,7 +68,7 @@ class SequenceCut:
             sequence: the motif of a genomic signal, for example.
 
     Raises:
-        ValueError: the end does not lie behind the start.
+        ValueError: the end does not lie behind the start, or something is no number of bases.
 
     Example:
 
@@ -85,13 +85,16 @@ class SequenceCut:
             value = getattr(self, name)
             if value is None:
                 continue
-            if len(value) != 2 or any(type(place) is not int for place in value):
+            is_pair = isinstance(value, tuple | list) and len(value) == 2
+            if not is_pair or any(type(place) is not int for place in value):
                 raise ValueError(f"{name} is {value}: give [start, end] in bases")
             if not 0 <= value[0] < value[1]:
                 raise ValueError(
                     f"{name} is {list(value)}: it starts at 0 or later and ends after its start"
                 )
             object.__setattr__(self, name, tuple(value))
+        if self.length is not None and (type(self.length) is not int or self.length < 1):
+            raise ValueError(f"length is {self.length!r}: give a number of bases")
 
     def __call__(self, sequence: str) -> str:
         """The part of a sequence.

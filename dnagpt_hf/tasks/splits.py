@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PARTS = ("train", "validation", "test")
+from dnagpt_hf.data.streams import PARTS
+
 # 6 : 1.5 : 2.5, section 3.1 of the paper
 FRACTIONS = (0.6, 0.15, 0.25)
 _COMPLEMENT = bytes.maketrans(b"ACGTUacgtu", b"TGCAATGCAA")
+
+
+class ClassTooSmall(ValueError):
+    """A class has too few records to be divided; `number` is that of its first one."""
+
+    def __init__(self, problem: str, number: int) -> None:
+        super().__init__(problem)
+        self.number = number
 
 
 def sequence_key(sequences: Sequence[str]) -> bytes:
@@ -93,7 +102,8 @@ def divide(
         Number of the part of each record, `(count,)`.
 
     Raises:
-        ValueError: a class or the groups are too few for the parts.
+        ClassTooSmall: a class has fewer records than there are parts.
+        ValueError: sizes are none, or the groups are too few for the parts.
 
     Example:
 
@@ -112,9 +122,10 @@ def divide(
     needed = int((shares > 0).sum())
     for label, numbers in of_class.items():
         if len(numbers) < needed:
-            raise ValueError(
+            raise ClassTooSmall(
                 f"class {label!r} has {len(numbers)} of {count:,} records, too few for {needed} "
-                "parts: add records, leave the class out, or give the parts as files"
+                "parts: add records, leave the class out, or give the parts as files",
+                numbers[0],
             )
         # at least one record in each part, and the rest by their shares
         ends = np.round(np.cumsum(shares) * len(numbers)).astype(int)

@@ -121,6 +121,17 @@ class Task:
                 )
             if len(set(answer.labels)) < len(answer.labels):
                 raise ValueError(f"answers of {answer.column!r}: a label stands twice")
+        asked = [answer.column for answer in self.answer_list if not answer.is_number]
+        if self.answers and not asked:
+            raise ValueError(
+                f"template {self.template!r} asks for a number, which has no answers to choose "
+                "from: leave one of them out"
+            )
+        for column, tokens in self.answers.items():
+            if isinstance(tokens, Mapping) and column not in asked:
+                raise ValueError(
+                    f"answers name column {column!r}: the template asks for {', '.join(asked)}"
+                )
 
     @cached_property
     def prepare(self) -> Preparation:
@@ -139,7 +150,7 @@ class Task:
     def answer_list(self) -> tuple[Answer, ...]:
         """The answers in the order in which they are given."""
         answers: list[Answer] = []
-        before, last_token = "", ""
+        before = ""
         for part in self._sides[1][1:]:
             if isinstance(part, Slot):
                 tokens = {} if part.is_number else self._tokens(part.column)
@@ -150,9 +161,8 @@ class Task:
                 before = ""
             else:
                 before += part
-                last_token = part.strip() or last_token
         if not answers:
-            is_number = last_token == "<M>"
+            is_number = Template(self.template).asks_for_number
             answers.append(
                 Answer("answer", "", is_number, {} if is_number else self._tokens("answer"))
             )
@@ -209,20 +219,14 @@ class Task:
         return Template(self.template).fill(prepared)
 
     def positive_label(self, answer: Answer) -> str | None:
-        """The label that a binary metric is about; `None` unless there are two.
-
-        Raises:
-            ValueError: `positive` is no label of the answer.
-        """
+        """The label that a binary metric is about; `None` unless there are two."""
         if len(answer.tokens) != 2:
             return None
-        if self.positive is None:
-            return answer.tokens.get(_TRUE, answer.labels[-1])
-        if self.positive not in answer.labels:
-            raise ValueError(
-                f"positive is {self.positive!r}: choose one of {', '.join(answer.labels)}"
-            )
-        return self.positive
+        if self.positive in answer.labels:
+            return self.positive
+        # the same token, written in either way
+        tokens = {token.strip("<>"): label for token, label in answer.tokens.items()}
+        return tokens.get(_TRUE, answer.labels[-1])
 
     def with_labels(self, labels: Mapping[str, Sequence[str]], tokenizer: DNAGPTTokenizer) -> Task:
         """The task with tokens for the labels of columns that `answers` does not state.
@@ -231,7 +235,7 @@ class Task:
         and true, get the paper's; more, or two in a vocabulary of 6-mers only, by `<0>`, `<1>`, ….
 
         Raises:
-            ValueError: a column has one label, or more than ten.
+            ValueError: a column has one label, or more than ten; or `positive` is none of them.
         """
         chosen: dict[str, Any] = {}
         for answer in self.answer_list:
@@ -247,6 +251,9 @@ class Task:
             binary = len(found) == 2 and tokenizer.dynamic_kmer
             tokens = (_FALSE, _TRUE) if binary else _DIGITS
             chosen[answer.column] = dict(zip(tokens, found, strict=False))
+        known = [label for tokens in chosen.values() for label in tokens.values()]
+        if self.positive is not None and self.positive not in known:
+            raise ValueError(f"positive is {self.positive!r}: choose one of {', '.join(known)}")
         return replace(
             self, answers={column: tokens for column, tokens in chosen.items() if tokens}
         )
@@ -254,7 +261,12 @@ class Task:
     def as_dict(self) -> dict[str, Any]:
         """Plain data from which `from_dict` makes the task again."""
         content: dict[str, Any] = {"name": self.name, "template": self.template}
-        answers = {a.column: dict(a.tokens) for a in self.answer_list if a.tokens}
+        # pairs, since Transformers sorts the keys of mappings in JSON, and classes have an order
+        answers = {
+            answer.column: [list(pair) for pair in answer.tokens.items()]
+            for answer in self.answer_list
+            if answer.tokens
+        }
         if answers:
             content["answers"] = answers
         for key in ("positive", "metric"):
@@ -338,8 +350,8 @@ def _text_answers(answers: Mapping[Any, Any]) -> dict[str, Any]:
     """Labels as text: YAML reads 1 as a number, and no and yes as truth values."""
     text: dict[str, Any] = {}
     for token, label in answers.items():
-        if isinstance(label, Mapping):
-            text[str(token)] = _text_answers(label)
+        if isinstance(label, Mapping | list):
+            text[str(token)] = _text_answers(dict(label))
         elif isinstance(label, bool):
             raise ValueError(
                 f"answer {token} is {str(label).lower()} in YAML, which may have been yes, no, on "

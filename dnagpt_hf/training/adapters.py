@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.task import Task
 
 # linear maps of a decoder layer
 TARGET_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 ADAPTERS = ("lora", "rslora", "dora", "ia3")
+PROJECTION_LAYERS = ("in_proj", "norm", "out_proj")
 
 
 def add_adapter(model: Any, name: str, task: Task, rank: int = 8) -> Any:
@@ -53,15 +55,16 @@ def add_adapter(model: Any, name: str, task: Task, rank: int = 8) -> Any:
 
 
 def trained_whole(model: Any, task: Task) -> list[str]:
-    """Modules that an adapter does not replace: new heads, and those of numbers."""
-    if type(model).__name__ == "DNAGPTForSequenceClassification":
-        modules = ["score"]
-    else:
-        answers_number = any(answer.is_number for answer in task.answer_list)
-        modules = ["number_head"] if answers_number else []
-    if any(slot.is_number for slot in task.prompt.slots):
-        modules.append("number_embedding")
-    return modules
+    """Layers that an adapter does not replace: new heads, and those of numbers."""
+    is_head = isinstance(model, DNAGPTForSequenceClassification)
+    several = len(task.answer_list) > 1
+    answers_number = any(answer.is_number for answer in task.answer_list) and not is_head
+    # an answer is read before the next one is given
+    reads_number = any(slot.is_number for slot in task.prompt.slots) or (answers_number and several)
+    projections = ["number_head"] * answers_number + ["number_embedding"] * reads_number
+    # layer by layer, as PEFT merges no module that has others in it
+    layers = [f"{name}.{layer}" for name in projections for layer in PROJECTION_LAYERS]
+    return ["score"] * is_head + layers
 
 
 def train_head_only(model: Any) -> None:

@@ -54,6 +54,16 @@ class CheckpointingTrainer(Trainer):
             if isinstance(module, nn.Linear)
         ]
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        # Trainer deletes old checkpoints before the new one is known to be complete, and in the end
+        # the last one, by which a run that is started again would know that it is at its end
+        self._checkpoints_kept = self.args.save_total_limit
+        self.args.save_total_limit = None
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self.args.save_total_limit = self._checkpoints_kept
+
     @contextmanager
     def _stopped_clock(self) -> Iterator[None]:
         """Keep what is not training out of figures of speed."""
@@ -61,8 +71,6 @@ class CheckpointingTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        # Trainer deletes old checkpoints before this one is known to be complete
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
         with self._stopped_clock():
             try:
                 if self.args.should_save:
@@ -75,8 +83,7 @@ class CheckpointingTrainer(Trainer):
                     seal_checkpoint(folder)
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise self._not_saved(folder, error) from error
-            finally:
-                self.args.save_total_limit = limit
+            limit = self._checkpoints_kept
             if limit is not None and self.args.should_save:
                 rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import EarlyStoppingCallback, TrainerState, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 
 from dnagpt_hf.analysis.answering import token_ids
 from dnagpt_hf.analysis.evaluation_report import metrics_table
@@ -142,16 +143,13 @@ def new_model(settings: FineTuningSettings, task: Task, tokenizer: DNAGPTTokeniz
         config.problem_type = problem_type(task)
         config.classifier_pooling = tuning.pooling
     else:
-        labels = {}
-        for answer in task.answer_list:
-            if answer.tokens:
-                labels.update(token_ids(tokenizer, answer.tokens))
+        labels = language_labels(task, tokenizer)
     if labels:
         config.id2label = labels
         config.label2id = {label: number for number, label in labels.items()}
     attention = {} if tuning.attention is None else {"attn_implementation": tuning.attention}
     if tuning.from_scratch:
-        model = model_type._from_config(config, **attention)
+        model = model_type._from_config(config, dtype=torch.float32, **attention)
     else:
         model = model_type.from_pretrained(source, config=config, dtype=torch.float32, **attention)
     if tuning.trained == "head":
@@ -171,6 +169,16 @@ def head_labels(task: Task) -> dict[int, str]:
     return dict(enumerate(answer.column for answer in answers))
 
 
+def language_labels(task: Task, tokenizer: DNAGPTTokenizer) -> dict[int, str]:
+    """Labels of tokens by their ids; none where a token has a meaning for each of several answers.
+
+    Raises:
+        ValueError: an answer is no token.
+    """
+    found = [token_ids(tokenizer, answer.tokens) for answer in task.answer_list if answer.tokens]
+    return found[0] if found and all(one == found[0] for one in found) else {}
+
+
 def _train(
     settings: FineTuningSettings, data: TaskData, tokenizer: DNAGPTTokenizer
 ) -> tuple[dict[str, float], str]:
@@ -180,8 +188,9 @@ def _train(
     set_seed(training.seed)
     checkpoint = checkpoint_to_resume(training.output_dir, training.resume_from_checkpoint)
     model = new_model(settings, data.task, tokenizer)
-    training.metric_for_best_model = data.task.metric or default_metric(data.task)
-    training.greater_is_better = training.metric_for_best_model not in ("loss", "mse", "mae")
+    metric = data.task.metric or default_metric(data.task)
+    training.metric_for_best_model = metric
+    training.greater_is_better = not metric.endswith(("loss", "mse", "mae"))
     weight = tuning.number_loss_weight
     trainer = FineTuningTrainer(
         model,
@@ -197,6 +206,9 @@ def _train(
         if tuning.early_stopping is None
         else [EarlyStoppingCallback(tuning.early_stopping)],
     )
+    _check_metric(metric, trainer.metric_names(data.parts["validation"]))
+    if checkpoint is not None and tuning.early_stopping is not None:
+        _end_where_it_stopped(training, checkpoint, tuning.early_stopping)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     part = "test" if "test" in data.parts else "validation"
     evaluation = trainer.evaluate_examples(data.parts[part])
@@ -209,6 +221,19 @@ def _train(
         _write_card(trainer, settings, data, part, content)
     trainer.accelerator.wait_for_everyone()
     return metrics, part
+
+
+def _check_metric(metric: str, names: list[str]) -> None:
+    if metric not in names:
+        raise ValueError(f"metric is {metric!r}: choose one of {', '.join(names)}")
+
+
+def _end_where_it_stopped(training: Any, checkpoint: Path, patience: int) -> None:
+    """Let a run that ended early have no steps left when it is started again."""
+    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    stopping = state.stateful_callbacks.get(EarlyStoppingCallback.__name__, {})
+    if stopping.get("attributes", {}).get("early_stopping_patience_counter", 0) >= patience:
+        training.max_steps = state.global_step
 
 
 def default_metric(task: Task) -> str:
@@ -230,16 +255,14 @@ def class_weights(stated: Any, data: TaskData, head: str) -> list[list[float] | 
     """
     if stated is None:
         return None
-    if stated != "balanced" and not isinstance(stated, Mapping):
-        raise ValueError(
-            f"class_weights is {stated!r}: write balanced, or the weight of each label"
-        )
+    _check_weights(stated, data.task)
     targets = data.parts["train"].targets
     several = head == "classification" and len(data.task.answer_list) > 1
     weights: list[list[float] | None] = []
     for place, answer in enumerate(data.task.answer_list):
-        # of several labels, each holds or not, whatever its tokens
-        labels = ("0", "1") if several else answer.labels
+        positive = data.task.positive_label(answer)
+        # of several labels, each holds or not, whatever the order of its tokens
+        labels = sorted(answer.labels, key=positive.__eq__) if several else answer.labels
         if answer.is_number:
             weights.append(None)
         elif stated == "balanced":
@@ -247,6 +270,21 @@ def class_weights(stated: Any, data: TaskData, head: str) -> list[list[float] | 
         else:
             weights.append(label_weights(stated, labels))
     return weights
+
+
+def _check_weights(stated: Any, task: Task) -> None:
+    if stated == "balanced":
+        return
+    if not isinstance(stated, Mapping):
+        raise ValueError(
+            f"class_weights is {stated!r}: write balanced, or the weight of each label"
+        )
+    labels = [label for answer in task.answer_list for label in answer.labels]
+    for label, weight in stated.items():
+        if label not in labels:
+            raise ValueError(f"class_weights name label {label!r}: choose of {', '.join(labels)}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
+            raise ValueError(f"class_weights: {label} is {weight!r}: give a number above 0")
 
 
 def _write_model(trainer: FineTuningTrainer, settings: FineTuningSettings, data: TaskData) -> None:

@@ -89,11 +89,16 @@ _DEFAULTS: dict[str, Any] = {
     "save_strategy": "epoch",
     "save_total_limit": 1,
     "load_best_model_at_end": True,
+    # a run that goes on counts the evaluations without gain before it, too
+    "restore_callback_states_from_checkpoint": True,
     "logging_steps": 50,
     "per_device_eval_batch_size": 64,
     "dataloader_pin_memory": torch.cuda.is_available(),
     "report_to": "none",
 }
+# settings that a command line gives as YAML
+_DATA_FIELDS = ("answers", "sequences", "transforms", "data", "split")
+_TUNING_FIELDS = ("class_weights", "seeds")
 _TASK_KEYS = ("name", "template", "answers", "positive", "sequences", "transforms")
 
 
@@ -125,14 +130,15 @@ def parse_finetuning_settings(
         {**_DEFAULTS, **recipe_arguments(recipe)},
         description="Fine-tune a DNAGPT on a task.",
     )
-    for field in ("answers", "sequences", "transforms", "data", "split", "class_weights", "seeds"):
-        owner = tuning if hasattr(tuning, field) else data
-        setattr(owner, field, _structured(field, getattr(owner, field)))
+    for owner, fields in ((data, _DATA_FIELDS), (tuning, _TUNING_FIELDS)):
+        for field in fields:
+            setattr(owner, field, _structured(field, getattr(owner, field)))
     if data.data is None:
         raise ValueError("no data are given: state where records come from (data: in YAML)")
     if tuning.lora:
         tuning.adapter = tuning.adapter or "lora"
     _check_choices(data, tuning)
+    _check_numbers(data, tuning, training)
     content = {key: getattr(data, key) for key in _TASK_KEYS if getattr(data, key) is not None}
     task = Task.from_dict({**content, "metric": tuning.metric})
     if not task.is_answered:
@@ -194,3 +200,20 @@ def _check_choices(data: TaskArguments, tuning: TuningArguments) -> None:
         raise ValueError("merge is given, but no adapter to merge: state one (--lora)")
     if tuning.adapter is not None and tuning.trained == "head":
         raise ValueError("an adapter and trained: head exclude each other: leave one of them out")
+
+
+def _check_numbers(data: Any, tuning: Any, training: TrainingArguments) -> None:
+    for name, values, kinds in (("split", data.split, int | float), ("seeds", tuning.seeds, int)):
+        if values is None:
+            continue
+        is_list = isinstance(values, list) and values
+        if not is_list or not all(isinstance(value, kinds) for value in values):
+            raise ValueError(f"{name} is {values!r}: give a list of numbers, such as [6, 2, 2]")
+    if tuning.early_stopping is not None and tuning.early_stopping < 1:
+        raise ValueError(f"early_stopping is {tuning.early_stopping}: give 1 or more evaluations")
+    if tuning.early_stopping is not None and not training.load_best_model_at_end:
+        raise ValueError(
+            "early_stopping needs the best checkpoint: leave load_best_model_at_end as it is"
+        )
+    if training.metric_for_best_model not in (None, "loss"):
+        raise ValueError("metric_for_best_model is called metric here: state that one")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers.trainer_utils import EvalLoopOutput
 
-from dnagpt_hf.analysis.answering import answers_of, score_records
+from dnagpt_hf.analysis.answering import Answers, answers_of, score_records
 from dnagpt_hf.analysis.evaluation import Evaluation
 from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
 from dnagpt_hf.tasks.task import Task
@@ -151,11 +151,9 @@ class FineTuningTrainer(CheckpointingTrainer):
 
         Every process asks for its share; all get the whole result.
         """
-        model = self.accelerator.unwrap_model(self.model)
-        model = model.get_base_model() if hasattr(model, "get_base_model") else model
-        was_training = model.training
-        model.eval()
-        answers = answers_of(model, self.processing_class, self.task)
+        answers = self._answers()
+        was_training = answers.model.training
+        answers.model.eval()
         order = np.argsort(-examples.lengths, kind="stable")
         rank, world = self.args.process_index, self.args.world_size
         # every process has as many records, of about the same lengths, so that all of them run as
@@ -167,7 +165,7 @@ class FineTuningTrainer(CheckpointingTrainer):
                 answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS
             )
             scores = np.stack([row for _, row in rows])
-        model.train(was_training)
+        answers.model.train(was_training)
         if world > 1:
             gathered = self.accelerator.gather(torch.as_tensor(scores, device=self.args.device))
             shares = [np.resize(order, len(share) * world)[one::world] for one in range(world)]
@@ -175,6 +173,18 @@ class FineTuningTrainer(CheckpointingTrainer):
         complete = np.zeros((len(examples), scores.shape[1]), dtype=np.float32)
         complete[share] = scores
         return Evaluation.of(self.task, answers.outputs, examples, complete)
+
+    def metric_names(self, examples: Examples) -> list[str]:
+        """The metrics that an evaluation of these examples has; the model is not asked."""
+        outputs = self._answers().outputs
+        scores = np.full((len(examples), sum(output.width for output in outputs)), 0.5, np.float32)
+        return list(Evaluation.of(self.task, outputs, examples, scores).metrics())
+
+    def _answers(self) -> Answers:
+        model = self.accelerator.unwrap_model(self.model)
+        # PEFT puts a model of its own round the one that it adapts
+        model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return answers_of(model, self.processing_class, self.task)
 
 
 def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:
@@ -194,12 +204,5 @@ def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:
 
 
 def label_weights(stated: Mapping[str, float], labels: Sequence[str]) -> list[float]:
-    """Weights of labels as stated, 1 where none is.
-
-    Raises:
-        ValueError: a label does not exist.
-    """
-    for label in stated:
-        if label not in labels:
-            raise ValueError(f"class_weights name label {label!r}: choose of {', '.join(labels)}")
+    """Weights of labels as stated, 1 where none is."""
     return [float(stated.get(label, 1.0)) for label in labels]
