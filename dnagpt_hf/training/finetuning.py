@@ -336,6 +336,7 @@ def _write_card(
         released=False,
         training=f"`{json.dumps(facts, ensure_ascii=False)}`",
         results=f"On the {part} part of the data:\n\n{metrics_table(content)}",
+        classifies=tuning.head == "classification",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 
