@@ -14,6 +14,7 @@ from dnagpt_hf.cli.checkpoints import convert, export, info, init
 from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
+from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
 from dnagpt_hf.cli.pretrain import CONTEXT, pretrain
@@ -71,7 +72,7 @@ app = typer.Typer(
     help="A language model of DNA, numbers and instructions.",
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
-for command in (convert, export, init, info, generate, predict, embed, plan):
+for command in (convert, export, init, info, generate, predict, embed, attention, attribute, plan):
     app.command()(command)
 app.command(context_settings=CONTEXT)(pretrain)
 app.add_typer(genomes_app)
