@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -17,6 +18,7 @@ from dnagpt_hf.cli.evaluate import evaluate
 from dnagpt_hf.cli.finetune import finetune
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
+from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
 from dnagpt_hf.cli.pretrain import CONTEXT, pretrain
@@ -74,8 +76,10 @@ app = typer.Typer(
     help="A language model of DNA, numbers and instructions.",
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
-for command in (convert, export, init, info, generate, predict, evaluate, embed, plan):
-    app.command()(command)
+_COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
+_COMMANDS += [embed, attention, attribute, plan]
+for entry in _COMMANDS:
+    app.command()(entry)
 for program in (pretrain, finetune):
     app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)

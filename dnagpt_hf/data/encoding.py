@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,11 +25,13 @@ class EncodedRecord:
         record: the record.
         input_ids: int64 array of shape `(length,)`.
         number_values: float32 array of shape `(length,)`, 0 where there is no number.
+        values: its columns as they were encoded, cut where the record was too long.
     """
 
     record: Record
     input_ids: np.ndarray[Any, Any]
     number_values: np.ndarray[Any, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class RecordEncoder:
             record,
             encoding["input_ids"][0].astype(np.int64),
             encoding["number_values"][0].astype(np.float32),
+            values,
         )
 
     def _problem(self, record: Record, error: ValueError) -> str:

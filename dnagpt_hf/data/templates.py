@@ -148,9 +148,23 @@ class Template:
         Raises:
             ValueError: a column is missing or empty, or is no number where one is needed.
         """
-        return "".join(
-            part if isinstance(part, str) else _value(part, values) for part in self.parts
-        )
+        return "".join(self.texts(values))
+
+    def texts(self, values: Mapping[str, Any]) -> list[str]:
+        """The text of each of `parts`, of which `fill` makes one.
+
+        Args:
+            values: the record's columns.
+
+        Raises:
+            ValueError: as in `fill`.
+
+        Example:
+
+            >>> Template("<R>{sequence}<=>").texts({"sequence": "ACGT"})
+            ['<R>', 'ACGT', '<=>']
+        """
+        return [part if isinstance(part, str) else _value(part, values) for part in self.parts]
 
 
 def _value(slot: Slot, values: Mapping[str, Any]) -> str:

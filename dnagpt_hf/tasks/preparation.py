@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dnagpt_hf.data.templates import parse_number
 
 _LOGARITHM = re.compile(r"(log|log2|log10)\(\s*x\s*(?:\+\s*([0-9.eE+-]+)\s*)?\)")
@@ -106,17 +109,28 @@ class SequenceCut:
             raise ValueError(
                 f"sequence of {len(sequence):,} bp, but the task needs {self.length:,} bp"
             )
-        start, end = self.window or (0, len(sequence))
+        return "".join(sequence[start:end] for start, end in self._parts(len(sequence)))
+
+    def places(self, length: int) -> NDArray[np.int64]:
+        """Places in a whole sequence of the bases that are read.
+
+        Example:
+
+            >>> SequenceCut(window=(0, 6), cut_out=(2, 5)).places(8).tolist()
+            [0, 1, 5]
+        """
+        return np.concatenate([np.arange(*part) for part in self._parts(length)])
+
+    def _parts(self, length: int) -> list[tuple[int, int]]:
+        """The two stretches on either side of what is cut out."""
+        start, end = self.window or (0, length)
         for name, (_, needed) in (("window", (start, end)), ("cut_out", self.cut_out or (0, 0))):
-            if needed > len(sequence):
+            if needed > length:
                 raise ValueError(
-                    f"sequence of {len(sequence):,} bp is shorter than the end of {name}, "
-                    f"{needed:,} bp"
+                    f"sequence of {length:,} bp is shorter than the end of {name}, {needed:,} bp"
                 )
-        if self.cut_out is None:
-            return sequence[start:end]
-        first, last = self.cut_out
-        return sequence[start : min(first, end)] + sequence[max(last, start) : end]
+        first, last = self.cut_out or (end, end)
+        return [(start, max(start, min(first, end))), (min(max(last, start), end), end)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,179 @@
+"""Options of the commands that show what a model does, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnagpt_hf.cli import options
+from dnagpt_hf.cli.loading import Placement, load_model
+
+if TYPE_CHECKING:
+    from dnagpt_hf.analysis.interpretation_figures import Region
+    from dnagpt_hf.analysis.token_places import PlacedRecord
+    from dnagpt_hf.data.records import Record, RecordReader
+
+_RANGE = re.compile(r"(\d[\d,]*)-(\d[\d,]*)")
+
+Figure = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Figure: .png, .svg or .pdf.", show_default=False
+    ),
+]
+Arrays = Annotated[
+    Path | None,
+    typer.Option("--arrays", metavar="FILE", help="Arrays: .npz.", show_default=False),
+]
+RecordOption = Annotated[
+    str | None,
+    typer.Option(
+        "--record",
+        metavar="NAME",
+        help="Name of the record, or its number in the file. By default the first.",
+        show_default=False,
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Column of DNA whose bases are drawn. By default the longest.",
+        show_default=False,
+    ),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="NAME:START-END",
+        help="Part of the sequence to be marked, bases from 1, the last one included; repeatable.",
+        show_default=False,
+    ),
+]
+
+
+def find_record(reader: RecordReader, wanted: str | None) -> Record:
+    """The record of a name or, where none has it, of a number; without either, the first.
+
+    Raises:
+        RecordError: there is no such record, or the file cannot be read.
+    """
+    from dnagpt_hf.data.records import RecordError
+
+    numbered: Record | None = None
+    count = 0
+    for record in reader:
+        if wanted is None or record.name == wanted:
+            return record
+        count = record.number
+        if str(count) == wanted:
+            numbered = record
+    if numbered is None:
+        raise RecordError(
+            f"{reader.source}: none of its {count:,} records is named {wanted!r} or has this number"
+        )
+    return numbered
+
+
+def parse_region(text: str) -> Region:
+    """A named part of a sequence.
+
+    Raises:
+        ValueError: something is not of the form `NAME:START-END`.
+
+    Example:
+
+        >>> parse_region("5'UTR:1-300")
+        Region(name="5'UTR", start=0, end=300)
+    """
+    from dnagpt_hf.analysis.interpretation_figures import Region
+
+    name, sign, extent = text.rpartition(":")
+    if not sign or not name:
+        raise ValueError(f"region {text!r} is not of the form NAME:START-END, as in 5'UTR:1-300")
+    return Region(name, *parse_range(extent, f"region {name}"))
+
+
+def parse_range(text: str, name: str) -> tuple[int, int]:
+    """First base, from 0, and the base behind the last one, of bases that are counted from 1.
+
+    Raises:
+        ValueError: it is not of the form `START-END`, or not a part of a sequence.
+
+    Example:
+
+        >>> parse_range("271-340", "range")
+        (270, 340)
+    """
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{name} {text!r} is not of the form START-END, as in 271-340")
+    start, end = (int(number.replace(",", "")) for number in match.groups())
+    if not 1 <= start <= end:
+        raise ValueError(f"{name} {text!r}: bases count from 1, and the end comes last")
+    return start - 1, end
+
+
+def parse_layer(text: str) -> int:
+    """The number of a layer.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"layer {text!r} is no number: give all, or one such as 1 or -1") from None
+
+
+def check_outputs(output: Path | None, arrays: Path | None, *, overwrite: bool) -> None:
+    """Refuse outputs that cannot be written, before any work is done.
+
+    Raises:
+        ValueError: a name has an unknown ending, or the file exists and may not be replaced.
+    """
+    from dnagpt_hf.analysis.interpretation_arrays import check_array_name
+    from dnagpt_hf.analysis.interpretation_figures import check_figure_name
+    from dnagpt_hf.atomic import check_new_file
+
+    if output is None and arrays is None:
+        raise typer.BadParameter("state what to write, with --output or --arrays")
+    if output is not None:
+        check_figure_name(output)
+        check_new_file(output, overwrite=overwrite)
+    if arrays is not None:
+        check_array_name(arrays)
+        check_new_file(arrays, overwrite=overwrite)
+
+
+def load_any_model(
+    folder: Path, name: str, placement: Placement, remainder: options.Remainder | None
+) -> tuple[Any, Any]:
+    """The model of a folder as the class of this name, and its tokenizer."""
+    from dnagpt_hf import modeling_dnagpt
+
+    model, tokenizer = load_model(folder, getattr(modeling_dnagpt, name), placement)
+    if remainder is not None:
+        tokenizer.remainder = remainder.value
+    return model, tokenizer
+
+
+def regions_within(regions: list[Region], placed: PlacedRecord, column: str) -> list[Region]:
+    """The regions, if they lie in a column.
+
+    Raises:
+        RecordError: one ends behind it.
+    """
+    length = len(placed.columns[column].bases)
+    for region in regions:
+        if region.end > length:
+            raise placed.record.error(
+                f"its {column} has {length:,} bases, and region {region.name} ends at "
+                f"{region.end:,}"
+            )
+    return regions

@@ -1,0 +1,135 @@
+"""Scores of answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from interpreted_models import ANSWERS, CLASS, NUMBER, classifier, dna, louder, record
+
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTModel, DNAGPTTokenizer
+from dnagpt_hf.analysis.answer_scores import answer_record, asked_of
+from dnagpt_hf.analysis.prediction import predict_records
+from dnagpt_hf.data.records import RecordError
+
+
+@pytest.fixture
+def model(tiny_model: DNAGPTForMultiTask) -> DNAGPTForMultiTask:
+    return louder(tiny_model)
+
+
+def test_the_score_of_a_class_is_its_log_odds(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    answers = {"A": "a", "N": "b", "<W>": "c"}
+    options: dict[str, Any] = {"template": CLASS, "answers": answers}
+    one = record(dna(50, 1))
+    (predicted,) = predict_records(model, tiny_tokenizer, [one], **options)
+    for label, probability in predicted.probabilities.items():
+        found = answer_record(model, tiny_tokenizer, one, **options, target=label)
+        assert found.score == pytest.approx(math.log(probability / (1 - probability)), abs=1e-3)
+        assert (found.answer, found.kind, found.unit) == (label, "class", f"log-odds of {label}")
+    default = answer_record(model, tiny_tokenizer, one, **options)
+    assert default.answer == predicted.labels[0]
+
+
+def test_the_score_of_a_number_is_the_number(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    one = record(dna(50, 1), x="-0.5")
+    (predicted,) = predict_records(model, tiny_tokenizer, [one], template=NUMBER)
+    found = answer_record(model, tiny_tokenizer, one, template=NUMBER)
+    assert found.score == pytest.approx(predicted.numbers["number"], abs=1e-5)
+    assert (found.answer, found.kind, found.unit) == ("number", "number", "number")
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"id2label": {0: "x", 1: "y", 2: "z"}}, "class"),
+        ({"id2label": {0: "x", 1: "y"}, "problem_type": "multi_label_classification"}, "label"),
+        ({"id2label": {0: "x", 1: "y"}, "problem_type": "regression"}, "number"),
+        ({"num_labels": 1}, "number"),
+    ],
+)
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_the_answers_of_a_head(
+    tiny_tokenizer: DNAGPTTokenizer, config: dict[str, Any], kind: str, pooling: str
+) -> None:
+    model = classifier(**config, classifier_pooling=pooling)
+    one = record(dna(50, 1))
+    (predicted,) = predict_records(model, tiny_tokenizer, [one])
+    for name, value in {**predicted.probabilities, **predicted.numbers}.items():
+        found = answer_record(model, tiny_tokenizer, one, target=name)
+        expected = value if kind == "number" else math.log(value / (1 - value))
+        assert found.score == pytest.approx(expected, abs=1e-3)
+        assert found.kind == kind
+
+
+def test_scores_of_other_inputs_are_those_of_the_records(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    options: dict[str, Any] = {"template": CLASS, "answers": ANSWERS, "target": "motif"}
+    first, second = (
+        answer_record(model, tiny_tokenizer, record(dna(50, seed)), **options) for seed in (1, 2)
+    )
+    both = {
+        name: torch.cat([first.inputs()[name], value]) for name, value in second.inputs().items()
+    }
+    scores = second.score_of(**both)
+    assert scores.tolist() == pytest.approx([first.score, second.score], abs=1e-5)
+    assert scores.requires_grad
+
+
+def test_a_checkpoint_can_know_its_prompt(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    one = record(dna(50, 1), x="1")
+    with pytest.raises(ValueError, match="state a template"):
+        answer_record(model, tiny_tokenizer, one)
+    model.config.task = {"template": NUMBER}
+    known = answer_record(model, tiny_tokenizer, one)
+    stated = answer_record(model, tiny_tokenizer, one, template=NUMBER)
+    assert known.score == stated.score
+    assert asked_of(model, CLASS).template == CLASS
+    assert asked_of(DNAGPTModel(model.config), None).template == NUMBER
+    model.config.task = None
+    assert asked_of(DNAGPTModel(model.config), None).template == "{sequence}"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"template": NUMBER, "answers": ANSWERS}, "asks for a number"),
+        ({"template": CLASS}, "does not say which tokens are answers"),
+        ({"template": CLASS, "answers": {"A": "yes"}}, "'yes' is the only answer"),
+        ({"template": CLASS, "answers": ANSWERS, "target": "x"}, "'x': choose one of motif, none"),
+    ],
+)
+def test_questions_that_do_not_fit(
+    model: DNAGPTForMultiTask,
+    tiny_tokenizer: DNAGPTTokenizer,
+    options: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        answer_record(model, tiny_tokenizer, record("ACGT", x="1"), **options)
+
+
+def test_questions_that_do_not_fit_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
+    several = classifier(id2label={0: "x", 1: "y"}, problem_type="regression")
+    with pytest.raises(ValueError, match="several numbers: choose one of x, y"):
+        answer_record(several, tiny_tokenizer, record("ACGT"))
+    with pytest.raises(ValueError, match="has a classification head"):
+        answer_record(several, tiny_tokenizer, record("ACGT"), answers=ANSWERS)
+
+
+def test_an_output_that_is_not_finite(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    with torch.no_grad():
+        model.number_head.out_proj.weight.fill_(math.nan)
+    with pytest.raises(RecordError, match=r"a\.csv, record r1 .*not finite"):
+        answer_record(model, tiny_tokenizer, record("ACGT", x="1"), template=NUMBER)
