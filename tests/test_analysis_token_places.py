@@ -14,6 +14,7 @@ from dnagpt_hf.analysis.token_places import PlacedRecord, place_record
 from dnagpt_hf.data.encoding import RecordEncoder
 from dnagpt_hf.data.records import Record, RecordError
 from dnagpt_hf.data.templates import Template
+from dnagpt_hf.tasks.preparation import Preparation, SequenceCut
 
 
 def placed(
@@ -45,6 +46,27 @@ def test_every_kind_of_token_has_its_place() -> None:
     ]
     assert found.columns["sequence"].bases == "ACGTACGT"
     assert list(found.columns) == ["sequence"]
+
+
+@pytest.mark.parametrize("truncation", [None, "left", "right"])
+def test_places_are_those_in_the_whole_sequence(truncation: Any) -> None:
+    cut = SequenceCut(window=(3, 40), cut_out=(10, 16))
+    prepare = Preparation({"sequence": cut}, {})
+    one = record(dna(50, 1))
+    positions = 64 if truncation is None else 4
+    encoder = RecordEncoder(
+        DNAGPTTokenizer(), Template("<R>{sequence}"), positions, truncation, prepare
+    )
+    column = place_record(encoder, one, {"sequence": cut}).columns["sequence"]
+    tokens = place_record(encoder, one, {"sequence": cut}).tokens
+    assert column.bases == one.values["sequence"]
+    read = [place for place, token in enumerate(column.token) if token >= 0]
+    expected = [*range(3, 10), *range(16, 40)]
+    kept = {None: expected, "left": expected[-18:], "right": expected[:18]}[truncation]
+    assert read == kept
+    for place in read:
+        letter = tokens[column.token[place]].text[column.place[place]]
+        assert letter == column.bases[place]
 
 
 @pytest.mark.parametrize("length", [1, 5, 6, 7, 12, 59])
