@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dnagpt_hf.cli.genomes_fetch import fetch
+from dnagpt_hf.cli.genomes_generate import generate
 from dnagpt_hf.cli.haplotypes import convert_haplotypes, evaluate
 from dnagpt_hf.cli.progress import progress_bar
 
@@ -28,7 +29,7 @@ genomes_app = typer.Typer(
     no_args_is_help=True,
     help="Get genomes, see what they hold, and compare artificial ones with real ones.",
 )
-for command in (fetch, evaluate, convert_haplotypes):
+for command in (fetch, generate, evaluate, convert_haplotypes):
     genomes_app.command()(command)
 
 

@@ -203,10 +203,10 @@ def write_hapt(
                 line[::2] = row + _ZERO
                 stream.write(f"{label} {name} ".encode() + line.tobytes())
         if haplotypes.sites is not None:
-            _write_legend(haplotypes.sites, legend_path(path), overwrite)
+            write_legend(haplotypes.sites, legend_path(path), overwrite)
 
 
-def _write_legend(sites: Sites, path: Path, overwrite: bool) -> None:
+def write_legend(sites: Sites, path: Path, overwrite: bool) -> None:
     # the id tells the chromosome, so that it is made of the place even where a site has a name
     ids = [sites.name(index) for index in range(len(sites))]
     columns = (ids, sites.positions, sites.references, sites.alternatives)
