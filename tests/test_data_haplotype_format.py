@@ -39,5 +39,5 @@ def test_too_many_populations() -> None:
 def test_positions(tiny_tokenizer: DNAGPTTokenizer) -> None:
     codec = HaplotypeFormat(10_000).codec(tiny_tokenizer)
     check_positions(codec, 1669)
-    with pytest.raises(HaplotypeError, match="10,000 sites are 1,669 tokens of 6 sites, .* 512"):
+    with pytest.raises(HaplotypeError, match=r"10,000 sites are 1,669 tokens of 6 sites, .* 512"):
         check_positions(codec, 512)

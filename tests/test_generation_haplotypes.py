@@ -334,7 +334,7 @@ def test_other_models(tiny_model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTToke
     with pytest.raises(HaplotypeError, match="was not trained on haplotypes"):
         generate_haplotypes(tiny_model, tiny_tokenizer, 2)
     tiny_model.config.haplotypes = HaplotypeFormat(1000).as_dict()
-    with pytest.raises(HaplotypeError, match="are 169 tokens of 6 sites, which exceeds .* 64"):
+    with pytest.raises(HaplotypeError, match=r"are 169 tokens of 6 sites, which exceeds .* 64"):
         generate_haplotypes(tiny_model, tiny_tokenizer, 2)
 
 

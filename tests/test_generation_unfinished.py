@@ -104,7 +104,7 @@ def test_another_model_is_not_gone_on_with(
     generate(model, tiny_tokenizer, unfinished=path)
     with torch.no_grad():
         model.model.norm.weight[0] += 1e-3
-    with pytest.raises(UnfinishedError, match="model .*, not"):
+    with pytest.raises(UnfinishedError, match=r"model .*, not"):
         generate(model, tiny_tokenizer, unfinished=path)
 
 

@@ -109,7 +109,7 @@ def test_a_test_file(tmp_path: Path) -> None:
     assert np.array_equal(parts.test.sites.positions, parts.train.sites.positions)
     frequencies = read_haplotypes(real).minor_allele_frequencies()
     assert parts.train.num_sites == (frequencies >= 0.2).sum()
-    with pytest.raises(ValueError, match="60 people of .* are in .* as well, the first one P0"):
+    with pytest.raises(ValueError, match=r"60 people of .* are in .* as well, the first one P0"):
         read_parts(settings_of(real, tmp_path / "model", test=real).data)
 
 
@@ -229,7 +229,7 @@ def test_haplotypes_that_do_not_fit(tmp_path: Path) -> None:
     settings = settings_of(
         real, tmp_path / "model", config="{kmer_size: 3, max_position_embeddings: 10}"
     )
-    with pytest.raises(ValueError, match="40 sites are 16 tokens of 3 sites, .* 10 positions"):
+    with pytest.raises(ValueError, match=r"40 sites are 16 tokens of 3 sites, .* 10 positions"):
         finetune_haplotypes(settings)
 
 
