@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class DestinationError(ValueError):
@@ -81,6 +84,30 @@ def new_file(destination: str | os.PathLike[str], *, overwrite: bool = False) ->
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(destination: str | os.PathLike[str], content: Any) -> None:
+    """Write plain data as JSON that every program reads: what is NaN or infinite becomes null.
+
+    Example:
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "metrics.json"
+        >>> write_json(path, {"mcc": 0.5, "auroc": float("nan")})
+        >>> json.loads(path.read_text())
+        {'mcc': 0.5, 'auroc': None}
+    """
+    text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+    with new_file(destination, overwrite=True) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _beside(target: Path, what: str) -> Path:

@@ -135,6 +135,19 @@ def test_files(tmp_path: Path) -> None:
     assert "intervals_95" not in evaluation.write(tmp_path / "new", samples=0)
 
 
+def test_a_figure_that_has_no_meaning_is_null(tmp_path: Path) -> None:
+    """As an area under the curve of one class, which other programs could not read as NaN."""
+    task = Task(CLASS, answers=ANSWERS)
+    rows = [{**row, "label": "none"} for row in planted(6)]
+    examples = read_examples(task, DNAGPTTokenizer(), as_records(rows), max_length=64)
+    scores = np.float32(random_classes()[:6])
+    content = Evaluation.of(task, [CLASSES], examples, scores).write(tmp_path, samples=5)
+    assert math.isnan(content["metrics"]["auroc"])
+    text = (tmp_path / "metrics.json").read_text()
+    assert "NaN" not in text and json.loads(text)["metrics"]["auroc"] is None
+    assert "| auroc | nan |" in metrics_table(content)
+
+
 def test_tables_and_figures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     level = np.array([row["level"] for row in planted(60)])

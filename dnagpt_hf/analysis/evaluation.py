@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from dnagpt_hf.analysis.metrics import (
     multilabel_metrics,
     regression_metrics,
 )
-from dnagpt_hf.atomic import new_file
+from dnagpt_hf.atomic import new_file, write_json
 from dnagpt_hf.tasks.examples import Examples, encoded_record
 from dnagpt_hf.tasks.task import Task
 
@@ -211,8 +210,7 @@ class Evaluation:
                 name: list(pair)
                 for name, pair in self.intervals(samples=samples, seed=seed).items()
             }
-        with new_file(folder / "metrics.json", overwrite=True) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "metrics.json", content)
         return content
 
 

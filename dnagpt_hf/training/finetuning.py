@@ -17,7 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from dnagpt_hf.analysis.answering import token_ids
 from dnagpt_hf.analysis.evaluation_report import metrics_table
 from dnagpt_hf.analysis.metrics import mean_and_deviation
-from dnagpt_hf.atomic import new_file
+from dnagpt_hf.atomic import write_json
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.sources import open_source
@@ -74,7 +74,7 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
     data = read_task(settings, tokenizer)
     output = Path(settings.training.output_dir)
     if settings.training.should_save:
-        _write_json(output / "data.json", data.report)
+        write_json(output / "data.json", data.report)
     seeds = settings.tuning.seeds
     if seeds is None:
         metrics, part = _train(settings, data, tokenizer)
@@ -87,7 +87,7 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
         runs.append(metrics)
     summary = mean_and_deviation(runs)
     if settings.training.should_save:
-        _write_json(
+        write_json(
             output / RESULTS,
             {
                 "part": part,
@@ -347,9 +347,3 @@ def _write_card(
         classifies=tuning.head == "classification",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _write_json(path: Path, content: Any) -> None:
-    with new_file(path, overwrite=True) as partial:
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        partial.write_text(text + "\n", encoding="utf-8")
