@@ -14,7 +14,7 @@ from dnagpt_hf.data.haplotype_codec import HaplotypeCodec
 from dnagpt_hf.data.haplotype_format import HaplotypeFormat
 from dnagpt_hf.data.haplotype_sites import HaplotypeError
 from dnagpt_hf.generation.haplotypes import REASONS, generate_haplotypes, thrown_away_because
-from dnagpt_hf.generation.sampling import Sampling, SeededNoise, sequence_keys
+from dnagpt_hf.generation.sampling import Sampling, sequence_keys
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 
 SITES = 20
@@ -166,7 +166,8 @@ def test_free_genomes_are_those_of_any_token(
             sampling.seed, torch.tensor(missing), torch.full((len(missing),), attempt)
         )
         others = OthersTogether(codec, tokenizer.number_token_id)
-        processors = [*sampling.warpers(), others, SeededNoise(keys, codec.start)]
+        processors = sampling.processors(keys, codec.start)
+        processors.insert(-1, others)
         decoded = codec.decode(generate_plainly(likely_model, codec, processors, len(missing)))
         valid = decoded.is_valid
         found |= {

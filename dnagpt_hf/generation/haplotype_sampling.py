@@ -1,9 +1,13 @@
-"""Haplotypes drawn token by token, a batch at a time."""
+"""Haplotypes drawn token by token, a batch at a time.
+
+Where any token may be drawn, it does not matter which one it is if it is neither an allele nor the
+stop symbol: the sequence is thrown away. All such tokens are drawn as one, whose probability is the
+sum of theirs. Whether it was drawn changes nothing in the sequences that are kept. So alleles are
+drawn first, with the few rows of the last map that belong to them, and what the thousands of other
+tokens weigh is computed afterwards, for many places at once.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,61 +17,16 @@ from torch import nn
 from ..data.haplotype_codec import HaplotypeCodec, Ids
 from ..modeling_dnagpt import DNAGPTForMultiTask
 from .decoding import CachedDecoder
+from .haplotype_prompts import Prompts
 from .sampling import Sampling, gumbel_noise
 
-# steps between two looks at whether a batch is lost
-_STEPS_BETWEEN_CHECKS = 32
+# places that are drawn before the other tokens are looked at
+_BLOCK = 32
+# scores that exist at a time where all tokens are looked at: 16 MB
+_SCORES = 2**22
 
-
-@dataclass(frozen=True)
-class Prompts:
-    """What is given of each genome.
-
-    Args:
-        ids: first tokens of each distinct prompt, `(prompts, tokens)`.
-        begun: alleles that begin the next token, `(prompts, fewer than a token has)`.
-        which: prompt of each genome, `(genomes,)`.
-    """
-
-    ids: Ids
-    begun: NDArray[np.uint8]
-    which: NDArray[np.int64]
-
-    @classmethod
-    def of_known(
-        cls,
-        codec: HaplotypeCodec,
-        number: int,
-        populations: Sequence[str] | None,
-        known: NDArray[np.uint8] | None,
-    ) -> Prompts:
-        """Prompts of populations and of the alleles of the first sites.
-
-        Args:
-            codec: how haplotypes are written.
-            number: genomes to generate.
-            populations: one for each genome; without them, a codec with populations leaves the
-                population to the model.
-            known: alleles `(prompts, first sites)`, which genomes continue in turn.
-        """
-        genomes = np.arange(number)
-        known = np.zeros((1, 0), np.uint8) if known is None else known
-        names = [] if populations is None else sorted(set(populations))
-        if populations is None and codec.populations:
-            first = codec.prompt(next(iter(codec.populations)))[:-1]
-            return cls(np.asarray([first]), np.zeros((1, 0), np.uint8), np.zeros(number, np.int64))
-        per_token = int(codec.tokenizer.kmer_size)
-        whole = known.shape[1] // per_token
-        filled = np.zeros((len(known), codec.num_sites), np.uint8)
-        filled[:, : known.shape[1]] = known
-        heads: list[list[str] | None] = [[name] * len(known) for name in names]
-        heads = heads or [None]
-        ids = np.concatenate([codec.encode(filled, head) for head in heads])
-        place = np.zeros(number, np.int64)
-        if populations is not None:
-            place = np.searchsorted(names, populations)
-        begun = np.tile(known[:, whole * per_token :], (len(heads), 1))
-        return cls(ids[:, : codec.start + whole], begun, place * len(known) + genomes % len(known))
+# place, input of the last map `(rows, hidden)`, and score and noise of what was drawn `(rows,)`
+Drawn = tuple[int, torch.Tensor, torch.Tensor]
 
 
 class HaplotypeSampler:
@@ -88,13 +47,12 @@ class HaplotypeSampler:
         constrained: bool,
     ) -> None:
         self.model, self.codec, self.constrained = model, codec, constrained
+        self.temperature, self.filters = sampling.temperature, sampling.filters()
         self.head = model.token_head
-        self.warpers = sampling.warpers()
         self.device = model.device
         self.decoder: CachedDecoder | None = None
-        # an id that stands for every token that is neither an allele nor the stop symbol, as what
-        # it is does not matter: a sequence with one of them is thrown away. It is no token itself,
-        # so that its noise is that of no other.
+        # The id of all other tokens together. It is no token itself, so that its noise is that of
+        # no other.
         self.other = int(model.config.number_token_id)
 
     @torch.inference_mode()
@@ -107,37 +65,33 @@ class HaplotypeSampler:
             keys: of their random streams, `(rows,)`.
 
         Returns:
-            Ids `(rows, codec.length)`; the padding token stands for any other that is no allele.
+            Ids `(rows, codec.length)`; the padding token stands for all others that are no alleles.
         """
         distinct, which = np.unique(prompts.which[genomes], return_inverse=True)
-        ids = torch.from_numpy(prompts.ids[distinct])
+        ids, rows = torch.from_numpy(prompts.ids[distinct]), torch.from_numpy(which)
         begun = torch.from_numpy(prompts.begun[distinct][which]).long().to(self.device)
-        rows, given = torch.from_numpy(which), ids.shape[1]
-        keys = keys.to(self.device)
-        # the stop symbol is drawn, but not read
+        keys, given = keys.to(self.device), ids.shape[1]
         decoder = self._decoder(len(genomes))
         states = decoder.read(ids, rows)
-        sequences = torch.empty(
-            len(genomes), self.codec.length, dtype=torch.long, device=self.device
-        )
-        sequences[:, :given] = ids.to(self.device)[rows.to(self.device)]
-        lost = torch.zeros(len(genomes), dtype=torch.bool, device=self.device)
-        end = self.codec.length - 1 if self.constrained else self.codec.length
-        for place in range(given, end):
-            allowed = self._allowed(place)
-            scores, candidates = self._scores(states, allowed, begun if place == given else None)
-            noise = gumbel_noise(keys, place - given, candidates)
-            drawn = candidates[(scores + noise).argmax(-1)]
-            sequences[:, place] = drawn
-            if place == end - 1:
-                break
+        sequences = torch.full((len(genomes), self.codec.length), self.codec.stop_id)
+        sequences[:, :given] = ids[rows]
+        sequences = sequences.to(self.device)
+        last = self.codec.length - 1 - self.constrained
+        pending: list[Drawn] = []
+        for place in range(given, last + 1):
+            states = self.head.transform(states) / self.temperature
+            scores, candidates = self._scores(states, place, begun if place == given else None)
+            best, index = (scores + gumbel_noise(keys, place - given, candidates)).max(-1)
+            sequences[:, place] = candidates[index]
             if not self.constrained:
-                lost |= (drawn == self.other) | (drawn == self.codec.stop_id)
-                drawn = drawn.masked_fill(lost, self.codec.stop_id)
-                if place % _STEPS_BETWEEN_CHECKS == 0 and bool(lost.all()):
-                    break
-            states = decoder.step(drawn)
-        sequences[:, place + 1 :] = self.codec.stop_id
+                pending.append((place, states, best))
+                if len(pending) == _BLOCK or place == last:
+                    self._draw_others(sequences, pending, keys, given)
+                    pending.clear()
+                    if self._is_hopeless(sequences[:, given : place + 1]):
+                        break
+            if place < last:
+                states = decoder.step(sequences[:, place])
         pad = self.codec.tokenizer.pad_token_id
         return sequences.masked_fill(sequences == self.other, pad).cpu().numpy()
 
@@ -145,11 +99,20 @@ class HaplotypeSampler:
         if self.decoder is None or self.decoder.rows != rows:
             # the memory of one is given back before another takes some
             self.decoder = None
+            # the stop symbol is drawn, but not read
             self.decoder = CachedDecoder(self.model, rows, self.codec.length - 1)
         return self.decoder
 
+    def _is_hopeless(self, drawn: torch.Tensor) -> bool:
+        """Whether no row can become a haplotype any more."""
+        is_end = drawn.shape[1] == self.codec.length
+        alleles = drawn[:, :-1] if is_end else drawn
+        return bool(((alleles == self.other) | (alleles == self.codec.stop_id)).any(-1).all())
+
+    # -- scores ------------------------------------------------------------------------------------
+
     def _allowed(self, place: int) -> torch.Tensor:
-        """Ids that a valid sequence may have at a place, in the order of the alleles."""
+        """Ids that a haplotype may have at a place, alleles in the order of the codec."""
         codec = self.codec
         if place == codec.length - 1:
             ids = np.asarray([codec.stop_id])
@@ -159,43 +122,98 @@ class HaplotypeSampler:
             ids = codec.allele_ids(place - codec.start)
         return torch.from_numpy(ids).to(self.device)
 
-    def _scores(
-        self, states: torch.Tensor, allowed: torch.Tensor, begun: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores `(rows, candidates)` and the candidates' ids."""
-        if self.constrained:
-            # the rows of the last map that belong to these tokens, instead of all
-            weight = self.head.out_proj.weight[allowed]
-            scores = nn.functional.linear(self.head.transform(states), weight).float()
-            scores = self._without_others(scores, begun, torch.arange(len(allowed)))
-            return self._warped(scores), allowed
-        scores = self._without_others(self.head(states).float(), begun, allowed)
-        scores = self._warped(scores)
-        if allowed[0] != self.codec.stop_id:
-            allowed = torch.cat([allowed, allowed.new_tensor([self.codec.stop_id])])
-        # one draw among all other tokens together has the probability of their sum
-        others = scores.index_fill(1, allowed, -torch.inf).logsumexp(-1, keepdim=True)
-        scores = torch.cat([scores[:, allowed], others], dim=-1)
-        return scores, torch.cat([allowed, allowed.new_tensor([self.other])])
+    def _named(self, place: int) -> torch.Tensor:
+        """These ids, and where any token may be drawn, the stop symbol behind them."""
+        allowed = self._allowed(place)
+        if self.constrained or place == self.codec.length - 1:
+            return allowed
+        return torch.cat([allowed, allowed.new_tensor([self.codec.stop_id])])
 
-    def _without_others(
-        self, scores: torch.Tensor, begun: torch.Tensor | None, columns: torch.Tensor
+    def _scores(
+        self, states: torch.Tensor, place: int, begun: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores `(rows, candidates)` and the candidates' ids.
+
+        Args:
+            states: input of the last map, divided by the temperature, `(rows, hidden)`.
+            place: place of the token.
+            begun: alleles with which it begins, `(rows, alleles)`.
+        """
+        named = self._named(place)
+        if self.constrained or not self.filters:
+            scores = self._products(states, named)
+            return self._filtered(self._beginning(scores, place, begun)), named
+        # what is left out depends on the scores of all tokens
+        scores = torch.full((len(states), self.model.config.num_tokens), -torch.inf)
+        scores = scores.to(self.device)
+        scores[:, : self.other] = self._products(states, slice(self.other))
+        scores[:, named] = self._beginning(scores[:, named], place, begun)
+        scores = self._filtered(scores)
+        kept = scores[:, named]
+        scores[:, self.other] = scores.index_fill_(1, named, -torch.inf).logsumexp(-1)
+        candidates = torch.cat([named, named.new_tensor([self.other])])
+        return torch.cat([kept, scores[:, self.other, None]], -1), candidates
+
+    def _products(self, states: torch.Tensor, ids: torch.Tensor | slice) -> torch.Tensor:
+        """The last map, its rows of some ids alone."""
+        return nn.functional.linear(states, self.head.out_proj.weight[ids]).float()
+
+    def _beginning(
+        self, scores: torch.Tensor, place: int, begun: torch.Tensor | None
     ) -> torch.Tensor:
-        """Scores in which tokens that begin with other alleles than known are ruled out."""
+        """Scores in which k-mers that begin with other alleles than known are ruled out."""
         if begun is None or not begun.shape[1]:
             return scores
-        bits = len(columns).bit_length() - 1
-        # (tokens, alleles), as `allele_ids` orders them
-        alleles = torch.arange(len(columns), device=self.device)[:, None] >> torch.arange(
-            bits - 1, -1, -1, device=self.device
-        )
-        differs = ((alleles & 1)[:, : begun.shape[1]] != begun[:, None]).any(-1)
-        ruled_out = torch.zeros_like(scores, dtype=torch.bool)
-        ruled_out[:, columns.to(self.device)] = differs
-        return scores.masked_fill(ruled_out, -torch.inf)
+        number = len(self._allowed(place))
+        bits = torch.arange(number.bit_length() - 2, -1, -1, device=self.device)
+        # (k-mers, alleles)
+        alleles = (torch.arange(number, device=self.device)[:, None] >> bits) & 1
+        differs = (alleles[:, : begun.shape[1]] != begun[:, None]).any(-1)
+        differs = nn.functional.pad(differs, (0, scores.shape[1] - number))
+        return scores.masked_fill(differs, -torch.inf)
 
-    def _warped(self, scores: torch.Tensor) -> torch.Tensor:
-        for warper in self.warpers:
+    def _filtered(self, scores: torch.Tensor) -> torch.Tensor:
+        for leave_out in self.filters:
             # none of them looks at the ids
-            scores = warper(None, scores)
+            scores = leave_out(None, scores)
         return scores
+
+    # -- all other tokens --------------------------------------------------------------------------
+
+    def _draw_others(
+        self, sequences: torch.Tensor, drawn: list[Drawn], keys: torch.Tensor, given: int
+    ) -> None:
+        """Write the id of all other tokens where one of them would have been drawn.
+
+        Args:
+            sequences: what was drawn without them, `(rows, length)`.
+            drawn: what is needed of each place.
+            keys: of the rows' random streams.
+            given: place of the first token that was drawn.
+        """
+        if self.filters:
+            return
+        same: list[Drawn] = []
+        for number, one in enumerate(drawn):
+            same.append(one)
+            named = self._named(one[0])
+            if number + 1 < len(drawn) and torch.equal(named, self._named(drawn[number + 1][0])):
+                continue
+            totals = self._others(torch.cat([states for _, states, _ in same]), named)
+            other = named.new_tensor([self.other])
+            for (place, _, best), total in zip(same, totals.split(len(keys)), strict=True):
+                noise = gumbel_noise(keys, place - given, other)[:, 0]
+                sequences[:, place].masked_fill_(total + noise > best, self.other)
+            same = []
+
+    def _others(self, states: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
+        """Score of all tokens but the named ones together, `(states,)`."""
+        is_other = torch.ones(self.other, dtype=torch.bool, device=self.device)
+        is_other[named] = False
+        weight = self.head.out_proj.weight[: self.other][is_other]
+        return torch.cat(
+            [
+                nn.functional.linear(part, weight).float().logsumexp(-1)
+                for part in states.split(max(1, _SCORES // len(weight)))
+            ]
+        )

@@ -19,7 +19,8 @@ from ..data.haplotype_sites import HaplotypeError, Sites
 from ..data.haplotypes import Haplotypes
 from ..modeling_dnagpt import DNAGPTForMultiTask
 from ..tokenization_dnagpt import DNAGPTTokenizer
-from .haplotype_sampling import HaplotypeSampler, Prompts
+from .haplotype_prompts import Prompts
+from .haplotype_sampling import HaplotypeSampler
 from .sampling import Sampling, sequence_keys
 from .unfinished import UnfinishedSequences, weights_checksum
 

@@ -44,11 +44,12 @@ class Sampling:
             keys (`torch.LongTensor` of shape `(rows,)`): From [`sequence_keys`].
             prompt_length (`int`): Length of the (padded) prompt in tokens.
         """
-        return [*self.warpers(), SeededNoise(keys, prompt_length)]
+        temperature = TemperatureLogitsWarper(float(self.temperature))
+        return [temperature, *self.filters(), SeededNoise(keys, prompt_length)]
 
-    def warpers(self) -> list[LogitsProcessor]:
-        """The processors without the noise."""
-        processors: list[LogitsProcessor] = [TemperatureLogitsWarper(float(self.temperature))]
+    def filters(self) -> list[LogitsProcessor]:
+        """The processors that leave tokens out, `top_k` and `top_p`."""
+        processors: list[LogitsProcessor] = []
         if self.top_k is not None:
             processors.append(TopKLogitsWarper(self.top_k))
         if self.top_p is not None:
