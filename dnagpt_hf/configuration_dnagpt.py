@@ -52,6 +52,9 @@ class DNAGPTConfig(PreTrainedConfig):
         classifier_pooling (`str`, defaults to `"last"`):
             What `DNAGPTForSequenceClassification` reads: the `"last"` real token, or the
             `"mean"` over real tokens.
+        task (`dict`, *optional*):
+            What the model was fine-tuned for, as plain data: its template in the token language,
+            the meaning of its answers, how columns are prepared and standardised.
 
     Raises:
         ValueError: if two fields do not fit each other.
@@ -105,6 +108,7 @@ class DNAGPTConfig(PreTrainedConfig):
         tie_word_embeddings: bool = False,
         number_loss_weight: float = 0.01,
         classifier_pooling: str = "last",
+        task: dict[str, Any] | None = None,
         bos_token_id: int | None = None,
         eos_token_id: int | list[int] | None = None,
         **kwargs: Any,
@@ -165,6 +169,7 @@ class DNAGPTConfig(PreTrainedConfig):
         self.use_cache = use_cache
         self.number_loss_weight = number_loss_weight
         self.classifier_pooling = classifier_pooling
+        self.task = task
         # Transformers 5.0 keeps these four only if they are set here
         self.tie_word_embeddings = tie_word_embeddings
         self.pad_token_id = pad_token_id

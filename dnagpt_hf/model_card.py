@@ -12,6 +12,28 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.presets import PRESETS, Preset, Recipe, get_preset, preset_config, vocabulary_size
 
 _TEMPLATE = Path(__file__).with_name("model_card_template.md")
+_LANGUAGE_USAGE = """\
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "$name"
+tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+
+inputs = tokenizer(["<R>$dna"], return_tensors="pt")
+output = model.generate(**inputs, max_new_tokens=8, return_dict_in_generate=True)
+text = tokenizer.batch_decode(output.sequences, number_values=output.number_values)
+```"""
+_CLASSIFIER_USAGE = """\
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "$name"
+tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
+
+scores = model(**tokenizer(["<R>$dna"], return_tensors="pt")).logits
+```"""
 _POLYFORM = "https://polyformproject.org/licenses/noncommercial/1.0.0"
 
 
@@ -24,6 +46,7 @@ def render_model_card(
     preset: str | None = None,
     training: str | None = None,
     results: str | None = None,
+    classifies: bool = False,
 ) -> str:
     """The text of a `README.md` with metadata for the Hugging Face Hub.
 
@@ -36,19 +59,20 @@ def render_model_card(
         preset: name of the preset whose data and recipe the card describes, if one fits.
         training: what to say on training in place of the preset's recipe.
         results: measured results; without them the card says that there are none.
+        classifies: whether the model has a classification head in place of both others.
     """
     known = get_preset(preset) if preset is not None else None
     if training is None:
         training = describe_training(known) if known else "Not known from the file."
     values = {
-        "metadata": _metadata(released),
+        "metadata": _metadata(released, classifies),
         "name": name,
         "summary": known.summary if known else "A DNAGPT model.",
         "origin": origin,
         "architecture": _architecture(config),
         "kmers": _kmers(config),
         "remainder": _remainder(config),
-        "example": "GTAGCTTTCCAA" if config.kmer_size == 6 else "GTAGCT"[: config.kmer_size],
+        "usage": _usage(name, config, classifies),
         "training": training,
         "results": results or "None were measured with these weights.",
         "positions": f"{config.max_position_embeddings:,}",
@@ -105,11 +129,26 @@ def count_parameters(config: DNAGPTConfig) -> int:
     return config.num_hidden_layers * block + width + heads + embeddings
 
 
-def _metadata(released: bool) -> str:
+def _usage(name: str, config: DNAGPTConfig, classifies: bool) -> str:
+    """How to use it, as blocks of code."""
+    blocks = []
+    if config.task:
+        task = json.dumps(config.task["template"], ensure_ascii=False)
+        blocks.append(
+            f"It knows its task, {task}, and reads a table or FASTA file with these columns:\n\n"
+            f"    dnagpt predict {name} FILE"
+        )
+    code = _CLASSIFIER_USAGE if classifies else _LANGUAGE_USAGE
+    dna = "GTAGCTTTCCAA" if config.kmer_size == 6 else "GTAGCT"[: config.kmer_size]
+    blocks.append(Template(code).substitute(name=name, dna=dna))
+    return "\n\n".join(blocks)
+
+
+def _metadata(released: bool, classifies: bool) -> str:
     # JSON strings are YAML strings, and lists of them YAML lists.
     fields: dict[str, object] = {
         "library_name": "transformers",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-classification" if classifies else "text-generation",
         "tags": ["dna", "genomics", "biology", "dnagpt", "custom_code", "arxiv:2307.05628"],
     }
     if released:

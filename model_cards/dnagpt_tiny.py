@@ -48,21 +48,21 @@ mean) | sequence order: accuracy |
 Not measured: any downstream task, other strains and species, and generated sequences."""
 
 
-def write_folder(run: Path) -> DNAGPTForMultiTask:
+def write_folder(run: Path, folder: Path) -> DNAGPTForMultiTask:
     """Weights, configuration and tokenizer, without what belongs to a folder with code."""
     model = DNAGPTForMultiTask.from_pretrained(run)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    model.save_pretrained(FOLDER)
-    DNAGPTTokenizer.from_pretrained(run).save_pretrained(FOLDER)
-    for code in FOLDER.glob("*.py"):
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(folder)
+    DNAGPTTokenizer.from_pretrained(run).save_pretrained(folder)
+    for code in folder.glob("*.py"):
         code.unlink()
     for name in ("config.json", "tokenizer_config.json"):
-        content = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
         for key in ("auto_map", "is_local", "local_files_only"):
             content.pop(key, None)
         text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    for path in FOLDER.iterdir():
+        (folder / name).write_text(text, encoding="utf-8")
+    for path in folder.iterdir():
         path.chmod(0o644)
     return model
 
@@ -114,7 +114,7 @@ def plot(history: list[dict[str, Any]]) -> None:
 def main(run: Path, results_file: Path) -> None:
     results = [json.loads(line) for line in results_file.read_text().splitlines() if line]
     state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
-    model = write_folder(run)
+    model = write_folder(run, FOLDER)
     positions, kmer_size = model.config.max_position_embeddings, model.config.kmer_size
     steps = state["global_step"]
     runtime = next(e["train_runtime"] for e in state["log_history"] if "train_runtime" in e)

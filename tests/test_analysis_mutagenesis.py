@@ -22,8 +22,9 @@ from interpreted_models import (
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
 from dnagpt_hf.analysis.answer_scores import AnsweredRecord, answer_record
-from dnagpt_hf.analysis.batches import RecordEncoder, map_in_batches, padded_batch
+from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
 from dnagpt_hf.analysis.mutagenesis import BASES, in_silico_mutagenesis
+from dnagpt_hf.data.encoding import RecordEncoder
 from dnagpt_hf.data.records import RecordError
 from dnagpt_hf.data.templates import Template
 

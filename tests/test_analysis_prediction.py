@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.analysis.batches import RecordEncoder, map_in_batches, padded_batch
-from dnagpt_hf.analysis.prediction import answer_tokens, predict_records, stated_labels
+from dnagpt_hf.analysis.answering import answer_tokens, stated_labels
+from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
+from dnagpt_hf.analysis.prediction import predict_records
+from dnagpt_hf.data.encoding import RecordEncoder
 from dnagpt_hf.data.records import Record, RecordError
 from dnagpt_hf.data.templates import Template
 from dnagpt_hf.presets import preset_config

@@ -10,10 +10,11 @@ import pytest
 from interpreted_models import dna, record
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.analysis.batches import RecordEncoder
 from dnagpt_hf.analysis.token_places import PlacedRecord, place_record
+from dnagpt_hf.data.encoding import RecordEncoder
 from dnagpt_hf.data.records import Record, RecordError
 from dnagpt_hf.data.templates import Template
+from dnagpt_hf.tasks.preparation import Preparation, SequenceCut
 
 
 def placed(
@@ -101,6 +102,39 @@ def test_what_is_cut_off_keeps_its_place(side: str) -> None:
     assert by_base.dtype == np.float32
     assert by_base.sum() == pytest.approx(6)
     assert not by_base[column.token < 0].any()
+
+
+@pytest.mark.parametrize(
+    ("cut", "truncation", "positions", "read"),
+    [
+        (SequenceCut(cut_out=(10, 16)), None, 64, [*range(10), *range(16, 60)]),
+        (SequenceCut(window=(5, 50)), None, 64, [*range(5, 50)]),
+        (SequenceCut(window=(12, 50), cut_out=(10, 16)), None, 64, [*range(16, 50)]),
+        (SequenceCut(cut_out=(10, 16)), "left", 5, [*range(42, 60)]),
+        (SequenceCut(cut_out=(10, 16)), "right", 5, [*range(10), *range(16, 24)]),
+    ],
+)
+def test_what_a_task_cuts_out_keeps_its_place(
+    cut: SequenceCut, truncation: Any, positions: int, read: list[int]
+) -> None:
+    sequence = dna(60, 2)
+    cuts = {"sequence": cut}
+    encoder = RecordEncoder(
+        DNAGPTTokenizer(),
+        Template("<R>{sequence}<B>"),
+        positions,
+        truncation,
+        Preparation(cuts, {}),
+    )
+    found = place_record(encoder, record(sequence), cuts)
+    column = found.columns["sequence"]
+    assert column.bases == sequence
+    assert np.flatnonzero(column.token >= 0).tolist() == read
+    for base in read:
+        assert found.tokens[column.token[base]].text[column.place[base]] == sequence[base]
+    for token in found.tokens[1:-1]:
+        assert sequence[token.start] == token.text[0]
+        assert sequence[token.end - 1] == token.text[-1]
 
 
 @pytest.mark.parametrize(("remainder", "token"), [("drop", -1), ("pad", 1)])

@@ -118,8 +118,12 @@ def test_every_input_gives_the_same_output(work: Path, folder: Path) -> None:
     for name, content in inputs.items():
         Path(name).write_bytes(content.encode())
     Path("b.txt.gz").write_bytes(gzip.compress(TABLE.encode()))
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(
+        pyarrow.Table.from_pylist(lines), "b.parquet"
+    )
     expected = run("predict", folder, "a.csv", *CLASS)
-    for name in inputs:
+    for name in (*inputs, "b.parquet"):
         assert run("predict", folder, name, *CLASS) == expected, name
     assert run("predict", folder, "a.csv", *CLASS, "--dtype", "float32", "--threads", 1) == expected
 

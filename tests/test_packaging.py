@@ -26,6 +26,7 @@ IMPORT_NAMES = {
     "huggingface-hub": "huggingface_hub",
     "liger-kernel": "liger_kernel",
     "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
 }
 
 

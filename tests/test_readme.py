@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from dnagpt_hf.cli import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+# the task of the section on fine-tuning, whose first line names its file
+TASK = re.search(r"^```yaml\n# (promoters\.yaml)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 # a small file in the original layout stands in for the released weights
@@ -42,12 +44,19 @@ def folder(tmp_path_factory):
         "preset: dnagpt-test\ngenomes: genomes.yaml\nuse_cpu: true\neval_rows: 2\n"
         "per_device_train_batch_size: 2\neval_strategy: steps\n"
     )
+    assert TASK is not None
+    (folder / TASK[1]).write_text(TASK[2])
+    generator = np.random.default_rng(1)
+    rows = ["".join(generator.choice(list("ACGT"), 60)) + f",{n % 2}" for n in range(60)]
+    (folder / "promoters.csv").write_text("\n".join(["sequence,label", *rows]) + "\n")
+    window = "".join(generator.choice(list("ACGT"), 606))
+    (folder / "windows.fasta").write_text(f">one\n{window}\n")
     return folder
 
 
 def test_the_readme_has_what_this_file_looks_for():
     assert {language for language, _ in BLOCKS} == {"bash", "python"}
-    assert sum(text.count("dnagpt ") for language, text in BLOCKS if language == "bash") >= 9
+    assert sum(text.count("dnagpt ") for language, text in BLOCKS if language == "bash") >= 15
 
 
 def test_blocks_in_order(folder, monkeypatch, capsys):
@@ -71,3 +80,8 @@ def test_blocks_in_order(folder, monkeypatch, capsys):
     assert "torch.Size([2, 12, 192])" in printed
     assert Path("expression.tsv").read_text().count("\n") == 3
     assert Path("embeddings.npz").is_file()
+    assert Path("promoters/predictions.parquet").is_file()
+    assert Path("evaluation/roc.png").is_file()
+    assert Path("answers.tsv").read_text().count("\n") == 61
+    assert Path("attention.png").is_file()
+    assert Path("tracks.svg").is_file()

@@ -22,8 +22,16 @@ from transformers import (
 
 import dnagpt_hf
 from dnagpt_hf.checkpoint import init_checkpoint
+from dnagpt_hf.tasks.task import Task
 
 CODE = {"configuration_dnagpt.py", "modeling_dnagpt.py", "tokenization_dnagpt.py"}
+# what a fine-tuned model is asked; pairs have an order that is not that of the alphabet
+TASK = {
+    "name": "signals",
+    "template": "<R>{sequence}<+><M>{x}<=><B>{label}<M>{y}",
+    "answers": {"label": [["N", "none"], ["A", "signal"]]},
+    "standardization": [[0.1, 3.0], [1e-30, 0.3333333333333333]],
+}
 PROMPTS = ["<R>ATCGATTTACGC<+><M>-0.5 0.25<=><B>", "<R>GGCCTAN<=>"]
 
 # What torch, transformers and safetensors do not bring along, and the package itself. Python treats
@@ -74,6 +82,7 @@ print(json.dumps({
     "logits": output.logits[:, -1, :50].tolist(),
     "predictions": output.number_predictions.tolist(),
     "generated": generated.tolist(),
+    "task": model.config.task,
     "package": sys.modules["dnagpt_hf"] is not None if "dnagpt_hf" in sys.modules else False,
 }))
 """
@@ -108,7 +117,8 @@ def run_without_package(
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return init_checkpoint("dnagpt-test", tmp_path_factory.mktemp("remote") / "dnagpt-m")
+    folder = tmp_path_factory.mktemp("remote") / "dnagpt-m"
+    return init_checkpoint("dnagpt-test", folder, task=TASK)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +169,13 @@ def test_saved_again_it_is_the_same(reports: list[dict[str, Any]]) -> None:
     for key in same:
         assert reports[1][key] == reports[0][key], key
     assert [text.replace("<P>", "") for text in reports[0]["text"]] == PROMPTS
+
+
+def test_the_task_is_kept(checkpoint: Path, reports: list[dict[str, Any]]) -> None:
+    assert [report["task"] for report in reports] == [TASK, TASK]
+    for name in ("dnagpt-m", "third", "second-classes"):
+        assert AutoConfig.from_pretrained(checkpoint.with_name(name)).task == TASK
+        assert Task.from_dict(TASK).as_dict() == TASK
 
 
 def test_saved_again_it_is_complete(checkpoint: Path, reports: list[dict[str, Any]]) -> None:

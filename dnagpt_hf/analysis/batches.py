@@ -1,139 +1,20 @@
-"""Records as batches for a model: encoded, checked, sorted by length, and back in their order."""
+"""Records as batches for a model: sorted by length, padded, and back in their order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from dnagpt_hf.data.records import Record
-from dnagpt_hf.data.templates import Template
-
-if TYPE_CHECKING:
-    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf.data.encoding import EncodedRecord
 
 T = TypeVar("T")
-Truncation = Literal["left", "right"]
 
 # So many records, or tokens per token of a batch, are read ahead to be sorted by length.
 _RECORDS_AHEAD = 1024
 _BATCHES_AHEAD = 16
-
-
-@dataclass(frozen=True)
-class EncodedRecord:
-    """A record in the token language.
-
-    Args:
-        record: the record.
-        input_ids: int64 array of shape `(length,)`.
-        number_values: float32 array of shape `(length,)`, 0 where there is no number.
-        values: its columns as they were encoded, cut where the record was too long.
-    """
-
-    record: Record
-    input_ids: np.ndarray[Any, Any]
-    number_values: np.ndarray[Any, Any]
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RecordEncoder:
-    """Turns records into ids by a template.
-
-    Args:
-        tokenizer: the model's tokenizer.
-        template: how a record becomes a text.
-        max_length: positions of the model.
-        truncation: end at which too long a sequence is cut; by default it is an error.
-
-    Raises:
-        ValueError: the template has a token that the tokenizer does not know.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTTokenizer
-        >>> encoder = RecordEncoder(DNAGPTTokenizer(), Template("<R>{sequence}"), max_length=512)
-        >>> record = Record({"sequence": "ACGTACGT"}, "a", "a.fa", 1, 1)
-        >>> encoder(record).input_ids.shape
-        (3,)
-    """
-
-    tokenizer: DNAGPTTokenizer
-    template: Template
-    max_length: int
-    truncation: Truncation | None = None
-
-    def __post_init__(self) -> None:
-        for part in self.template.parts:
-            if isinstance(part, str) and part.startswith("<"):
-                try:
-                    self.tokenizer(part)
-                except ValueError as error:
-                    raise ValueError(f"template {self.template.text!r}: {error}") from error
-
-    def __call__(self, record: Record) -> EncodedRecord:
-        """Encode one record.
-
-        Raises:
-            RecordError: the record lacks a column, is not in the token language or is too long.
-        """
-        try:
-            values = dict(record.values)
-            encoded = self._encode(record, values)
-            while len(encoded.input_ids) > self.max_length:
-                # neighbouring columns share a token, so that one cut may not be enough
-                self._cut(values, len(encoded.input_ids))
-                encoded = self._encode(record, values)
-        except ValueError as error:
-            raise record.error(self._problem(record, error)) from error
-        if not len(encoded.input_ids):
-            raise record.error("it holds no tokens")
-        return encoded
-
-    def _encode(self, record: Record, values: dict[str, Any]) -> EncodedRecord:
-        # arrays rather than lists, and no warning on a length that is checked here
-        text = self.template.fill(values)
-        encoding = self.tokenizer(text, return_tensors="np", verbose=False)
-        return EncodedRecord(
-            record,
-            encoding["input_ids"][0].astype(np.int64),
-            encoding["number_values"][0].astype(np.float32),
-            values,
-        )
-
-    def _problem(self, record: Record, error: ValueError) -> str:
-        """The message of an error, with a position in its column rather than in the whole text."""
-        for slot in self.template.slots:
-            value = record.values.get(slot.column)
-            if isinstance(value, str) and not slot.is_number:
-                try:
-                    self.tokenizer(value, verbose=False)
-                except ValueError as in_column:
-                    return f"{slot.column}: {in_column}"
-        return str(error)
-
-    def _cut(self, values: dict[str, Any], length: int) -> None:
-        """Shorten the longest sequence of a record by the tokens that are too many."""
-        kmer_size = self.tokenizer.kmer_size
-        problem = (
-            f"{length:,} tokens (up to {length * kmer_size:,} bp) exceed the model's "
-            f"{self.max_length:,} positions"
-        )
-        if self.truncation is None:
-            raise ValueError(
-                f"{problem}: shorten it, or cut its left or right end with truncation (--truncate)"
-            )
-        columns = [slot.column for slot in self.template.slots if not slot.is_number]
-        longest = max(columns, key=lambda column: len(values[column]), default="")
-        sequence = "".join(str(values.get(longest, "")).split())
-        bases = (-(-len(sequence) // kmer_size) - (length - self.max_length)) * kmer_size
-        if "<" in sequence or bases <= 0:
-            raise ValueError(f"{problem}, and no sequence in it can be cut to make it fit")
-        values[longest] = sequence[-bases:] if self.truncation == "left" else sequence[:bases]
 
 
 def map_in_batches(
@@ -153,6 +34,7 @@ def map_in_batches(
 
     Example:
 
+        >>> from dnagpt_hf.data.records import Record
         >>> def encode(name, length):
         ...     record = Record({}, name, "a.fa", 1, 1)
         ...     return EncodedRecord(record, np.zeros(length), np.zeros(length))

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 
-from dnagpt_hf.analysis.batches import (
-    EncodedRecord,
-    RecordEncoder,
-    Truncation,
-    map_in_batches,
-    padded_batch,
-)
+from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
+from dnagpt_hf.data.encoding import EncodedRecord, RecordEncoder, Truncation
 from dnagpt_hf.data.records import Record
 from dnagpt_hf.data.templates import Template
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel

@@ -1,37 +1,34 @@
-"""Classes and numbers that a model answers for records.
-
-A [`DNAGPTForMultiTask`] answers in the token language: its prompt, made from a record by a
-template, ends where a token or a number is to follow (paper, Fig. 2b). A
-[`DNAGPTForSequenceClassification`] has a head over the whole record.
-"""
+"""Classes and numbers that a model answers for the records of a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from dnagpt_hf.analysis.batches import (
-    EncodedRecord,
-    RecordEncoder,
-    Truncation,
-    map_in_batches,
-    padded_batch,
+from dnagpt_hf.analysis.answering import (
+    NO_TASK,
+    Answered,
+    Answers,
+    Predictor,
+    answers_of,
+    read_scores,
+    score_records,
+    task_of,
 )
+from dnagpt_hf.data.encoding import RecordEncoder, Truncation
 from dnagpt_hf.data.records import Record
-from dnagpt_hf.data.templates import Template
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf.tasks.examples import prompt_positions
+from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 DEFAULT_TEMPLATE = "{sequence}"
-Predictor = DNAGPTForMultiTask | DNAGPTForSequenceClassification
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,36 @@ class Prediction:
 
     Args:
         record: the record.
-        labels: the most probable class, or, of several labels, those more probable than not.
-        probabilities: probability of each class or label; empty for numbers.
-        numbers: predicted numbers by their names; empty for classes.
-        several: whether any number of labels may hold at once.
+        answers: what it says, by the columns of the task's answers.
     """
 
     record: Record
-    labels: tuple[str, ...] = ()
-    several: bool = False
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    answers: Mapping[str, Answered]
+
+    @property
+    def first(self) -> Answered:
+        """The first answer, which for most tasks is the only one."""
+        return next(iter(self.answers.values()))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the first answer."""
+        return self.first.labels
+
+    @property
+    def several(self) -> bool:
+        """Whether any number of labels of the first answer may hold at once."""
+        return self.first.several
+
+    @property
+    def probabilities(self) -> Mapping[str, float]:
+        """Probabilities of the first answer; empty for numbers."""
+        return self.first.probabilities
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """Numbers of the first answer by their names; empty for classes."""
+        return self.first.numbers
 
 
 def predict_records(
@@ -58,26 +74,28 @@ def predict_records(
     tokenizer: DNAGPTTokenizer,
     records: Iterable[Record],
     *,
+    task: Task | None = None,
     template: str | None = None,
     answers: Mapping[str, str] | None = None,
     truncation: Truncation | None = None,
     max_records: int = 64,
     max_tokens: int = 16_384,
 ) -> Iterator[Prediction]:
-    """Predict a class, labels or numbers for each record of a stream, in its order.
+    """Predict classes, labels or numbers for each record of a stream, in its order.
 
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`].
         tokenizer: the model's tokenizer.
         records: any number of records; a bounded part of them is in memory.
+        task: what is asked; by default what the checkpoint was trained for (`config.task`).
         template:
-            Text of the token language with columns in braces, such as `<R>{sequence}<=><B>`; one
-            that ends in `<M>` asks [`DNAGPTForMultiTask`] for a number. For the other model
-            `{sequence}` by default.
+            In place of a task: text of the token language with columns in braces, such as
+            `<R>{sequence}<=><B>`; one that ends in `<M>` asks [`DNAGPTForMultiTask`] for a number.
+            For the other model `{sequence}` where it has no task.
         answers:
             Label of each token that may follow, such as `{"A": "false", "N": "true"}`.
-            Probabilities are those among these tokens. By default `config.id2label`, in which
-            token ids are the keys. For [`DNAGPTForMultiTask`] only.
+            Probabilities are those among these tokens. By default those of the task, or
+            `config.id2label`, in which token ids are the keys. For [`DNAGPTForMultiTask`] only.
         truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default such
             a sequence is an error.
         max_records: most records of a batch.
@@ -100,177 +118,105 @@ def predict_records(
         ...     print(prediction.record.name, list(prediction.probabilities))
         first ['false', 'true']
     """
-    filled = _template(model, template)
-    if isinstance(model, DNAGPTForMultiTask):
-        answer = _multi_task_answer(model, tokenizer, filled, answers)
-    else:
-        if answers is not None:
-            raise ValueError(
-                "answers are tokens, and this model has a classification head: its labels are "
-                "those of config.id2label"
-            )
-        answer = _classification_answer(model)
-    encoder = RecordEncoder(tokenizer, filled, model.config.max_position_embeddings, truncation)
+    asked, answering = asked_answers(model, tokenizer, task, template, answers)
+    encoder = prompt_encoder(model, tokenizer, asked, truncation)
 
-    @torch.inference_mode()
-    def predict(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
-        inputs = padded_batch(batch, model.config.pad_token_id)
-        outputs = answer.compute({name: value.to(model.device) for name, value in inputs.items()})
-        return list(outputs.float().cpu().numpy())
-
-    # evaluation mode is the caller's to set: a generator cannot set it back reliably
-    rows = map_in_batches(
-        predict, map(encoder, records), max_records=max_records, max_tokens=max_tokens
-    )
-    for encoded, scores in rows:
-        if not np.isfinite(scores).all():
-            raise encoded.record.error(
-                "the model's output is not finite: its weights are damaged, or their data type "
-                "is too narrow (--dtype float32)"
-            )
-        yield answer.read(encoded.record, scores)
+    names = [output.name for output in answering.outputs]
+    for encoded, scores in score_records(
+        answering, map(encoder, records), max_records=max_records, max_tokens=max_tokens
+    ):
+        answered = read_scores(answering.outputs, scores)
+        yield Prediction(encoded.record, dict(zip(names, answered, strict=False)))
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """How a batch is computed, (batch, scores), and how a row of scores is read."""
-
-    compute: Callable[[dict[str, torch.Tensor]], torch.Tensor]
-    read: Callable[[Record, np.ndarray[Any, Any]], Prediction]
-
-
-def stated_labels(config: PreTrainedConfig) -> dict[int, str]:
-    """The labels of a configuration, without those that Transformers makes up.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTConfig
-        >>> stated_labels(DNAGPTConfig()), stated_labels(DNAGPTConfig(id2label={35: "false"}))
-        ({}, {35: 'false'})
-    """
-    labels = {int(number): str(label) for number, label in (config.id2label or {}).items()}
-    made_up = all(label == f"LABEL_{number}" for number, label in labels.items())
-    return {} if made_up else labels
-
-
-def answer_tokens(
-    tokenizer: DNAGPTTokenizer, config: PreTrainedConfig, answers: Mapping[str, str] | None = None
-) -> dict[int, str]:
-    """Token ids and labels of the answers that are allowed.
-
-    Args:
-        tokenizer: the model's tokenizer.
-        config: its configuration; `id2label` holds the answers if `answers` does not.
-        answers: label of each token; `A` and `<A>` are the same token.
+def asked_answers(
+    model: Predictor,
+    tokenizer: DNAGPTTokenizer,
+    task: Task | None,
+    template: str | None,
+    answers: Mapping[str, str] | None,
+) -> tuple[Task | None, Answers]:
+    """What is asked, and how the model answers it; arguments are those of [`predict_records`].
 
     Raises:
-        ValueError: there are no answers, one of them is not a token, or two are the same.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTConfig, DNAGPTTokenizer
-        >>> answer_tokens(DNAGPTTokenizer(), DNAGPTConfig(), {"<N>": "true", "<A>": "false"})
-        {34: 'true', 35: 'false'}
+        ValueError: template and answers do not fit the model.
     """
-    if answers is None:
-        named = stated_labels(config)
-        if not named:
-            raise ValueError(
-                "the checkpoint does not say which tokens are answers: state them with answers "
-                "(--answers A=false,N=true), or end the template in <M> for a number"
-            )
-        unknown = [token for token in named if not 0 <= token < tokenizer.number_token_id]
-        if unknown:
-            raise ValueError(f"config.id2label names token {unknown[0]}, which does not exist")
-        return named
-    tokens: dict[int, str] = {}
-    for token, label in answers.items():
-        ids = list(tokenizer(token)["input_ids"])
-        if len(ids) != 1 or ids[0] in (tokenizer.number_token_id, tokenizer.pad_token_id):
-            raise ValueError(f"answer {token!r} is {len(ids)} tokens: an answer is one token")
-        if ids[0] in tokens or label in tokens.values():
-            raise ValueError(f"answer {token}={label}: its token or its label stands twice")
-        tokens[ids[0]] = label
-    if not tokens:
-        raise ValueError("there are no answers: state at least one token and its label")
-    return tokens
-
-
-def _template(model: Predictor, text: str | None) -> Template:
-    if text is None and isinstance(model, DNAGPTForMultiTask):
+    if answers is not None and not isinstance(model, DNAGPTForMultiTask):
         raise ValueError(
-            "this model answers in the token language: state a template (--template) such as "
-            "'<R>{sequence}<=><B>' for a class or '<R>{sequence}<=><M>' for a number"
+            "answers are tokens, and this model has a classification head: its labels are "
+            "those of config.id2label"
         )
-    return Template(DEFAULT_TEMPLATE if text is None else text)
+    asked = task if task is not None else asked_task(model.config, template, answers)
+    return asked, answers_of(model, tokenizer, asked)
 
 
-def _multi_task_answer(
-    model: DNAGPTForMultiTask,
+def prompt_encoder(
+    model: DNAGPTPreTrainedModel,
     tokenizer: DNAGPTTokenizer,
-    template: Template,
-    answers: Mapping[str, str] | None,
-) -> _Answer:
-    if template.asks_for_number:
-        if answers is not None:
-            raise ValueError(
-                f"template {template.text!r} ends in <M> and asks for a number, which has no "
-                "answers to choose from: leave one of them out"
-            )
-        return _Answer(
-            lambda inputs: model(**inputs, logits_to_keep=1, use_cache=False).number_predictions,
-            lambda record, scores: _numbers(record, ["number"], scores),
-        )
-    labels = answer_tokens(tokenizer, model.config, answers)
-    ids = list(labels)
+    task: Task | None,
+    truncation: Truncation | None = None,
+) -> RecordEncoder:
+    """Turns records into what a model reads before it answers a task.
 
-    def compute(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        logits = model(**inputs, logits_to_keep=1, use_cache=False).logits
-        return logits[:, -1, ids].float().softmax(-1)
+    Args:
+        model: any DNAGPT model. One with a classification head reads what stands before `<=>`.
+        tokenizer: the model's tokenizer.
+        task: what is asked; without one, `{sequence}` is read.
+        truncation: end at which too long a sequence is cut; by default it is an error.
 
-    return _Answer(
-        compute, lambda record, scores: _one_class(record, list(labels.values()), scores)
+    Raises:
+        ValueError: the model answers in the token language, and there is no task.
+    """
+    positions = model.config.max_position_embeddings
+    if isinstance(model, DNAGPTForMultiTask):
+        if task is None:
+            raise ValueError(NO_TASK)
+        positions = prompt_positions(task, tokenizer, positions)
+    asked = Task(DEFAULT_TEMPLATE) if task is None else task
+    has_head = isinstance(model, DNAGPTForSequenceClassification)
+    return RecordEncoder(
+        tokenizer,
+        asked.input if has_head else asked.prompt,
+        positions,
+        truncation,
+        asked.prepare,
+        asked.input_standardization,
     )
 
 
-def _classification_answer(model: DNAGPTForSequenceClassification) -> _Answer:
-    config = model.config
-    labels = [str(label) for _, label in sorted((config.id2label or {}).items())]
-    problem = config.problem_type
-    if problem is None:
-        # as the model decides when it is trained
-        problem = "regression" if len(labels) == 1 else "single_label_classification"
-    if problem == "regression":
-        names = ["number"] if len(labels) == 1 else labels
-        return _Answer(
-            lambda inputs: model(**inputs, use_cache=False).logits,
-            lambda record, scores: _numbers(record, names, scores),
-        )
-    if problem == "multi_label_classification":
-        return _Answer(
-            lambda inputs: model(**inputs, use_cache=False).logits.float().sigmoid(),
-            lambda record, scores: _several_labels(record, labels, scores),
-        )
-    return _Answer(
-        lambda inputs: model(**inputs, use_cache=False).logits.float().softmax(-1),
-        lambda record, scores: _one_class(record, labels, scores),
+def asked_task(
+    config: PreTrainedConfig, template: str | None, answers: Mapping[str, str] | None
+) -> Task | None:
+    """The task of a template, or of the checkpoint; what both know is taken from the latter.
+
+    Args:
+        config: of the checkpoint.
+        template: text of the token language with columns in braces, if one is stated.
+        answers: label of each token, if they are stated.
+
+    Returns:
+        What is asked; `None` if neither the template nor the checkpoint says it.
+
+    Raises:
+        ValueError: template and answers do not fit each other.
+    """
+    trained = task_of(config)
+    if template is None:
+        if trained is None or answers is None:
+            return trained
+        template = trained.template
+    task = Task(template, answers=dict(answers or {}))
+    if trained is None:
+        return task
+    if answers is None:
+        known = {answer.column: answer.tokens for answer in trained.answer_list if answer.tokens}
+        asked = [answer.column for answer in task.answer_list if answer.column in known]
+        task = replace(task, answers={column: known[column] for column in asked})
+    columns = {*task.prompt.columns, *(answer.column for answer in task.answer_list)}
+    return replace(
+        task,
+        sequences={name: cut for name, cut in trained.sequences.items() if name in columns},
+        transforms={name: one for name, one in trained.transforms.items() if name in columns},
+        standardization=trained.standardization,
+        positive=trained.positive,
     )
-
-
-def _one_class(record: Record, labels: list[str], scores: np.ndarray[Any, Any]) -> Prediction:
-    label = labels[int(scores.argmax())]
-    return Prediction(record, (label,), probabilities=_by_name(labels, scores))
-
-
-def _several_labels(record: Record, labels: list[str], scores: np.ndarray[Any, Any]) -> Prediction:
-    likely = tuple(label for label, score in zip(labels, scores, strict=True) if score > 0.5)
-    return Prediction(record, likely, several=True, probabilities=_by_name(labels, scores))
-
-
-def _numbers(record: Record, names: list[str], scores: np.ndarray[Any, Any]) -> Prediction:
-    return Prediction(record, numbers=_by_name(names, scores))
-
-
-def _by_name(names: list[str], scores: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Scores as the shortest decimals that stand for the same float32."""
-    return {name: float(str(score)) for name, score in zip(names, scores, strict=True)}

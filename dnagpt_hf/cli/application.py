@@ -11,7 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init
+from dnagpt_hf.cli.data import data_app
 from dnagpt_hf.cli.embed import embed
+from dnagpt_hf.cli.evaluate import evaluate
+from dnagpt_hf.cli.finetune import finetune
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
 from dnagpt_hf.cli.interpret import attention, attribute
@@ -72,10 +75,15 @@ app = typer.Typer(
     help="A language model of DNA, numbers and instructions.",
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
-for command in (convert, export, init, info, generate, predict, embed, attention, attribute, plan):
+for command in (
+    *(convert, export, init, info, generate),
+    *(predict, evaluate, attention, attribute, embed, plan),
+):
     app.command()(command)
-app.command(context_settings=CONTEXT)(pretrain)
+for program in (pretrain, finetune):
+    app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
+app.add_typer(data_app)
 
 
 def _version(asked: bool) -> None:

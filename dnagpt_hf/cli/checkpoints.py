@@ -173,7 +173,7 @@ def _describe_preset(name: str) -> dict[str, Any]:
 
 def _describe_folder(folder: Path) -> dict[str, Any]:
     name = model_class(folder)
-    from dnagpt_hf.analysis.prediction import stated_labels
+    from dnagpt_hf.analysis.answering import stated_labels
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Model = TypeVar("Model", bound="DNAGPTPreTrainedModel")
+ADAPTER = "adapter_config.json"
 MODEL_CLASSES = ("DNAGPTForMultiTask", "DNAGPTForSequenceClassification", "DNAGPTModel")
 
 
@@ -76,10 +77,16 @@ def load_model(
     quiet_transformers()
     dtype = "auto" if placement.dtype is None else getattr(torch, placement.dtype)
     try:
-        loaded: Any = model_type.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+        loaded: Any = (
+            load_adapter(folder, model_type, dtype)
+            if (folder / ADAPTER).is_file()
+            else model_type.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, output_loading_info=True
+            )
         )
         tokenizer = DNAGPTTokenizer.from_pretrained(folder, local_files_only=True)
+    except ImportError:
+        raise
     except Exception as error:  # what a damaged file raises depends on where the damage is
         problem = " ".join(str(error).split())
         raise ValueError(f"{folder} is incomplete or damaged: {problem}") from error
@@ -95,6 +102,38 @@ def load_model(
             "to another checkpoint"
         )
     return model.to(device).eval(), tokenizer
+
+
+def load_adapter(folder: Path, model_type: type[Model], dtype: Any) -> tuple[Model, dict[str, Any]]:
+    """The model of an adapter's base with the adapter merged into it, and what was missing.
+
+    Args:
+        folder: adapter and configuration, as fine-tuning writes them.
+        model_type: class of the model.
+        dtype: data type of the weights.
+
+    Raises:
+        ImportError: peft is not installed.
+    """
+    from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise ImportError(
+            f"{folder} holds an adapter, which needs peft: install it with "
+            "pip install 'dnagpt_hf[peft]'"
+        ) from error
+    base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    model = model_type.from_pretrained(
+        resolve_checkpoint(base),
+        config=DNAGPTConfig.from_pretrained(folder),
+        dtype=dtype,
+        local_files_only=True,
+    )
+    merged: Any = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    return merged, {"missing_keys": []}
 
 
 def quiet_transformers() -> None:

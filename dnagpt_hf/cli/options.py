@@ -40,6 +40,7 @@ class InputFormat(str, Enum):
     tsv = "tsv"
     jsonl = "jsonl"
     text = "text"
+    parquet = "parquet"
 
 
 class TableFormat(str, Enum):
@@ -50,13 +51,27 @@ class TableFormat(str, Enum):
     jsonl = "jsonl"
 
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.")]
+def _checkpoint(folder: Path) -> Path:
+    """The folder of a checkpoint that comes with this package, or the folder that was given."""
+    from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+
+    return Path(resolve_checkpoint(folder))
+
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER",
+        help="A checkpoint folder, or the name of one that comes with this package.",
+        callback=_checkpoint,
+    ),
+]
 Input = Annotated[
     str,
     typer.Argument(
         metavar="INPUT",
-        help="FASTA, CSV, TSV, JSON lines or text, plain or compressed with gzip or bgzip; "
-        "- is standard input.",
+        help="FASTA, CSV, TSV, JSON lines or text, plain or compressed with gzip or bgzip, or "
+        "parquet; - is standard input.",
     ),
 ]
 InputFormatOption = Annotated[

@@ -11,6 +11,7 @@ from dnagpt_hf.cli.loading import Placement, load_model, model_class
 from dnagpt_hf.cli.progress import progress_bar, reported
 
 if TYPE_CHECKING:
+    from dnagpt_hf.analysis.answering import Answered
     from dnagpt_hf.analysis.prediction import Prediction
 
 
@@ -55,9 +56,10 @@ def predict(
 ) -> None:
     """Predict classes or numbers for sequences and tables.
 
-    A checkpoint with a classification head reads {sequence} alone unless --template says more. Any
-    other answers in the token language: a template that ends in <M> asks for a number, and one
-    that ends in <B> or <R> for one of the --answers.
+    A fine-tuned checkpoint knows its task, and needs a table with the task's columns. Without one,
+    a classification head reads {sequence} alone unless --template says more. Any other model
+    answers in the token language: a template that ends in <M> asks for a number, and one that ends
+    in <B> or <R> for one of the --answers.
     """
     from dnagpt_hf.data.records import RecordReader
     from dnagpt_hf.data.writers import check_output, row_writer, table_format
@@ -134,11 +136,20 @@ def _row(prediction: Prediction, keep: list[str]) -> dict[str, Any]:
 
 
 def _answer(prediction: Prediction) -> dict[str, Any]:
-    numbers = dict(prediction.numbers)
+    if len(prediction.answers) == 1:
+        return _columns(prediction.first, "predicted", "probability")
+    row: dict[str, Any] = {}
+    for name, answered in prediction.answers.items():
+        row |= _columns(answered, name, f"{name}_probability")
+    return row
+
+
+def _columns(answered: Answered, name: str, probability: str) -> dict[str, Any]:
+    numbers = dict(answered.numbers)
     if numbers:
-        return {"predicted": numbers["number"] if list(numbers) == ["number"] else numbers}
-    labels = list(prediction.labels)
+        return {name: next(iter(numbers.values())) if len(numbers) == 1 else numbers}
+    labels = list(answered.labels)
     return {
-        "predicted": labels if prediction.several else labels[0],
-        "probability": dict(prediction.probabilities),
+        name: labels if answered.several else labels[0],
+        probability: dict(answered.probabilities),
     }

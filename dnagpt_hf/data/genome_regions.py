@@ -54,13 +54,13 @@ def _resolved(name: str, contigs: Mapping[str, Contig]) -> Iterator[tuple[str, I
     else:
         fitting = [contig for contig in contigs if fnmatchcase(contig, name)]
         if not fitting:
-            similar = ", ".join(_similar(name, contigs))
+            similar = ", ".join(similar_contigs(name, contigs))
             raise RegionError(f"no contig {name}; there are {similar}, …")
         for contig in fitting:
             yield contig, Interval(0, len(contigs[contig]))
 
 
-def _similar(name: str, contigs: Mapping[str, Contig]) -> list[str]:
+def similar_contigs(name: str, contigs: Mapping[str, Contig]) -> list[str]:
     """Contigs that may be meant; the first ones if none is similar."""
     name = name.partition(":")[0].lower().removeprefix("chr")
     known = list(islice(contigs, _COMPARED))

@@ -1,7 +1,7 @@
-"""Records of FASTA, CSV, TSV, JSON lines and plain text, read as a stream.
+"""Records of FASTA, CSV, TSV, JSON lines, plain text and parquet, read as a stream.
 
-A file may be compressed with gzip or bgzip, which is told from its first bytes, and `-` is standard
-input. At no time is more than one record in memory.
+A text file may be compressed with gzip or bgzip, which is told from its first bytes, and `-` is
+standard input. At no time is more than one record in memory, or of parquet a few hundred.
 
 Example:
 
@@ -17,37 +17,45 @@ Example:
 from __future__ import annotations
 
 import csv
-import gzip
-import io
+import difflib
 import json
 import os
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-FORMATS = ("fasta", "csv", "tsv", "jsonl", "text")
+from dnagpt_hf.data.parquet import PARQUET_MAGIC, ParquetRows
+from dnagpt_hf.data.text_lines import RecordError, TextLines
+
+__all__ = [
+    "FORMATS",
+    "STANDARD_STREAM",
+    "Record",
+    "RecordError",
+    "RecordReader",
+    "did_you_mean",
+    "format_of_name",
+    "name_column",
+    "shorten",
+]
+
+FORMATS = ("fasta", "csv", "tsv", "jsonl", "text", "parquet")
 STANDARD_STREAM = "-"
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _COMPRESSED_SUFFIXES = (".gz", ".bgz", ".bgzf")
 _FORMAT_OF_SUFFIX = {
     **dict.fromkeys((".fa", ".fasta", ".fna", ".ffn", ".fas"), "fasta"),
     ".csv": "csv",
     **dict.fromkeys((".tsv", ".tab"), "tsv"),
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
 }
 _NAME_COLUMNS = ("name", "id")
 # csv refuses fields of more than 131,072 characters, which a promoter table can exceed. A limit
 # remains, so that a stray quotation mark does not read a whole file as one field.
 _LONGEST_FIELD = 1 << 29
-
-
-class RecordError(ValueError):
-    """A file or record that cannot be used; the message says which, where and why."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Record:
         name: its name, or its number where it has none.
         source: name of its file.
         number: its number in the file, from 1.
-        line: line of the (decompressed) file on which it starts, from 1.
+        line: line of the (decompressed) file on which it starts, from 1; of parquet its row.
     """
 
     values: Mapping[str, Any]
@@ -77,8 +85,8 @@ class Record:
             >>> raise Record({}, "chr1", "genome.fa", 1, 1).error("its sequence is empty")
             Traceback (most recent call last):
                 ...
-            dnagpt_hf.data.records.RecordError: genome.fa, record chr1 (line 1): its sequence is \
-empty
+            dnagpt_hf.data.text_lines.RecordError: genome.fa, record chr1 (line 1): its sequence \
+is empty
         """
         name = shorten(" ".join(self.name.split()))
         return RecordError(f"{self.source}, record {name} (line {self.line}): {problem}")
@@ -114,7 +122,8 @@ class RecordReader:
         self._format = format or (None if is_standard else format_of_name(self.source))
         self._text_by_default = text_by_default
         self._raw = open(0 if is_standard else path, "rb", closefd=not is_standard)  # noqa: SIM115
-        self._line = 0
+        self._lines = TextLines(self._raw, self.source)
+        self._rows = ParquetRows(self._raw, self.source)
 
     def __enter__(self) -> RecordReader:
         return self
@@ -135,13 +144,30 @@ class RecordReader:
     @property
     def position(self) -> int:
         """Bytes read so far, of the file as it is stored; 0 for a stream."""
+        if self._rows.total:
+            # what stands where in a parquet file has no order
+            return (self.size or 0) * self._rows.number // self._rows.total
         return self._raw.tell() if self._raw.seekable() else 0
 
     def __iter__(self) -> Iterator[Record]:
-        lines = self._lines()
+        is_parquet = self._format is None and self._raw.peek(4)[:4] == PARQUET_MAGIC
+        rows = self._read_parquet() if is_parquet or self._format == "parquet" else self._read()
+        number = 0
+        for number, (values, name, line) in enumerate(rows, start=1):
+            yield Record(values, name or str(number), self.source, number, line)
+        if number == 0:
+            raise RecordError(f"{self.source} has a header, but no records")
+
+    @property
+    def _line(self) -> int:
+        return self._lines.number
+
+    def _read(self) -> Iterator[tuple[dict[str, Any], str, int]]:
+        lines = iter(self._lines)
         first = next((line for line in lines if line.strip()), None)
         if first is None:
             raise RecordError(f"{self.source} is empty")
+        self._format = self._format or self._sniff(first)
         read = {
             "fasta": self._read_fasta,
             "csv": self._read_table,
@@ -149,38 +175,12 @@ class RecordReader:
             "jsonl": self._read_json_lines,
             "text": self._read_text,
         }
-        self._format = self._format or self._sniff(first)
-        number = 0
-        for number, (values, name, line) in enumerate(read[self._format](first, lines), start=1):
-            yield Record(values, name or str(number), self.source, number, line)
-        if number == 0:
-            raise RecordError(f"{self.source} has a header, but no records")
+        return read[self._format](first, lines)
 
-    def _lines(self) -> Iterator[str]:
-        """Lines with their ends, counted in `self._line`."""
-        stream = cast(BinaryIO, self._raw)
-        try:
-            if self._raw.peek(2)[:2] == _GZIP_MAGIC:
-                stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
-            buffered = io.BufferedReader(cast(io.RawIOBase, stream))
-            encoding = "utf-16" if buffered.peek(2)[:2] in _UTF16_MARKS else "utf-8-sig"
-            # kept, because a text stream closes the file below it when it is collected
-            self._text = io.TextIOWrapper(buffered, encoding, newline="")
-            for line in self._text:
-                self._line += 1
-                if "\0" in line:
-                    raise RecordError(
-                        f"{self.source} is not text: line {self._line} holds a NUL character"
-                    )
-                yield line
-        except UnicodeDecodeError as error:
-            raise RecordError(
-                f"{self.source} is not UTF-8 text after line {self._line}: save it as UTF-8"
-            ) from error
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise RecordError(
-                f"{self.source} is cut off or damaged after line {self._line}: {error}"
-            ) from error
+    def _read_parquet(self) -> Iterator[tuple[dict[str, Any], str, int]]:
+        for values in self._rows:
+            named_by = name_column(list(values))
+            yield values, str(values[named_by]) if named_by else "", self._rows.number
 
     def _sniff(self, first: str) -> str:
         start = first.lstrip()[0]
@@ -235,7 +235,7 @@ class RecordReader:
         rows = csv.reader(_chain(first, lines), delimiter=delimiter, strict=True)
         try:
             header = self._header(next(rows, []))
-            name_column = _name_column(header)
+            named_by = name_column(header)
             while True:
                 line = before + rows.line_num + 1
                 row = next(rows, None)
@@ -243,7 +243,7 @@ class RecordReader:
                     return
                 if any(cell.strip() for cell in row):
                     values = self._row(header, row, line)
-                    yield values, values[name_column].strip() if name_column else "", line
+                    yield values, values[named_by].strip() if named_by else "", line
         except csv.Error as error:
             line = before + rows.line_num
             raise RecordError(f"{self.source}, line {line}: malformed table: {error}") from error
@@ -295,8 +295,8 @@ class RecordReader:
                     f"{self.source}, line {self._line}: expected a JSON object, not "
                     f"{shorten(line)!r}"
                 )
-            name_column = _name_column(list(values))
-            yield values, str(values[name_column]) if name_column else "", self._line
+            named_by = name_column(list(values))
+            yield values, str(values[named_by]) if named_by else "", self._line
 
     def _read_text(
         self, first: str, lines: Iterator[str]
@@ -332,6 +332,18 @@ def shorten(text: str, width: int = 40) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message on an unknown name: the most similar of the known ones, if one is.
+
+    Example:
+
+        >>> did_you_mean("sequnce", ["sequence", "label"]), did_you_mean("x", ["label"])
+        (': did you mean sequence?', '')
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean {close[0]}?" if close else ""
+
+
 def _chain(first: str, lines: Iterator[str]) -> Iterator[str]:
     yield first
     yield from lines
@@ -342,6 +354,13 @@ def _fasta_record(header: str, parts: list[str], line: int) -> tuple[dict[str, A
     return {"name": name, "description": description, "sequence": "".join(parts)}, name, line
 
 
-def _name_column(header: list[str]) -> str | None:
+def name_column(header: list[str]) -> str | None:
+    """The column that names records: `name` or `id` in any case, if there is one.
+
+    Example:
+
+        >>> name_column(["sequence", "ID"])
+        'ID'
+    """
     by_lower_case = {name.lower(): name for name in reversed(header)}
     return next((by_lower_case[name] for name in _NAME_COLUMNS if name in by_lower_case), None)

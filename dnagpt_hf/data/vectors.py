@@ -160,8 +160,7 @@ def _pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
-            "parquet files need pyarrow: pip install 'dnagpt_hf[parquet]', or choose .safetensors "
-            "or .npz"
+            "parquet files need pyarrow: pip install pyarrow, or choose .safetensors or .npz"
         ) from error
     return pyarrow
 

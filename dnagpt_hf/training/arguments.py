@@ -20,7 +20,7 @@ from transformers import HfArgumentParser, TrainingArguments
 from dnagpt_hf.presets import Recipe, get_preset
 
 
-def _option(default: Any, help: str) -> Any:
+def option(default: Any, help: str) -> Any:
     """A field of a dataclass with the text of `--help`."""
     return field(default=default, metadata={"help": help})
 
@@ -29,35 +29,35 @@ def _option(default: Any, help: str) -> Any:
 class ModelArguments:
     """Which model is trained."""
 
-    preset: str = _option("dnagpt-tiny", "Sizes and recipe: dnagpt-h, -m, -s-512, -b-512, -tiny.")
-    model: str | None = _option(None, "Checkpoint to go on from, instead of new weights.")
-    config: dict[str, Any] | str | None = _option(
+    preset: str = option("dnagpt-tiny", "Sizes and recipe: dnagpt-h, -m, -s-512, -b-512, -tiny.")
+    model: str | None = option(None, "Checkpoint to go on from, instead of new weights.")
+    config: dict[str, Any] | str | None = option(
         None, "Fields of DNAGPTConfig that differ from the preset's, as a mapping (YAML or JSON)."
     )
-    attention: str | None = _option(
+    attention: str | None = option(
         None, "eager, sdpa, flex_attention or flash_attention_2; by default what there is."
     )
-    token_loss: str = _option("auto", "auto, chunked, or liger (its kernel for CUDA).")
+    token_loss: str = option("auto", "auto, chunked, or liger (its kernel for CUDA).")
 
 
 @dataclass
 class DataArguments:
     """What it is trained on."""
 
-    genomes: str | None = _option(None, "Manifest of genomes, or the name of a ready one.")
-    cache_folder: str | None = _option(None, "Where indexes and unpacked files are kept.")
-    positions: int | None = _option(None, "Tokens in a row; by default the model's positions.")
-    rows_per_epoch: int | None = _option(None, "By default as many as hold all bases once.")
-    next_token: float = _option(1.0, "Weight of plain sequences among the records.")
-    gc_content: float = _option(1.0, "Weight of segments with their GC content.")
-    sequence_order: float = _option(1.0, "Weight of windows that may be reversed.")
-    flip: str = _option("reverse", "What reversing does: reverse or reverse_complement.")
-    flip_probability: float = _option(0.5, "How often a window is reversed.")
-    both_strands: bool = _option(True, "Read every second window from the other strand.")
-    shortest_segment: int = _option(60, "Bases in the shortest record.")
-    max_n_fraction: float = _option(0.05, "Windows with a larger fraction of N are dropped.")
-    eval_rows: int = _option(128, "Rows of held-out sequence per species in an evaluation.")
-    check_genomes: bool = _option(True, "Read all genomes once before training starts.")
+    genomes: str | None = option(None, "Manifest of genomes, or the name of a ready one.")
+    cache_folder: str | None = option(None, "Where indexes and unpacked files are kept.")
+    positions: int | None = option(None, "Tokens in a row; by default the model's positions.")
+    rows_per_epoch: int | None = option(None, "By default as many as hold all bases once.")
+    next_token: float = option(1.0, "Weight of plain sequences among the records.")
+    gc_content: float = option(1.0, "Weight of segments with their GC content.")
+    sequence_order: float = option(1.0, "Weight of windows that may be reversed.")
+    flip: str = option("reverse", "What reversing does: reverse or reverse_complement.")
+    flip_probability: float = option(0.5, "How often a window is reversed.")
+    both_strands: bool = option(True, "Read every second window from the other strand.")
+    shortest_segment: int = option(60, "Bases in the shortest record.")
+    max_n_fraction: float = option(0.05, "Windows with a larger fraction of N are dropped.")
+    eval_rows: int = option(128, "Rows of held-out sequence per species in an evaluation.")
+    check_genomes: bool = option(True, "Read all genomes once before training starts.")
 
 
 class PretrainingSettings(NamedTuple):
@@ -80,22 +80,49 @@ def parse_settings(
     Raises:
         ValueError: an unknown name or a value that cannot be; the message says which.
     """
-    parser = HfArgumentParser(
-        [ModelArguments, DataArguments, TrainingArguments],
-        exit_on_error=False,
-        allow_abbrev=False,
+    stated = dict(stated or {})
+    preset = stated_argument(arguments, "preset") or str(
+        stated.get("preset", ModelArguments.preset)
+    )
+    defaults = {**_DEFAULTS, **recipe_arguments(get_preset(preset).pretraining)}
+    model, data, training = parse_dataclasses(
+        (ModelArguments, DataArguments, TrainingArguments),
+        arguments,
+        stated,
+        defaults,
         description="Pre-train a DNAGPT on genomes.",
     )
-    stated = dict(stated or {})
+    model.config = _mapping(model.config)
+    if data.genomes is None:
+        raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
+    return PretrainingSettings(model, data, training)
+
+
+def parse_dataclasses(
+    classes: tuple[Any, ...],
+    arguments: Sequence[str],
+    stated: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    description: str,
+) -> tuple[Any, ...]:
+    """Dataclasses filled from a command line, which wins, a file and defaults.
+
+    Raises:
+        ValueError: an unknown name or a value that cannot be; the message says which.
+    """
+    parser = HfArgumentParser(
+        classes,
+        exit_on_error=False,
+        allow_abbrev=False,
+        description=description,
+    )
     known = {action.dest for action in parser._actions}
     for name in stated:
         if name not in known:
             raise ValueError(f"unknown setting {name!r}{_similar(name, known)}")
-    first = _stated_preset(arguments) or str(stated.get("preset", ModelArguments.preset))
-    defaults = recipe_arguments(get_preset(first).pretraining)
-    parser.set_defaults(**{**_DEFAULTS, **defaults, **stated})
+    parser.set_defaults(**{**defaults, **stated})
     try:
-        model, data, training, unknown = parser.parse_args_into_dataclasses(
+        *filled, unknown = parser.parse_args_into_dataclasses(
             list(arguments), look_for_args_file=False, return_remaining_strings=True
         )
     except ArgumentError as error:
@@ -103,10 +130,7 @@ def parse_settings(
     if unknown:
         name = unknown[0].lstrip("-").split("=")[0]
         raise ValueError(f"unknown argument {unknown[0]}{_similar(name, known)}")
-    model.config = _mapping(model.config)
-    if data.genomes is None:
-        raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
-    return PretrainingSettings(model, data, training)
+    return tuple(filled)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -182,11 +206,18 @@ def _mapping(value: Any) -> dict[str, Any] | None:
     return content
 
 
-def _stated_preset(arguments: Sequence[str]) -> str | None:
+def stated_argument(arguments: Sequence[str], name: str) -> str | None:
+    """The value that a command line gives to an argument.
+
+    Example:
+
+        >>> stated_argument(["--preset", "dnagpt-m"], "preset")
+        'dnagpt-m'
+    """
     for index, argument in enumerate(arguments):
-        if argument.startswith("--preset="):
+        if argument.startswith(f"--{name}="):
             return argument.partition("=")[2]
-        if argument == "--preset" and index + 1 < len(arguments):
+        if argument == f"--{name}" and index + 1 < len(arguments):
             return arguments[index + 1]
     return None
 

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
-from transformers import Trainer
 
 from dnagpt_hf.data.pretraining import EpochSampler
-from dnagpt_hf.training.checkpoints import (
-    CheckpointError,
-    last_checkpoint,
-    loading,
-    rotate_checkpoints,
-    seal_checkpoint,
-)
+from dnagpt_hf.training.checkpointing_trainer import CheckpointingTrainer
 from dnagpt_hf.training.flops import training_flops_per_token
 from dnagpt_hf.training.metrics import ObjectiveMetrics, target_counts
 
 
-class PretrainingTrainer(Trainer):
+class PretrainingTrainer(CheckpointingTrainer):
     """`Trainer` for [`DNAGPTForMultiTask`] on rows of records.
 
-    What it adds to `Trainer`:
+    What it adds to [`CheckpointingTrainer`]:
 
     - The loss is the mean over all tokens and over all numbers of an optimizer step, however the
       step is divided into processes and accumulation steps. Logits are never made.
-    - Weights of linear layers decay; embeddings and norms do not.
     - Rows come in the order of their numbers, which go on from epoch to epoch; an epoch ends with
       a full step, whatever the number of processes.
     - The log has the figures of [`ObjectiveMetrics`], `mbp_per_second`, and, with `matmul_flops`,
       `model_flops_utilisation`.
-    - A checkpoint is complete or not there.
 
     Args:
         model: a [`DNAGPTForMultiTask`].
@@ -51,19 +39,8 @@ class PretrainingTrainer(Trainer):
     def __init__(
         self, model: Any, *args: Any, matmul_flops: float | None = None, **kwargs: Any
     ) -> None:
-        use_cache = model.config.use_cache
         super().__init__(model, *args, **kwargs)
-        # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
-        # generate without one. Training asks for none anyway.
-        model.config.use_cache = use_cache
-        if self.args.n_gpu > 1:
-            raise ValueError(
-                f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
-                "torchrun --nproc-per-node or accelerate launch"
-            )
-        model = self.accelerator.unwrap_model(self.model)
-        config = model.config
-        self._model_class = type(model)
+        config = self.accelerator.unwrap_model(self.model).config
         self.number_loss_weight = config.number_loss_weight
         self.training_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
         self.evaluation_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
@@ -73,7 +50,7 @@ class PretrainingTrainer(Trainer):
         self._num_tokens = 0
         self._clock = time.perf_counter()
 
-    # -- data and optimizer ------------------------------------------------------------------------
+    # -- data --------------------------------------------------------------------------------------
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -82,14 +59,6 @@ class PretrainingTrainer(Trainer):
         rows = self.get_total_train_batch_size(self.args)
         length = -(-len(dataset) // rows) * rows
         return EpochSampler(length, epoch=lambda: int(self.state.epoch or 0))
-
-    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """Names of the weights of linear layers."""
-        return [
-            f"{name}.weight" if name else "weight"
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Linear)
-        ]
 
     # -- loss --------------------------------------------------------------------------------------
 
@@ -171,56 +140,3 @@ class PretrainingTrainer(Trainer):
             {f"{metric_key_prefix}_{name}": figure for name, figure in figures.items()}
         )
         return output
-
-    # -- checkpoints -------------------------------------------------------------------------------
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        # Trainer deletes old checkpoints before this one is known to be complete
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        with self._stopped_clock():
-            try:
-                if self.args.should_save:
-                    # what an earlier run left behind must not be taken for this one's
-                    shutil.rmtree(folder, ignore_errors=True)
-                self.accelerator.wait_for_everyone()
-                super()._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()
-                if self.args.should_save:
-                    seal_checkpoint(folder)
-            except (OSError, RuntimeError, SafetensorError) as error:
-                raise self._not_saved(folder, error) from error
-            finally:
-                self.args.save_total_limit = limit
-            if limit is not None and self.args.should_save:
-                rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
-
-    def _save(
-        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
-    ) -> None:
-        # FSDP2 gives a model a class of its own; save_pretrained would put the source of that one
-        # beside the weights instead of the model's
-        model = self.accelerator.unwrap_model(self.model)
-        wrapped = type(model)
-        model.__class__ = self._model_class
-        try:
-            super()._save(output_dir, state_dict)
-        finally:
-            model.__class__ = wrapped
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        with loading(resume_from_checkpoint):
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        with loading(checkpoint or ""):
-            super()._load_optimizer_and_scheduler(checkpoint)
-
-    def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
-        shutil.rmtree(folder, ignore_errors=True)
-        last = last_checkpoint(folder.parent)
-        kept = "there is no earlier one" if last is None else f"{last} is complete"
-        return CheckpointError(
-            f"{folder} could not be written ({' '.join(str(error).split())}); {kept}: make room "
-            "and start the same command again, which goes on from there"
-        )

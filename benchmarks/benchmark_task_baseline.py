@@ -1,0 +1,103 @@
+"""What counts of k-mers reach on the records of a fine-tuning, in the same parts.
+
+    python benchmarks/benchmark_task_baseline.py examples/configs/finetune-human-pas.yaml
+
+The records are read and divided as `dnagpt finetune` does with the same file. A logistic regression
+(a ridge regression for numbers) reads counts of 4-mers in the left and in the right half of each
+sequence, and its numbers; `--numbers-only` leaves the sequence out. It is fitted to the training
+part and measured on the test part. One JSON line for each file.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dnagpt_hf import DNAGPTTokenizer
+from dnagpt_hf.analysis.kmer_baseline import KmerBaseline
+from dnagpt_hf.analysis.metrics import (
+    bootstrap_intervals,
+    classification_metrics,
+    regression_metrics,
+)
+from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.tasks.examples import Examples
+from dnagpt_hf.training.arguments import read_yaml
+from dnagpt_hf.training.finetuning import read_task
+from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+
+
+def columns(
+    examples: Examples, tokenizer: DNAGPTTokenizer, numbers_only: bool
+) -> tuple[list[str], np.ndarray | None]:
+    """Sequences of the prompts, and their numbers, `(records, numbers)`."""
+    is_number = examples.input_ids == tokenizer.number_token_id
+    numbers = examples.number_values[is_number].reshape(len(examples), -1)
+    first_kmer = len(tokenizer.get_vocab()) - 1 - sum(5**k for k in lengths(tokenizer))
+    sequences = []
+    for example in (examples[number] for number in range(len(examples))):
+        ids = example["input_ids"]
+        is_kmer = (ids >= first_kmer) & (ids != tokenizer.number_token_id)
+        sequences.append("" if numbers_only else tokenizer.decode_dna(ids[is_kmer]))
+    return sequences, numbers if numbers.shape[1] else None
+
+
+def lengths(tokenizer: DNAGPTTokenizer) -> range:
+    """Lengths of the k-mers of a vocabulary."""
+    return range(1 if tokenizer.dynamic_kmer else tokenizer.kmer_size, tokenizer.kmer_size + 1)
+
+
+def measure(path: Path, numbers_only: bool) -> dict:
+    settings = parse_finetuning_settings([], read_yaml(path), path.parent)
+    tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
+    data = read_task(settings, tokenizer)
+    answer = data.task.answer_list[0]
+    problem = "regression" if answer.is_number else "single_label_classification"
+    model = KmerBaseline(parts=1 if numbers_only else 2, problem_type=problem)
+    train, test = data.parts["train"], data.parts["test"]
+    model.fit(
+        *inputs(train, tokenizer, numbers_only, answer.is_number),
+    )
+    sequences, numbers = columns(test, tokenizer, numbers_only)
+    if answer.is_number:
+        arrays = [test.targets[:, 0], model.predict(sequences, numbers)]
+        figures = regression_metrics(*arrays)
+        intervals = bootstrap_intervals(regression_metrics, arrays)
+    else:
+        label = data.task.positive_label(answer)
+        positive = None if label is None else answer.labels.index(label)
+        arrays = [test.targets[:, 0].astype(int), model.predict_proba(sequences, numbers)]
+        figures = classification_metrics(*arrays, positive=positive)
+        intervals = bootstrap_intervals(classification_metrics, arrays, positive=positive)
+    return {
+        "task": data.task.name,
+        "numbers_only": numbers_only,
+        "records": len(test),
+        **{name: round(value, 4) for name, value in figures.items()},
+        "intervals_95": {name: [round(one, 4) for one in pair] for name, pair in intervals.items()},
+    }
+
+
+def inputs(
+    examples: Examples, tokenizer: DNAGPTTokenizer, numbers_only: bool, is_number: bool
+) -> tuple:
+    """What the baseline is fitted to."""
+    sequences, numbers = columns(examples, tokenizer, numbers_only)
+    targets = examples.targets[:, 0]
+    return sequences, targets if is_number else targets.astype(int), numbers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", type=Path, help="TASK.yaml of a fine-tuning")
+    parser.add_argument("--numbers-only", action="store_true", help="leave the sequence out")
+    arguments = parser.parse_args()
+    for path in arguments.files:
+        print(json.dumps(measure(path, arguments.numbers_only)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

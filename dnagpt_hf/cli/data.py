@@ -1,0 +1,253 @@
+"""`dnagpt data`: tables of windows and genes, as tasks read them, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dnagpt_hf.cli import options
+from dnagpt_hf.data.records import Record
+
+
+class Anchor(str, Enum):
+    """Places that windows are cut round."""
+
+    start = "start"
+    centre = "centre"
+    tss = "tss"
+    tts = "tts"
+    tis = "tis"
+    stop = "stop"
+    donor = "donor"
+    acceptor = "acceptor"
+
+
+class Edge(str, Enum):
+    """What happens to windows that leave their contig."""
+
+    drop = "drop"
+    pad = "pad"
+    error = "error"
+
+
+class Within(str, Enum):
+    """Where negatives are drawn."""
+
+    gene = "gene"
+    genome = "genome"
+
+
+Genome = Annotated[
+    Path, typer.Argument(metavar="GENOME", help="FASTA, plain or compressed with gzip or bgzip.")
+]
+EdgeOption = Annotated[
+    Edge,
+    typer.Option(help="Windows that leave their contig: left out, filled up with N, or an error."),
+]
+Contigs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--contig",
+        metavar="NAME",
+        help="Contig to use, or NAME=NAME where the genome calls it otherwise, as chrX=X; may be "
+        "repeated. By default all.",
+        show_default=False,
+    ),
+]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the index and the unpacked genome are kept; by default beside the genome.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz.")
+]
+OutputFormat = Annotated[
+    options.TableFormat | None,
+    typer.Option(help="By default the ending of the output tells, or csv.", show_default=False),
+]
+
+data_app = typer.Typer(
+    name="data",
+    no_args_is_help=True,
+    help="Make tables of windows and genes, as tasks read them.",
+)
+
+
+@data_app.command()
+def windows(
+    regions: Annotated[
+        Path,
+        typer.Argument(metavar="REGIONS", help="BED, GFF3 or GTF, plain or compressed."),
+    ],
+    genome: Genome,
+    anchor: Annotated[
+        Anchor,
+        typer.Option(
+            help="Start or centre of a region or feature, an end of a transcript (tss, tts), the "
+            "first or last codon of a coding sequence (tis, stop), or an end of an intron (donor, "
+            "acceptor). All follow the strand."
+        ),
+    ],
+    upstream: Annotated[int, typer.Option(min=0, metavar="BASES", help="Bases before it.")],
+    downstream: Annotated[
+        int, typer.Option(min=0, metavar="BASES", help="Bases behind it, or behind its own.")
+    ],
+    negatives: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MOTIF",
+            help="Draw other places with this motif, such as ATG for tis, GT for donor; may be "
+            "repeated. Sites without it are left out.",
+            show_default=False,
+        ),
+    ] = None,
+    per_site: Annotated[int, typer.Option(min=1, help="How many are drawn for each site.")] = 1,
+    within: Annotated[
+        Within | None,
+        typer.Option(
+            help="Where they are drawn: in the site's own gene, or on all contigs with sites. By "
+            "default gene, and genome for BED.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same.")] = 0,
+    feature: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE",
+            help="Features of a GFF3 or GTF file whose start or centre is taken; by default gene.",
+            show_default=False,
+        ),
+    ] = None,
+    edge: EdgeOption = Edge.drop,
+    contig: Contigs = None,
+    cache_folder: CacheFolder = None,
+    output: Output = "-",
+    output_format: OutputFormat = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Cut windows round sites of a genome, with real places without a site as negatives.
+
+    The label is signal for sites and none for negatives. How many there are of each, and what was
+    left out, is told on standard error.
+    """
+    from dnagpt_hf.data.negatives import Negatives
+    from dnagpt_hf.data.regions import RegionWindows, counted
+
+    drawn = None
+    if negatives:
+        drawn = Negatives(negatives, per_site, seed, within and within.value)
+    records = RegionWindows(
+        regions,
+        genome,
+        anchor.value,
+        upstream,
+        downstream,
+        edge=edge.value,
+        feature=feature,
+        negatives=drawn,
+        contigs=parse_contigs(contig),
+        cache_folder=cache_folder,
+    )
+    _write(records, output, output_format, overwrite)
+    typer.echo(counted(records.counts), err=True)
+
+
+@data_app.command()
+def genes(
+    annotation: Annotated[
+        Path, typer.Argument(metavar="ANNOTATION", help="GFF3 or GTF, plain or compressed.")
+    ],
+    genome: Genome,
+    upstream: Annotated[
+        int, typer.Option(min=0, metavar="BASES", help="Bases of the promoter before the TSS.")
+    ] = 7000,
+    downstream: Annotated[
+        int, typer.Option(min=0, metavar="BASES", help="Bases of the promoter from the TSS on.")
+    ] = 3500,
+    expression: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE", help="Table with the expression of each gene.", show_default=False
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Its column with the expression.", show_default=False),
+    ] = None,
+    id: Annotated[
+        str, typer.Option("--id", metavar="COLUMN", help="Its column with the names of genes.")
+    ] = "gene_id",
+    edge: EdgeOption = Edge.drop,
+    contig: Contigs = None,
+    cache_folder: CacheFolder = None,
+    output: Output = "-",
+    output_format: OutputFormat = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write the promoter, the eight half-life features and the expression of each gene.
+
+    Columns are those of Xpresso's table; numbers are as they are, without logarithms. How many
+    genes there are, and what was left out, is told on standard error.
+    """
+    from dnagpt_hf.data.genes import GeneTable
+    from dnagpt_hf.data.regions import counted
+
+    records = GeneTable(
+        annotation,
+        genome,
+        upstream,
+        downstream,
+        expression=expression,
+        id=id,
+        target=target,
+        edge=edge.value,
+        contigs=parse_contigs(contig),
+        cache_folder=cache_folder,
+    )
+    _write(records, output, output_format, overwrite)
+    typer.echo(counted(records.counts), err=True)
+
+
+def parse_contigs(names: list[str] | None) -> dict[str, str] | None:
+    """Contigs of a genome by the names of an annotation.
+
+    Raises:
+        ValueError: a name is empty or stands twice.
+
+    Example:
+
+        >>> parse_contigs(["chrX=X", "chr1"])
+        {'chrX': 'X', 'chr1': 'chr1'}
+    """
+    if not names:
+        return None
+    contigs: dict[str, str] = {}
+    for text in names:
+        theirs, sign, ours = text.partition("=")
+        if not theirs or (sign and not ours) or theirs in contigs:
+            raise ValueError(f"--contig {text}: give each name once, as chrX or chrX=X")
+        contigs[theirs] = ours or theirs
+    return contigs
+
+
+def _write(
+    records: Iterable[Record],
+    output: str,
+    output_format: options.TableFormat | None,
+    overwrite: bool,
+) -> None:
+    from dnagpt_hf.data.writers import row_writer
+
+    format = output_format and output_format.value
+    with row_writer(output, format=format, overwrite=overwrite) as write:
+        for record in records:
+            write(record.values)

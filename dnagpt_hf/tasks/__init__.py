@@ -1,0 +1,1 @@
+"""What a task is, and the paper's tasks as data."""

@@ -1,0 +1,118 @@
+"""Transformers' `Trainer` with checkpoints that are complete or not there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import nn
+from transformers import Trainer
+
+from dnagpt_hf.training.checkpoints import (
+    CheckpointError,
+    last_checkpoint,
+    loading,
+    rotate_checkpoints,
+    seal_checkpoint,
+)
+
+
+class CheckpointingTrainer(Trainer):
+    """What training a DNAGPT needs in any case.
+
+    - Weights of linear layers decay; embeddings and norms do not.
+    - A checkpoint is complete or not there, and an old one goes when a new one is complete.
+
+    Args:
+        model: a DNAGPT model.
+        args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
+            tokenizer) must be given.
+    """
+
+    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
+        use_cache = model.config.use_cache
+        super().__init__(model, *args, **kwargs)
+        # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
+        # generate without one. Training asks for none anyway.
+        model.config.use_cache = use_cache
+        if self.args.n_gpu > 1:
+            raise ValueError(
+                f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
+                "torchrun --nproc-per-node or accelerate launch"
+            )
+        self._model_class = type(self.accelerator.unwrap_model(self.model))
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Names of the weights of linear layers."""
+        return [
+            f"{name}.weight" if name else "weight"
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
+        ]
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        # Trainer deletes old checkpoints before the new one is known to be complete, and in the end
+        # the last one, by which a run that is started again would know that it is at its end
+        self._checkpoints_kept = self.args.save_total_limit
+        self.args.save_total_limit = None
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self.args.save_total_limit = self._checkpoints_kept
+
+    @contextmanager
+    def _stopped_clock(self) -> Iterator[None]:
+        """Keep what is not training out of figures of speed."""
+        yield
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        with self._stopped_clock():
+            try:
+                if self.args.should_save:
+                    # what an earlier run left behind must not be taken for this one's
+                    shutil.rmtree(folder, ignore_errors=True)
+                self.accelerator.wait_for_everyone()
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    seal_checkpoint(folder)
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise self._not_saved(folder, error) from error
+            limit = self._checkpoints_kept
+            if limit is not None and self.args.should_save:
+                rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
+        # FSDP2 gives a model a class of its own; save_pretrained would put the source of that one
+        # beside the weights instead of the model's
+        model = self.accelerator.unwrap_model(self.model)
+        wrapped = type(model)
+        model.__class__ = self._model_class
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            model.__class__ = wrapped
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with loading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with loading(checkpoint or ""):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
+        shutil.rmtree(folder, ignore_errors=True)
+        last = last_checkpoint(folder.parent)
+        kept = "there is no earlier one" if last is None else f"{last} is complete"
+        return CheckpointError(
+            f"{folder} could not be written ({' '.join(str(error).split())}); {kept}: make room "
+            "and start the same command again, which goes on from there"
+        )

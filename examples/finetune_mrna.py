@@ -1,0 +1,68 @@
+"""Fine-tune a DNAGPT to predict mRNA abundance from a promoter and eight half-life features.
+
+From a table with Xpresso's columns (UTR5LEN, CDSLEN, INTRONLEN, UTR3LEN, UTR5GC, CDSGC, UTR3GC,
+ORFEXONDENSITY, PROMOTER of 20,000 bp, EXPRESSION), with its window of 10,500 bp and its split:
+
+    python examples/finetune_mrna.py --data "{xpresso: human.txt, split: xpresso}" \
+        --model dnagpt-m --output_dir human-mrna
+
+From your own annotation, genome and expression table; the features are computed (`dnagpt data
+genes` writes the same table to a file to look at):
+
+    python examples/finetune_mrna.py --species I --window 0 1500 --model dnagpt-tiny \
+        --data "{genes: TAIR10.gff.gz, genome: TAIR10.fa.gz, expression: leaf.csv, id: gene_id, \
+                 target: logMaxTPM, promoter: [1000, 500]}" --expression_is_logarithm \
+        --output_dir leaf-mrna
+
+Of lengths, exon density and expression the logarithm is taken, as in Xpresso. Numbers are
+standardised on the training part, and predictions put back. Every argument of `TrainingArguments`
+works.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from transformers import HfArgumentParser
+
+from dnagpt_hf.tasks.builtin import builtin_task
+from dnagpt_hf.training.finetuning import finetune
+from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+
+
+@dataclass
+class AbundanceArguments:
+    """The species, and what is read of its promoters."""
+
+    species: str = field(default="R", metadata={"help": "Token of the species, R for human."})
+    window: list[int] = field(
+        default_factory=lambda: [3000, 13500],
+        metadata={"help": "Start and end of what is read of the promoter column."},
+    )
+    expression_is_logarithm: bool = field(
+        default=False, metadata={"help": "Take no logarithm of the expression."}
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = HfArgumentParser(AbundanceArguments, description=__doc__)  # type: ignore[arg-type]
+    own, others = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    task = builtin_task("mrna")
+    if own.expression_is_logarithm:
+        del task["transforms"]["EXPRESSION"]
+    stated = {
+        **task,
+        "template": task["template"].replace("{species}", own.species),
+        "sequences": {"PROMOTER": {"window": own.window}},
+    }
+    tuned = finetune(parse_finetuning_settings(others, stated))
+    print(f"{tuned.folder}: on the {tuned.part} part")
+    for name, value in tuned.metrics.items():
+        print(f"{name:>12} {value:.4f}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (OSError, ValueError) as error:
+        sys.exit(f"finetune_mrna.py: error: {error}")

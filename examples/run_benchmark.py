@@ -1,0 +1,115 @@
+"""Fine-tune one model on every task of a benchmark, beside a k-mer baseline on the same records.
+
+GUE, as folders with train.csv, dev.csv and test.csv, three seeds each:
+
+    python examples/run_benchmark.py --kind gue --folders GUE/prom/* GUE/EMP/* --species R \
+        --model dnagpt-m --seeds "[0, 1, 2]" --output_dir benchmark
+
+The Nucleotide Transformer tasks:
+
+    python examples/run_benchmark.py --kind nucleotide_transformer --model dnagpt-m \
+        --folders nt/H3K4me1 nt/enhancers --output_dir benchmark
+
+Each task has a folder in `--output_dir`; one that is finished is not run again, so that the same
+command goes on where it was stopped. The table stands in `results.md`: MCC and accuracy of the
+model, mean and standard deviation over seeds, and of a logistic regression on counts of 4-mers.
+Every argument of `TrainingArguments` works, and those of `dnagpt finetune` (`--lora`, `--head`).
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import HfArgumentParser
+
+from dnagpt_hf.analysis.kmer_baseline import KmerBaseline
+from dnagpt_hf.analysis.metrics import classification_metrics
+from dnagpt_hf.data.sources import open_source
+from dnagpt_hf.training.finetuning import finetune
+from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+
+
+@dataclass
+class BenchmarkArguments:
+    """The tasks."""
+
+    folders: list[str] = field(metadata={"help": "A folder for each task."})
+    output_dir: str = field(metadata={"help": "Folder of the results."})
+    kind: str = field(default="gue", metadata={"help": "gue or nucleotide_transformer."})
+    species: str = field(default="R", metadata={"help": "Token of the species, R for human."})
+
+
+def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> dict:
+    """Figures of the model and of the baseline on the test part of a task."""
+    output = Path(own.output_dir) / folder.name
+    kept = output / "benchmark.json"
+    if kept.is_file():
+        return json.loads(kept.read_text(encoding="utf-8"))
+    data = {own.kind: str(folder.resolve())}
+    if own.kind == "gue" and not list(folder.glob("train.csv*")):
+        data["train_on"] = "validation"
+    stated = {
+        "name": folder.name,
+        "template": f"<{own.species}>{{sequence}}<=><B>{{label}}",
+        "data": data,
+        "output_dir": str(output),
+    }
+    tuned = finetune(parse_finetuning_settings(others, stated))
+    figures = {
+        "mcc": tuned.metrics["mcc"],
+        "mcc_deviation": tuned.deviations.get("mcc"),
+        "accuracy": tuned.metrics["accuracy"],
+        **baseline(data, folder),
+    }
+    kept.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return figures
+
+
+def baseline(data: dict[str, str], folder: Path) -> dict[str, float]:
+    """A logistic regression on counts of 4-mers, trained and measured on the same parts."""
+    parts = {}
+    for part, records in open_source(data, folder).items():
+        rows = [(record.values["sequence"], str(record.values["label"])) for record in records]
+        parts[part] = list(zip(*rows, strict=True))
+    labels = sorted(set(parts["train"][1]))
+    numbers = {part: [labels.index(label) for label in rows[1]] for part, rows in parts.items()}
+    model = KmerBaseline(kmer_size=4).fit(parts["train"][0], numbers["train"])
+    figures = classification_metrics(numbers["test"], model.predict_proba(parts["test"][0]))
+    return {f"baseline_{name}": figures[name] for name in ("mcc", "accuracy")}
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """A line for each task, and the means."""
+    names = ("mcc", "accuracy", "baseline_mcc", "baseline_accuracy")
+    lines = [
+        "| task | MCC | accuracy | 4-mers: MCC | accuracy |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for task, figures in results.items():
+        deviation = figures["mcc_deviation"]
+        cells = [f"{figures[name]:.3f}" for name in names]
+        cells[0] += "" if deviation is None else f" ± {deviation:.3f}"
+        lines.append(f"| {task} | {' | '.join(cells)} |")
+    means = [sum(one[name] for one in results.values()) / len(results) for name in names]
+    lines.append(f"| mean | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = HfArgumentParser(BenchmarkArguments, description=__doc__)  # type: ignore[arg-type]
+    own, others = parser.parse_args_into_dataclasses(arguments, return_remaining_strings=True)
+    results = {}
+    for folder in map(Path, own.folders):
+        results[folder.name] = run_task(folder, own, others)
+        text = table(results)
+        (Path(own.output_dir) / "results.md").write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (OSError, ValueError) as error:
+        sys.exit(f"run_benchmark.py: error: {error}")

@@ -1,0 +1,82 @@
+"""What adapters train, and what they leave."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf.presets import preset_config
+from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.training.adapters import ADAPTERS, add_adapter, train_head_only, trained_whole
+
+CLASS = "<R>{s}<=><B>{y}"
+
+
+@pytest.mark.parametrize(
+    ("template", "head", "whole"),
+    [
+        (CLASS, False, set()),
+        (CLASS, True, {"score"}),
+        ("<R>{s}<=><M>{y}", False, {"number_head"}),
+        ("<R>{s}<=><M>{y}", True, {"score"}),
+        ("<R>{s}<+><M>{x}<=><B>{y}", False, {"number_embedding"}),
+        ("<R>{s}<+><M>{x}<=><M>{y}", True, {"score", "number_embedding"}),
+        ("<R>{s}<+><M>{x}<=><M>{y}", False, {"number_head", "number_embedding"}),
+        # the first answer is read before the second is given
+        ("<R>{s}<=><M>{y} {z}", False, {"number_head", "number_embedding"}),
+    ],
+)
+def test_what_is_trained_whole(template: str, head: bool, whole: set[str]) -> None:
+    kind: Any = DNAGPTForSequenceClassification if head else DNAGPTForMultiTask
+    model = kind(preset_config("dnagpt-test", kmer_size=3))
+    found = trained_whole(model, Task(template))
+    assert {name.split(".")[0] for name in found} == whole
+    modules = [name for name, _ in model.named_modules()]
+    assert all(any(name.endswith(one) for name in modules) for one in found)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_nothing_else_has_a_gradient(adapter: str) -> None:
+    pytest.importorskip("peft")
+    model = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3))
+    adapted = add_adapter(model, adapter, Task("<R>{s}<=><M>{y}"), rank=4)
+    trained = [name for name, one in adapted.named_parameters() if one.requires_grad]
+    parts = ("lora_", "ia3_", "modules_to_save")
+    assert trained and all(any(part in name for part in parts) for name in trained)
+    # of each layer all six linear maps, and those of the head for numbers
+    beside = {name.split(".lora_")[0].split(".ia3_")[0] for name in trained}
+    assert len([name for name in beside if ".layers." in name]) == 2 * 6
+    assert all("number_head" in name for name in beside if ".layers." not in name)
+
+
+def test_the_rank_is_that_of_the_matrices() -> None:
+    pytest.importorskip("peft")
+    model = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3))
+    adapted = add_adapter(model, "lora", Task(CLASS), rank=3)
+    shapes = {tuple(one.shape) for name, one in adapted.named_parameters() if "lora_A" in name}
+    assert shapes == {(3, 32), (3, 128)}
+
+
+def test_an_unknown_adapter_and_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3))
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ImportError, match=r"pip install 'dnagpt_hf\[peft\]'"):
+        add_adapter(model, "lora", Task(CLASS))
+    monkeypatch.undo()
+    pytest.importorskip("peft")
+    with pytest.raises(ValueError, match="unknown adapter 'lara': choose one of lora"):
+        add_adapter(model, "lara", Task(CLASS))
+
+
+def test_a_frozen_model_keeps_its_heads_alone() -> None:
+    for kind in (DNAGPTForMultiTask, DNAGPTForSequenceClassification):
+        model = kind(preset_config("dnagpt-test", kmer_size=3))
+        train_head_only(model)
+        trained = {n.split(".")[0] for n, one in model.named_parameters() if one.requires_grad}
+        assert trained in ({"token_head", "number_head"}, {"score"})
+    tied = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3, tie_word_embeddings=True))
+    train_head_only(tied)
+    assert not tied.model.embed_tokens.weight.requires_grad
