@@ -31,7 +31,7 @@ from pathlib import Path
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from dnagpt_hf import DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.training.flops import measured_matmul_rate, training_flops_per_token
 
@@ -46,7 +46,12 @@ def make_model(name: str, preset: str, dtype: torch.dtype) -> torch.nn.Module:
     config = preset_config(preset, attn_implementation="sdpa")
     if name == "dnagpt":
         return DNAGPTForMultiTask(config).to(dtype).train()
-    sizes = GPT2Config(
+    return GPT2LMHeadModel(gpt2_config(config)).to(dtype).train()
+
+
+def gpt2_config(config: DNAGPTConfig, **fields: object) -> GPT2Config:
+    """GPT-2 of the sizes of a DNAGPT, without dropout."""
+    return GPT2Config(
         vocab_size=config.vocab_size,
         n_positions=config.max_position_embeddings,
         n_embd=config.hidden_size,
@@ -61,8 +66,8 @@ def make_model(name: str, preset: str, dtype: torch.dtype) -> torch.nn.Module:
         eos_token_id=None,
         tie_word_embeddings=config.tie_word_embeddings,
         attn_implementation="sdpa",
+        **fields,
     )
-    return GPT2LMHeadModel(sizes).to(dtype).train()
 
 
 def make_step(name: str, preset: str, rows: int, dtype: torch.dtype) -> Callable[[], float]:

@@ -131,3 +131,15 @@ def test_two_processes_train_in_bfloat16(name: str, tmp_path: Path) -> None:
     assert {value.dtype for value in found.values()} == {
         torch.bfloat16 if is_half else torch.float32
     }
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS.glob("finetune-*.yaml")), ids=lambda path: path.stem
+)
+def test_settings_of_a_fine_tuning_are_read(path: Path) -> None:
+    from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+
+    settings = parse_finetuning_settings([], read_yaml(path), path.parent)
+    assert settings.task.is_answered
+    assert settings.task.name == path.stem.removeprefix("finetune-")
+    assert settings.training.output_dir == settings.task.name

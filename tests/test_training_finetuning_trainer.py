@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, Row, as_records, planted
+from finetuning_runs import (
+    ANSWERS,
+    BOTH,
+    CLASS,
+    NUMBER,
+    Row,
+    as_records,
+    planted,
+    settings_of,
+    write_base,
+)
 from torch import nn
 from transformers import TrainingArguments
 
@@ -19,7 +29,7 @@ from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type
 from dnagpt_hf.tasks.examples import Head
 from dnagpt_hf.tasks.task import Task
-from dnagpt_hf.training.finetuning import class_weights, head_labels
+from dnagpt_hf.training.finetuning import class_weights, head_labels, new_model
 from dnagpt_hf.training.finetuning_trainer import FineTuningTrainer, balanced_weights
 from dnagpt_hf.training.task_collator import TaskCollator
 
@@ -184,6 +194,32 @@ def test_the_loss_of_a_head_is_its_own(tmp_path: Path, template: str, function: 
         own = trainer.model(**inputs, labels=targets).loss
     assert loss_of(trainer, batch) == pytest.approx(float(function(logits, targets)), rel=1e-6)
     assert loss_of(trainer, batch) == pytest.approx(float(own), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("template", "head"),
+    [
+        *((template, "language") for template in (CLASS, NUMBER, BOTH, SEVERAL, TWO)),
+        *((template, "classification") for template in (CLASS, NUMBER, TWO)),
+        ("<R>{sequence}<=><M>{level}", "language"),
+    ],
+)
+@pytest.mark.parametrize("trained", ["all", "head"])
+def test_all_that_is_trained_gets_a_gradient(
+    tmp_path: Path, template: str, head: Head, trained: str
+) -> None:
+    """Processes that share a model wait for each of them."""
+    base = write_base(tmp_path / "base")
+    stated = {"template": template, "answers": ANSWERS if "<B>" in template else None}
+    settings = settings_of(base, tmp_path, tmp_path, head=head, trained=trained, **stated)
+    data = data_of(template, several(), head)
+    model = new_model(settings, data, TOKENIZER)
+    trainer = trainer_of(data, tmp_path, head, model=model)
+    trainer.compute_loss(model.train(), batch_of(data, head)).backward()
+    got = {name for name, one in model.named_parameters() if one.grad is not None}
+    assert got == {name for name, one in model.named_parameters() if one.requires_grad}
+    assert any(name.startswith(("token_head", "number_head", "score")) for name in got)
+    assert any(name.startswith("model.layers") for name in got) == (trained == "all")
 
 
 # -- class weights ---------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ class HeadAnswers:
         )
         trained = [] if task is None else [answer.column for answer in task.answer_list]
         if self.problem == "regression":
-            names = labels if len(labels) > 1 or trained else ("number",)
+            names = labels if len(labels) > 1 or stated_labels(config) else ("number",)
             self.outputs = [Output(name) for name in names]
             scales = [] if task is None else list(task.answer_scales)
             self.scales = scales if len(scales) == len(names) else [(0.0, 1.0)] * len(names)

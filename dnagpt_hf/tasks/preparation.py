@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dnagpt_hf.data.templates import parse_number
 
 _LOGARITHM = re.compile(r"(log|log2|log10)\(\s*x\s*(?:\+\s*([0-9.eE+-]+)\s*)?\)")

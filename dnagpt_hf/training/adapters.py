@@ -1,4 +1,4 @@
-"""Adapters: small matrices beside the weights of a model, which stay as they are."""
+"""Which weights are trained: all that a task uses, heads alone, or adapters beside the others."""
 
 from __future__ import annotations
 
@@ -65,6 +65,29 @@ def trained_whole(model: Any, task: Task) -> list[str]:
     # layer by layer, as PEFT merges no module that has others in it
     layers = [f"{name}.{layer}" for name in projections for layer in PROJECTION_LAYERS]
     return ["score"] * is_head + layers
+
+
+def freeze_unused(model: Any, task: Task, *, reads_numbers: bool) -> None:
+    """Freeze what a task does not use, which would decay without ever getting a gradient.
+
+    That is the head for tokens or that for numbers where no answer is one, and the embedding of
+    numbers where none is read. Processes that share a model wait for all gradients in vain, too.
+
+    Args:
+        model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`].
+        task: what it learns.
+        reads_numbers: whether numbers stand in what the model reads.
+    """
+    unused = [] if reads_numbers else [model.model.number_embedding]
+    if not isinstance(model, DNAGPTForSequenceClassification):
+        answered = {answer.is_number for answer in task.answer_list}
+        unused += [] if True in answered else [model.number_head]
+        unused += [] if False in answered else [model.token_head]
+    shared = model.get_input_embeddings().weight
+    for module in unused:
+        for parameter in module.parameters():
+            if parameter is not shared:
+                parameter.requires_grad_(False)
 
 
 def train_head_only(model: Any) -> None:

@@ -27,7 +27,7 @@ from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type
 from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-from dnagpt_hf.training.adapters import add_adapter, train_head_only
+from dnagpt_hf.training.adapters import add_adapter, freeze_unused, train_head_only
 from dnagpt_hf.training.finetuning_arguments import FineTuningSettings
 from dnagpt_hf.training.finetuning_trainer import (
     FineTuningTrainer,
@@ -130,9 +130,9 @@ def read_task(settings: FineTuningSettings, tokenizer: DNAGPTTokenizer) -> TaskD
     )
 
 
-def new_model(settings: FineTuningSettings, task: Task, tokenizer: DNAGPTTokenizer) -> Any:
+def new_model(settings: FineTuningSettings, data: TaskData, tokenizer: DNAGPTTokenizer) -> Any:
     """The model to be tuned, with its task in its configuration, and adapters where asked for."""
-    tuning = settings.tuning
+    tuning, task = settings.tuning, data.task
     source = resolve_checkpoint(tuning.model)
     config = DNAGPTConfig.from_pretrained(source)
     config.task = task.as_dict()
@@ -154,11 +154,19 @@ def new_model(settings: FineTuningSettings, task: Task, tokenizer: DNAGPTTokeniz
         model = model_type.from_pretrained(source, config=config, dtype=torch.float32, **attention)
     if tuning.trained == "head":
         train_head_only(model)
+    freeze_unused(model, task, reads_numbers=_reads_numbers(data, tokenizer))
     if tuning.adapter is not None:
         model = add_adapter(model, tuning.adapter, task, tuning.adapter_rank)
         # where the base is found again, on this machine or another
         model.peft_config["default"].base_model_name_or_path = tuning.model
     return model
+
+
+def _reads_numbers(data: TaskData, tokenizer: DNAGPTTokenizer) -> bool:
+    # all answers but the last are read before the next one is given
+    if any(answer.is_number for answer in data.task.answer_list[:-1]):
+        return True
+    return bool((data.parts["train"].input_ids == tokenizer.number_token_id).any())
 
 
 def head_labels(task: Task) -> dict[int, str]:
@@ -187,7 +195,7 @@ def _train(
     tuning: Any = settings.tuning
     set_seed(training.seed)
     checkpoint = checkpoint_to_resume(training.output_dir, training.resume_from_checkpoint)
-    model = new_model(settings, data.task, tokenizer)
+    model = new_model(settings, data, tokenizer)
     metric = data.task.metric or default_metric(data.task)
     training.metric_for_best_model = metric
     training.greater_is_better = not metric.endswith(("loss", "mse", "mae"))

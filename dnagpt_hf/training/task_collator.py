@@ -31,8 +31,9 @@ class TaskCollator:
         head: `"language"` or `"classification"`.
 
     Returns:
-        `input_ids` and `attention_mask` (int64) and `number_values` (float32), `(batch, length)`,
-        and `targets`, `(batch, answers)`, float32: places of labels, and standardised numbers.
+        `input_ids` and `attention_mask` (int64) and, where there are numbers, `number_values`
+        (float32), `(batch, length)`; and `targets`, `(batch, answers)`, float32: places of labels,
+        and standardised numbers.
     """
 
     def __init__(self, task: Task, tokenizer: DNAGPTTokenizer, head: Head = "language") -> None:
@@ -62,6 +63,9 @@ class TaskCollator:
             for example, target in zip(examples, targets, strict=True)
         ]
         batch = padded_batch(rows, self.pad_token_id)
+        if not (batch["input_ids"] == self.number_token_id).any():
+            # without them, none are embedded
+            del batch["number_values"]
         return {**batch, "targets": torch.from_numpy(targets.astype(np.float32))}
 
     def _with_answers(
