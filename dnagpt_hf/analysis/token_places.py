@@ -122,7 +122,8 @@ def place_record(
     Args:
         encoder: turns the record into ids.
         record: the record.
-        cuts: the part of each column that the encoder reads, where it is not all of it.
+        cuts: the part of each sequence that the encoder reads, by column. Places are those in the
+            whole sequence.
 
     Raises:
         RecordError: it cannot be encoded, or a column of DNA stands twice in the template.
@@ -232,8 +233,7 @@ def _whole(
     # a column with tokens in it is not cut
     if "<" in text:
         return column
-    parts = [(0, len(text))] if cut is None else cut.parts(len(text))
-    kept = np.concatenate([np.arange(start, end) for start, end in parts])
+    kept = np.arange(len(text)) if cut is None else cut.places(len(text))
     count = len(column.bases)
     kept = kept[len(kept) - count :] if encoder.truncation == "left" else kept[:count]
     token, place = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)

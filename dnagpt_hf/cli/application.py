@@ -76,11 +76,10 @@ app = typer.Typer(
     help="A language model of DNA, numbers and instructions.",
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
-for command in (
-    *(convert, export, init, info, generate),
-    *(predict, evaluate, attention, attribute, embed, plan),
-):
-    app.command()(command)
+_COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
+_COMMANDS += [embed, attention, attribute, plan]
+for entry in _COMMANDS:
+    app.command()(entry)
 for program in (pretrain, finetune):
     app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)

@@ -25,7 +25,7 @@ class EncodedRecord:
         record: the record.
         input_ids: int64 array of shape `(length,)`.
         number_values: float32 array of shape `(length,)`, 0 where there is no number.
-        values: its columns as the template read them, prepared and cut to length.
+        values: its columns as they were encoded, cut where the record was too long.
     """
 
     record: Record

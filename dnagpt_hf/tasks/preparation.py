@@ -105,31 +105,32 @@ class SequenceCut:
         Raises:
             ValueError: the sequence is too short for it.
         """
-        return "".join(sequence[start:end] for start, end in self.parts(len(sequence)))
+        if self.length is not None and len(sequence) != self.length:
+            raise ValueError(
+                f"sequence of {len(sequence):,} bp, but the task needs {self.length:,} bp"
+            )
+        return "".join(sequence[start:end] for start, end in self._parts(len(sequence)))
 
-    def parts(self, length: int) -> list[tuple[int, int]]:
-        """Where the bases that are read stand in a sequence of this length.
-
-        Raises:
-            ValueError: the sequence is too short for it.
+    def places(self, length: int) -> NDArray[np.int64]:
+        """Places in a whole sequence of the bases that are read.
 
         Example:
 
-            >>> SequenceCut(window=(1, 9), cut_out=(3, 6)).parts(10)
-            [(1, 3), (6, 9)]
+            >>> SequenceCut(window=(0, 6), cut_out=(2, 5)).places(8).tolist()
+            [0, 1, 5]
         """
-        if self.length is not None and length != self.length:
-            raise ValueError(f"sequence of {length:,} bp, but the task needs {self.length:,} bp")
+        return np.concatenate([np.arange(*part) for part in self._parts(length)])
+
+    def _parts(self, length: int) -> list[tuple[int, int]]:
+        """The two stretches on either side of what is cut out."""
         start, end = self.window or (0, length)
         for name, (_, needed) in (("window", (start, end)), ("cut_out", self.cut_out or (0, 0))):
             if needed > length:
                 raise ValueError(
                     f"sequence of {length:,} bp is shorter than the end of {name}, {needed:,} bp"
                 )
-        if self.cut_out is None:
-            return [(start, end)]
-        first, last = self.cut_out
-        return [(start, min(first, end)), (max(last, start), end)]
+        first, last = self.cut_out or (end, end)
+        return [(start, max(start, min(first, end))), (min(max(last, start), end), end)]
 
 
 @dataclass(frozen=True)
