@@ -55,6 +55,9 @@ class DNAGPTConfig(PreTrainedConfig):
         task (`dict`, *optional*):
             What the model was fine-tuned for, as plain data: its template in the token language,
             the meaning of its answers, how columns are prepared and standardised.
+        haplotypes (`dict`, *optional*):
+            How the model writes haplotypes, if it was trained on them, as plain data: the number
+            of sites, the bases of both alleles, the stop symbol, the tokens of populations.
 
     Raises:
         ValueError: if two fields do not fit each other.
@@ -109,6 +112,7 @@ class DNAGPTConfig(PreTrainedConfig):
         number_loss_weight: float = 0.01,
         classifier_pooling: str = "last",
         task: dict[str, Any] | None = None,
+        haplotypes: dict[str, Any] | None = None,
         bos_token_id: int | None = None,
         eos_token_id: int | list[int] | None = None,
         **kwargs: Any,
@@ -170,6 +174,7 @@ class DNAGPTConfig(PreTrainedConfig):
         self.number_loss_weight = number_loss_weight
         self.classifier_pooling = classifier_pooling
         self.task = task
+        self.haplotypes = haplotypes
         # Transformers 5.0 keeps these four only if they are set here
         self.tie_word_embeddings = tie_word_embeddings
         self.pad_token_id = pad_token_id

@@ -254,7 +254,7 @@ def test_nothing_is_left_after_an_interruption(
     def fail(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr("dnagpt_hf.analysis.prediction.padded_batch", fail)
+    monkeypatch.setattr("dnagpt_hf.analysis.answering.padded_batch", fail)
     monkeypatch.setattr("dnagpt_hf.analysis.embedding.padded_batch", fail)
     before = sorted(work.iterdir())
     for command in (("predict", folder, "a.fa", *CLASS), ("embed", folder, "a.fa")):

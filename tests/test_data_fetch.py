@@ -428,7 +428,7 @@ def test_an_interrupt_keeps_what_has_arrived(server: Server, web: Web, folder: P
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=90)
     assert process.returncode != 0 and errors.rstrip().endswith(b"KeyboardInterrupt")
     received = partial.stat().st_size
     assert 131_072 <= received < 400_000 and origin_path(folder / "a.fa").exists()

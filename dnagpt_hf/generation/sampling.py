@@ -44,12 +44,16 @@ class Sampling:
             keys (`torch.LongTensor` of shape `(rows,)`): From [`sequence_keys`].
             prompt_length (`int`): Length of the (padded) prompt in tokens.
         """
+        return [*self.warpers(), SeededNoise(keys, prompt_length)]
+
+    def warpers(self) -> list[LogitsProcessor]:
+        """The processors without the noise."""
         processors: list[LogitsProcessor] = [TemperatureLogitsWarper(float(self.temperature))]
         if self.top_k is not None:
             processors.append(TopKLogitsWarper(self.top_k))
         if self.top_p is not None:
             processors.append(TopPLogitsWarper(self.top_p))
-        return [*processors, SeededNoise(keys, prompt_length)]
+        return processors
 
 
 class SeededNoise(LogitsProcessor):
@@ -67,15 +71,30 @@ class SeededNoise(LogitsProcessor):
         self.prompt_length = prompt_length
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        tokens = torch.arange(scores.shape[-1], device=scores.device)
         step = input_ids.shape[1] - self.prompt_length
-        # (rows, 1), (tokens,)
-        state = _mix(self.keys.to(scores.device) + _signed(_GOLDEN_GAMMA * (step + 1)))[:, None]
-        tokens = torch.arange(1, scores.shape[-1] + 1, device=scores.device)
-        bits = _mix(state + _GOLDEN_GAMMA * tokens)
-        # 63 bits as a fraction, whose small values keep their precision in float32; the bounds
-        # keep the noise finite, which a row with a single allowed token needs
-        fraction = (_shift(bits, 1).float() * 2.0**-63).clamp(2.0**-64, 1 - 2.0**-24)
-        return scores - torch.log(-torch.log1p(-fraction))
+        return scores + gumbel_noise(self.keys.to(scores.device), step, tokens)
+
+
+def gumbel_noise(keys: torch.Tensor, step: int, tokens: torch.Tensor) -> torch.Tensor:
+    """Noise by which the highest score becomes a draw from softmax(scores).
+
+    Args:
+        keys (`torch.LongTensor` of shape `(rows,)`): Key of each row's random stream.
+        step (`int`): How many tokens each row has drawn.
+        tokens (`torch.LongTensor` of shape `(tokens,)`): Ids of the tokens that may be drawn.
+
+    Returns:
+        `torch.FloatTensor` of shape `(rows, tokens)`; that of a token is the same whatever others
+        are asked for.
+    """
+    # (rows, 1)
+    state = _mix(keys + _signed(_GOLDEN_GAMMA * (step + 1)))[:, None]
+    bits = _mix(state + _GOLDEN_GAMMA * (tokens + 1))
+    # 63 bits as a fraction, whose small values keep their precision in float32; the bounds
+    # keep the noise finite, which a row with a single allowed token needs
+    fraction = (_shift(bits, 1).float() * 2.0**-63).clamp(2.0**-64, 1 - 2.0**-24)
+    return -torch.log(-torch.log1p(-fraction))
 
 
 def sequence_keys(seed: int, prompts: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Statistics by which artificial genomes are compared with real ones."""
