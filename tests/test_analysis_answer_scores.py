@@ -9,10 +9,12 @@ import pytest
 import torch
 from interpreted_models import ANSWERS, CLASS, NUMBER, classifier, dna, louder, record
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTModel, DNAGPTTokenizer
-from dnagpt_hf.analysis.answer_scores import answer_record, asked_of
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.analysis.answer_scores import answer_record
 from dnagpt_hf.analysis.prediction import predict_records
 from dnagpt_hf.data.records import RecordError
+from dnagpt_hf.tasks.preparation import SequenceCut
+from dnagpt_hf.tasks.task import Task
 
 
 @pytest.fixture
@@ -62,7 +64,8 @@ def test_the_answers_of_a_head(
     one = record(dna(50, 1))
     (predicted,) = predict_records(model, tiny_tokenizer, [one])
     for name, value in {**predicted.probabilities, **predicted.numbers}.items():
-        found = answer_record(model, tiny_tokenizer, one, target=name)
+        chosen = {"answer": name} if kind == "number" else {"target": name}
+        found = answer_record(model, tiny_tokenizer, one, **chosen)
         expected = value if kind == "number" else math.log(value / (1 - value))
         assert found.score == pytest.approx(expected, abs=1e-3)
         assert found.kind == kind
@@ -83,20 +86,50 @@ def test_scores_of_other_inputs_are_those_of_the_records(
     assert scores.requires_grad
 
 
-def test_a_checkpoint_can_know_its_prompt(
+def test_a_checkpoint_knows_its_task(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
-    one = record(dna(50, 1), x="1")
+    one = record(dna(50, 1), x="2", y="0.3")
     with pytest.raises(ValueError, match="state a template"):
         answer_record(model, tiny_tokenizer, one)
-    model.config.task = {"template": NUMBER}
-    known = answer_record(model, tiny_tokenizer, one)
-    stated = answer_record(model, tiny_tokenizer, one, template=NUMBER)
-    assert known.score == stated.score
-    assert asked_of(model, CLASS).template == CLASS
-    assert asked_of(DNAGPTModel(model.config), None).template == NUMBER
-    model.config.task = None
-    assert asked_of(DNAGPTModel(model.config), None).template == "{sequence}"
+    task = Task(
+        "<R>{sequence}<+><M>{x}<=><M>{y}",
+        sequences={"sequence": SequenceCut(cut_out=(20, 26))},
+        standardization=((1.5, 0.5), (10.0, 3.0)),
+    )
+    model.config.task = task.as_dict()
+    (predicted,) = predict_records(model, tiny_tokenizer, [one])
+    found = answer_record(model, tiny_tokenizer, one)
+    assert found.score == pytest.approx(predicted.numbers["y"], abs=1e-4)
+    assert found.unit == "y"
+    assert found.placed.columns["sequence"].bases == one.values["sequence"]
+    stated = answer_record(model, tiny_tokenizer, one, task=task)
+    assert stated.score == found.score
+
+
+def test_each_of_several_answers_follows_those_before(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    one = record(dna(50, 1))
+    task = Task(
+        "<R>{sequence}<=><B>{a}<M>{y}<B>{b}",
+        answers={"a": {"A": "yes", "N": "no"}, "b": {"A": "x", "N": "y", "<W>": "z"}},
+        standardization=((10.0, 3.0),),
+    )
+    (predicted,) = predict_records(model, tiny_tokenizer, [one], task=task)
+    for column in ("a", "b"):
+        for label, probability in predicted.answers[column].probabilities.items():
+            found = answer_record(
+                model, tiny_tokenizer, one, task=task, answer=column, target=label
+            )
+            expected = math.log(probability / (1 - probability))
+            assert found.score == pytest.approx(expected, abs=1e-3)
+    number = answer_record(model, tiny_tokenizer, one, task=task, answer="y")
+    assert number.score == pytest.approx(predicted.answers["y"].numbers["y"], abs=1e-4)
+    first = answer_record(model, tiny_tokenizer, one, task=task)
+    assert first.answer == predicted.answers["a"].labels[0]
+    with pytest.raises(ValueError, match="no answer 'c': choose one of a, y, b"):
+        answer_record(model, tiny_tokenizer, one, task=task, answer="c")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +153,7 @@ def test_questions_that_do_not_fit(
 
 def test_questions_that_do_not_fit_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
     several = classifier(id2label={0: "x", 1: "y"}, problem_type="regression")
-    with pytest.raises(ValueError, match="several numbers: choose one of x, y"):
-        answer_record(several, tiny_tokenizer, record("ACGT"))
+    assert answer_record(several, tiny_tokenizer, record("ACGT")).answer == "x"
     with pytest.raises(ValueError, match="has a classification head"):
         answer_record(several, tiny_tokenizer, record("ACGT"), answers=ANSWERS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ from dnagpt_hf.analysis import interpretation_figures
 from dnagpt_hf.analysis.answer_scores import AnsweredRecord, answer_record
 from dnagpt_hf.analysis.attention import attention_maps, received_by_base
 from dnagpt_hf.analysis.attribution import input_gradients, integrated_gradients
+from dnagpt_hf.analysis.figures import save_figure
 from dnagpt_hf.analysis.interpretation_figures import (
     Region,
     attention_figure,
     attention_grid,
-    check_figure_name,
-    save_figure,
     track_figure,
 )
 from dnagpt_hf.analysis.mutagenesis import in_silico_mutagenesis
@@ -147,40 +145,8 @@ def test_long_maps_are_drawn_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert image.mask.tolist() == np.triu(np.ones((4, 4), bool), 1).tolist()
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_figures_appear_whole_or_not_at_all(
-    answered: AnsweredRecord, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figure = track_figure([input_gradients(answered)])
-    path = tmp_path / f"tracks.{suffix}"
-    save_figure(figure, path)
-    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
-    assert path.read_bytes().startswith(start)
-    with pytest.raises(ValueError, match="exists"):
-        save_figure(figure, path)
-
-    def fail(*arguments: Any, **options: Any) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(figure, "savefig", fail)
-    before = path.read_bytes()
-    with pytest.raises(OSError, match="disk full"):
-        save_figure(figure, path, overwrite=True)
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-    assert path.read_bytes() == before
-
-
 def test_figures_leave_pyplot_alone(answered: AnsweredRecord, tmp_path: Path) -> None:
     from matplotlib import pyplot
 
     save_figure(track_figure([input_gradients(answered)]), tmp_path / "a.png")
     assert pyplot.get_fignums() == []
-
-
-def test_names_of_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"maps\.jpg: the ending '\.jpg' names no format"):
-        check_figure_name("maps.jpg")
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'dnagpt_hf\[plot\]'"):
-        check_figure_name("maps.png")

@@ -48,27 +48,6 @@ def test_every_kind_of_token_has_its_place() -> None:
     assert list(found.columns) == ["sequence"]
 
 
-@pytest.mark.parametrize("truncation", [None, "left", "right"])
-def test_places_are_those_in_the_whole_sequence(truncation: Any) -> None:
-    cut = SequenceCut(window=(3, 40), cut_out=(10, 16))
-    prepare = Preparation({"sequence": cut}, {})
-    one = record(dna(50, 1))
-    positions = 64 if truncation is None else 4
-    encoder = RecordEncoder(
-        DNAGPTTokenizer(), Template("<R>{sequence}"), positions, truncation, prepare
-    )
-    column = place_record(encoder, one, {"sequence": cut}).columns["sequence"]
-    tokens = place_record(encoder, one, {"sequence": cut}).tokens
-    assert column.bases == one.values["sequence"]
-    read = [place for place, token in enumerate(column.token) if token >= 0]
-    expected = [*range(3, 10), *range(16, 40)]
-    kept = {None: expected, "left": expected[-18:], "right": expected[:18]}[truncation]
-    assert read == kept
-    for place in read:
-        letter = tokens[column.token[place]].text[column.place[place]]
-        assert letter == column.bases[place]
-
-
 @pytest.mark.parametrize("length", [1, 5, 6, 7, 12, 59])
 @pytest.mark.parametrize("template", ["{sequence}", "<R>AC{sequence}T<=><M>", "{utr}{sequence}"])
 def test_tokens_and_their_bases_are_those_of_the_text(template: str, length: int) -> None:
@@ -123,6 +102,40 @@ def test_what_is_cut_off_keeps_its_place(side: str) -> None:
     assert by_base.dtype == np.float32
     assert by_base.sum() == pytest.approx(6)
     assert not by_base[column.token < 0].any()
+
+
+@pytest.mark.parametrize(
+    ("cut", "truncation", "positions", "read"),
+    [
+        (SequenceCut(cut_out=(10, 16)), None, 64, [*range(10), *range(16, 60)]),
+        (SequenceCut((3, 40), (10, 16)), None, 64, [*range(3, 10), *range(16, 40)]),
+        (SequenceCut(window=(5, 50)), None, 64, [*range(5, 50)]),
+        (SequenceCut(window=(12, 50), cut_out=(10, 16)), None, 64, [*range(16, 50)]),
+        (SequenceCut(cut_out=(10, 16)), "left", 5, [*range(42, 60)]),
+        (SequenceCut(cut_out=(10, 16)), "right", 5, [*range(10), *range(16, 24)]),
+    ],
+)
+def test_what_a_task_cuts_out_keeps_its_place(
+    cut: SequenceCut, truncation: Any, positions: int, read: list[int]
+) -> None:
+    sequence = dna(60, 2)
+    cuts = {"sequence": cut}
+    encoder = RecordEncoder(
+        DNAGPTTokenizer(),
+        Template("<R>{sequence}<B>"),
+        positions,
+        truncation,
+        Preparation(cuts, {}),
+    )
+    found = place_record(encoder, record(sequence), cuts)
+    column = found.columns["sequence"]
+    assert column.bases == sequence
+    assert np.flatnonzero(column.token >= 0).tolist() == read
+    for base in read:
+        assert found.tokens[column.token[base]].text[column.place[base]] == sequence[base]
+    for token in found.tokens[1:-1]:
+        assert sequence[token.start] == token.text[0]
+        assert sequence[token.end - 1] == token.text[-1]
 
 
 @pytest.mark.parametrize(("remainder", "token"), [("drop", -1), ("pad", 1)])

@@ -139,15 +139,15 @@ def test_models_with_a_head_and_without(work: Path) -> None:
     assert "has no head" in refused("attribute", "bare", "a.fa", "-o", "bare.pdf")
 
 
-def test_a_checkpoint_that_knows_its_prompt(work: Path, folder: Path) -> None:
+def test_a_checkpoint_that_knows_its_task(work: Path, folder: Path) -> None:
     from dnagpt_hf import DNAGPTForMultiTask
 
     model = DNAGPTForMultiTask.from_pretrained(folder)
-    model.config.task = {"template": "<R>{sequence}<=><M>"}
+    model.config.task = {"template": "<R>{sequence}<=><M>{y}"}
     model.save_pretrained("tuned")
     DNAGPTTokenizer().save_pretrained("tuned")
     output = run("attribute", "tuned", "a.fa", "--method", "gradient", "-o", "tracks.png")
-    assert output.startswith("2: number = ")
+    assert output.startswith("2: y = ")
     run("attention", "tuned", "a.fa", "-o", "maps.png")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from interpreted_models import dna
 from typer.testing import CliRunner
 
-from dnagpt_hf import bundled
 from dnagpt_hf.cli import app
 
 pytest.importorskip("matplotlib")
@@ -25,8 +23,8 @@ def test_blocks_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(bundled("dnagpt-tiny"), "dnagpt-tiny")
-    Path("genes.fa").write_text(f">CDC19\n{dna(606, 1)}\n")
+    for name in ("genes.fa", "windows.fa"):
+        Path(name).write_text(f">one\n{dna(606, 1)}\n")
     names: dict[str, Any] = {}
     commands = 0
     for language, text in BLOCKS:
@@ -39,7 +37,7 @@ def test_blocks_in_order(
             result = CliRunner().invoke(app, arguments)
             assert result.exit_code == 0, f"{line}: {result.output}"
             commands += 1
-    assert commands >= 5
+    assert commands >= 7
     printed = capsys.readouterr().out
     assert "(1, 4, 205, 205)" in printed
     assert "(20, 4)" in printed

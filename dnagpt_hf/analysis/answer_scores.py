@@ -7,27 +7,26 @@ Unlike a probability it does not saturate where the model is sure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 
-from dnagpt_hf.analysis.answering import HeadAnswers, Predictor, answers_of
+from dnagpt_hf.analysis.answering import Answers, HeadAnswers, LanguageAnswers, Output, Predictor
 from dnagpt_hf.analysis.batches import padded_batch
-from dnagpt_hf.analysis.prediction import DEFAULT_TEMPLATE, asked_task
-from dnagpt_hf.analysis.token_places import PlacedRecord, place_record
-from dnagpt_hf.data.encoding import RecordEncoder, Truncation
+from dnagpt_hf.analysis.prediction import asked_answers, prompt_encoder
+from dnagpt_hf.analysis.token_places import PlacedRecord, TokenPlace, place_record, token_kind
+from dnagpt_hf.data.encoding import Truncation
 from dnagpt_hf.data.records import Record
-from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
-    from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 AnswerKind = Literal["class", "label", "number"]
-# inputs of a model to its raw answers, (batch, answers)
-Outputs = Callable[..., torch.Tensor]
+# inputs of a model to what it says before it is turned into a score, (batch, labels)
+RawAnswer = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class AnsweredRecord:
     Args:
         model: the model that was asked.
         tokenizer: its tokenizer.
-        placed: the record, token by token.
+        placed: the record, token by token, up to the answer.
         answer: the class, the label or the number whose score it is.
         kind: `"class"`, one of several that exclude each other, `"label"`, which holds or not, or
             `"number"`.
@@ -61,8 +60,7 @@ class AnsweredRecord:
 
     def inputs(self) -> dict[str, torch.Tensor]:
         """`input_ids`, `attention_mask` and `number_values` of the record, `(1, tokens)`."""
-        inputs = padded_batch([self.placed.encoded], self.model.config.pad_token_id)
-        return {name: value.to(self.model.device) for name, value in inputs.items()}
+        return _inputs(self.model, self.placed)
 
 
 def answer_record(
@@ -70,8 +68,10 @@ def answer_record(
     tokenizer: DNAGPTTokenizer,
     record: Record,
     *,
+    task: Task | None = None,
     template: str | None = None,
     answers: Mapping[str, str] | None = None,
+    answer: str | None = None,
     target: str | None = None,
     truncation: Truncation | None = None,
 ) -> AnsweredRecord:
@@ -81,19 +81,21 @@ def answer_record(
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`], in evaluation mode.
         tokenizer: the model's tokenizer.
         record: the record.
-        template: as in [`~dnagpt_hf.analysis.prediction.predict_records`].
+        task: as in [`~dnagpt_hf.analysis.prediction.predict_records`].
+        template: as there.
         answers: as there.
-        target: the answer whose score is wanted; by default the one with the highest, or the one
-            number.
+        answer: the column that is answered, where the task has several; by default the first. In
+            the token language it follows what the model answers before.
+        target: the label whose score is wanted; by default that with the highest score.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
     Raises:
         RecordError: the record cannot be read in the token language or is too long.
-        ValueError: template, answers and target do not fit the model.
+        ValueError: task, answers and target do not fit the model.
 
     Example:
 
-        >>> from dnagpt_hf import DNAGPTTokenizer
+        >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
         >>> from dnagpt_hf.presets import preset_config
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTAC"}, "first", "a.fa", 1, 1)
@@ -104,140 +106,115 @@ def answer_record(
         >>> answered.kind, answered.unit
         ('class', 'log-odds of true')
     """
-    if answers is not None and not isinstance(model, DNAGPTForMultiTask):
-        raise ValueError(
-            "answers are tokens, and this model has a classification head: its labels are "
-            "those of config.id2label"
-        )
-    task = asked_of(model, template, answers)
-    names, kind, outputs = _outputs(model, tokenizer, task)
-    placed = place_prompt(model, tokenizer, record, task, truncation)
-    inputs = padded_batch([placed.encoded], model.config.pad_token_id)
+    asked, answering = asked_answers(model, tokenizer, task, template, answers)
+    place = _chosen([output.name for output in answering.outputs], answer, "answer") or 0
+    encoder = prompt_encoder(model, tokenizer, asked, truncation)
+    placed = place_record(encoder, record, None if asked is None else asked.sequences)
+    if isinstance(answering, LanguageAnswers):
+        for before in range(place):
+            placed = _continued(placed, answering, before, tokenizer)
+    output, raw = answering.outputs[place], _raw_answer(answering, place)
     with torch.inference_mode():
-        found = outputs(**{name: value.to(model.device) for name, value in inputs.items()})
-        scores = torch.stack([_score(found, kind, place) for place in range(len(names))], -1)[0]
-    if not scores.isfinite().all():
+        found = raw(**_inputs(model, placed))
+    if not found.isfinite().all():
         raise record.error(
             "the model's output is not finite: its weights are damaged, or their data type is too "
             "narrow (--dtype float32)"
         )
-    place = _place_of(target, names, kind, scores)
+    kind = _kind(output)
+    label = _chosen(list(output.labels or (output.name,)), target, "target")
+    label = int(found[0].argmax()) if label is None else label
     return AnsweredRecord(
         model,
         tokenizer,
         placed,
-        names[place],
+        (output.labels or (output.name,))[label],
         kind,
-        float(scores[place]),
-        lambda **other: _score(outputs(**other), kind, place),
+        float(_score(found, kind, label)),
+        lambda **inputs: _score(raw(**inputs), kind, label),
     )
 
 
-def asked_of(
-    model: DNAGPTPreTrainedModel, template: str | None, answers: Mapping[str, str] | None = None
-) -> Task:
-    """What a model is asked: what is stated, or what the checkpoint was fine-tuned for.
+def _inputs(model: Predictor, placed: PlacedRecord) -> dict[str, torch.Tensor]:
+    inputs = padded_batch([placed.encoded], model.config.pad_token_id)
+    return {name: value.to(model.device) for name, value in inputs.items()}
 
-    Raises:
-        ValueError: the model answers in the token language, and there is neither.
-    """
-    task = asked_task(model.config, template, answers)
-    if task is None and isinstance(model, DNAGPTForMultiTask):
+
+def _chosen(names: list[str], wanted: str | None, what: str) -> int | None:
+    if wanted is None:
+        return None
+    if wanted not in names:
+        raise ValueError(f"there is no {what} {wanted!r}: choose one of {', '.join(names)}")
+    return names.index(wanted)
+
+
+def _kind(output: Output) -> AnswerKind:
+    if not output.labels:
+        return "number"
+    if output.several:
+        return "label"
+    if len(output.labels) == 1:
         raise ValueError(
-            "this model answers in the token language: state a template (--template) such as "
-            "'<R>{sequence}<=><B>' for a class or '<R>{sequence}<=><M>' for a number"
+            f"{output.labels[0]!r} is the only answer, but log-odds compare it with others: state "
+            "two answers or more"
         )
-    return Task(DEFAULT_TEMPLATE) if task is None else task
+    return "class"
 
 
-def place_prompt(
-    model: DNAGPTPreTrainedModel,
-    tokenizer: DNAGPTTokenizer,
-    record: Record,
-    task: Task,
-    truncation: Truncation | None = None,
-) -> PlacedRecord:
-    """A record up to where its first answer is asked for, token by token.
-
-    Raises:
-        RecordError: it cannot be read in the token language or is too long.
-    """
-    encoder = RecordEncoder(
-        tokenizer,
-        task.input if isinstance(model, DNAGPTForSequenceClassification) else task.prompt,
-        model.config.max_position_embeddings,
-        truncation,
-        task.prepare,
-        task.input_standardization,
-    )
-    return place_record(encoder, record, task.sequences)
-
-
-def _outputs(
-    model: Predictor, tokenizer: DNAGPTTokenizer, task: Task
-) -> tuple[list[str], AnswerKind, Outputs]:
-    """Names of the answers, their kind, and how they are computed; of several answers, the first.
-
-    Numbers are put back by the standardisation of the task.
-    """
-    answering = answers_of(model, tokenizer, task)
+def _raw_answer(answering: Answers, place: int) -> RawAnswer:
+    """Logits of labels, `(batch, labels)`, or the number put back, `(batch, 1)`."""
+    is_number = not answering.outputs[place].labels
+    mean, deviation = answering.scales[place] if is_number else (0.0, 1.0)
     if isinstance(answering, HeadAnswers):
-        return _outputs_of_head(answering)
-
-    def at_end(**inputs: torch.Tensor) -> Any:
-        return answering.model(**inputs, use_cache=False, logits_to_keep=1)
-
-    labels = answering.tokens[0]
-    if not labels:
-        mean, deviation = answering.scales[0]
-        return (
-            [answering.outputs[0].name],
-            "number",
-            lambda **inputs: at_end(**inputs).number_predictions.float() * deviation + mean,
+        where = slice(place, place + 1) if is_number else slice(None)
+        return lambda **inputs: (
+            answering.model(**inputs, use_cache=False).logits[:, where].float() * deviation + mean
         )
-    if len(labels) == 1:
-        raise ValueError(
-            f"{next(iter(labels.values()))!r} is the only answer, but log-odds compare it with "
-            "others: state two answers or more"
-        )
-    ids = list(labels)
-    return (
-        list(labels.values()),
-        "class",
-        lambda **inputs: at_end(**inputs).logits[:, -1, ids].float(),
-    )
+    ids = list(answering.tokens[place])
+
+    def raw(**inputs: torch.Tensor) -> torch.Tensor:
+        outputs = answering.model(**inputs, use_cache=False, logits_to_keep=1)
+        if is_number:
+            return outputs.number_predictions.float() * deviation + mean
+        logits: torch.Tensor = outputs.logits[:, -1, ids].float()
+        return logits
+
+    return raw
 
 
-def _outputs_of_head(answering: HeadAnswers) -> tuple[list[str], AnswerKind, Outputs]:
-    def logits(**inputs: torch.Tensor) -> torch.Tensor:
-        return answering.model(**inputs, use_cache=False).logits.float()
-
-    if answering.problem == "regression":
-        means, deviations = torch.tensor(answering.scales).T
-        names = [output.name for output in answering.outputs]
-        return names, "number", lambda **inputs: logits(**inputs) * deviations + means
-    several = answering.problem == "multi_label_classification"
-    return list(answering.outputs[0].labels), "label" if several else "class", logits
-
-
-def _score(outputs: torch.Tensor, kind: AnswerKind, place: int) -> torch.Tensor:
-    """(batch, answers) to the score of one answer, (batch,)."""
+def _score(raw: torch.Tensor, kind: AnswerKind, label: int) -> torch.Tensor:
+    """(batch, labels) to the score of one label, (batch,)."""
     if kind != "class":
         # the sigmoid of a label's output is its probability, so that the output is its log-odds
-        return outputs[:, place]
-    others = torch.cat([outputs[:, :place], outputs[:, place + 1 :]], -1)
-    return outputs[:, place] - others.logsumexp(-1)
+        return raw[:, label]
+    others = torch.cat([raw[:, :label], raw[:, label + 1 :]], -1)
+    return raw[:, label] - others.logsumexp(-1)
 
 
-def _place_of(target: str | None, names: list[str], kind: AnswerKind, scores: torch.Tensor) -> int:
-    if target is None and kind == "number" and len(names) > 1:
-        raise ValueError(f"the model answers with several numbers: choose one of {_join(names)}")
-    if target is None:
-        return int(scores.argmax())
-    if target not in names:
-        raise ValueError(f"there is no answer {target!r}: choose one of {_join(names)}")
-    return names.index(target)
-
-
-def _join(names: list[str]) -> str:
-    return ", ".join(names)
+def _continued(
+    placed: PlacedRecord, answering: LanguageAnswers, place: int, tokenizer: DNAGPTTokenizer
+) -> PlacedRecord:
+    """A record with what the model answers at a place, and what leads to the next answer."""
+    with torch.inference_mode():
+        found = _raw_answer(answering, place)(**_inputs(answering.model, placed))
+    tokens, value = list(answering.tokens[place]), 0.0
+    if tokens:
+        chosen = tokens[int(found.argmax())]
+    else:
+        mean, deviation = answering.scales[place]
+        chosen, value = tokenizer.number_token_id, (float(found) - mean) / deviation
+    ids = [chosen, *answering.between[place + 1]]
+    names = tokenizer.convert_ids_to_tokens(ids)
+    values = np.zeros(len(ids), np.float32)
+    values[0] = value
+    encoded = replace(
+        placed.encoded,
+        input_ids=np.append(placed.encoded.input_ids, ids),
+        number_values=np.append(placed.encoded.number_values, values),
+    )
+    return replace(
+        placed,
+        encoded=encoded,
+        tokens=(*placed.tokens, *(TokenPlace(name, token_kind(name)) for name in names)),
+        bases_of_token=np.append(placed.bases_of_token, np.zeros(len(ids), np.int64)),
+    )

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 Predictor = DNAGPTForMultiTask | DNAGPTForSequenceClassification
 Inputs = dict[str, torch.Tensor]
+NO_TASK = (
+    "this model answers in the token language: state a template (--template) such as "
+    "'<R>{sequence}<=><B>' for a class or '<R>{sequence}<=><M>' for a number"
+)
 
 
 @dataclass(frozen=True)
@@ -191,10 +195,7 @@ def answers_of(model: Predictor, tokenizer: DNAGPTTokenizer, task: Task | None) 
     if isinstance(model, DNAGPTForSequenceClassification):
         return HeadAnswers(model, task)
     if task is None:
-        raise ValueError(
-            "this model answers in the token language: state a template (--template) such as "
-            "'<R>{sequence}<=><B>' for a class or '<R>{sequence}<=><M>' for a number"
-        )
+        raise ValueError(NO_TASK)
     return LanguageAnswers(model, tokenizer, task)
 
 

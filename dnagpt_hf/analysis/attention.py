@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 
-from dnagpt_hf.analysis.answer_scores import asked_of, place_prompt
 from dnagpt_hf.analysis.batches import padded_batch
-from dnagpt_hf.analysis.token_places import Array, PlacedRecord
+from dnagpt_hf.analysis.prediction import asked_task, prompt_encoder
+from dnagpt_hf.analysis.token_places import Array, PlacedRecord, place_record
 from dnagpt_hf.data.encoding import Truncation
 from dnagpt_hf.data.records import Record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
+from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.modeling_dnagpt import DNAGPTAttention, DNAGPTPreTrainedModel
@@ -88,6 +89,7 @@ def attention_maps(
     tokenizer: DNAGPTTokenizer,
     record: Record,
     *,
+    task: Task | None = None,
     template: str | None = None,
     layers: Sequence[int] | None = None,
     heads: Heads = "all",
@@ -99,9 +101,10 @@ def attention_maps(
         model: any DNAGPT model, in evaluation mode, with any attention implementation.
         tokenizer: the model's tokenizer.
         record: the record.
-        template: text of the token language with columns in braces, such as `<R>{sequence}<=><B>`.
-            By default that of the checkpoint's task, or `{sequence}` for a model that does not
-            answer in the token language.
+        task: what is asked; by default what the checkpoint was trained for.
+        template: in place of a task: text of the token language with columns in braces, such as
+            `<R>{sequence}<=><B>`. A model that does not answer in the token language reads
+            `{sequence}` without either.
         layers: from 1, or −1 (the last) and below; by default all. A layer takes
             4 · heads · tokens² bytes, that is 0.8 GB for the 12 heads of DNAGPT-M at 4,096 tokens,
             and 67 MB for their mean.
@@ -125,7 +128,7 @@ def attention_maps(
     if heads not in get_args(Heads):
         raise ValueError(f"unknown heads {heads!r}: choose {', '.join(get_args(Heads))}")
     chosen = _chosen_layers(layers, model.config.num_hidden_layers)
-    placed = _placed(model, tokenizer, record, template, truncation)
+    placed = _placed(model, tokenizer, record, task, template, truncation)
     tokens = len(placed.tokens)
     drawn = 1 if heads == "mean" else model.config.num_attention_heads
     weights = np.empty((len(chosen), drawn, tokens, tokens), np.float32)
@@ -145,6 +148,7 @@ def received_by_base(
     tokenizer: DNAGPTTokenizer,
     record: Record,
     *,
+    task: Task | None = None,
     template: str | None = None,
     column: str | None = None,
     layers: Sequence[int] | None = None,
@@ -173,7 +177,7 @@ def received_by_base(
         (2, 4, 12)
     """
     chosen = _chosen_layers(layers, model.config.num_hidden_layers)
-    placed = _placed(model, tokenizer, record, template, truncation)
+    placed = _placed(model, tokenizer, record, task, template, truncation)
     column = placed.column(column)
     tokens = len(placed.tokens)
     reads_mean = (
@@ -197,10 +201,13 @@ def _placed(
     model: DNAGPTPreTrainedModel,
     tokenizer: DNAGPTTokenizer,
     record: Record,
+    task: Task | None,
     template: str | None,
     truncation: Truncation | None,
 ) -> PlacedRecord:
-    return place_prompt(model, tokenizer, record, asked_of(model, template), truncation)
+    asked = task if task is not None else asked_task(model.config, template, None)
+    encoder = prompt_encoder(model, tokenizer, asked, truncation)
+    return place_record(encoder, record, None if asked is None else asked.sequences)
 
 
 def _chosen_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:

@@ -19,7 +19,8 @@ class Attribution:
         answered: the record, the answer and its score.
         values: float32 `(tokens,)`, above 0 where a token speaks for the answer.
         number_gradients: float32 `(tokens,)`: change of the score for each unit of the number that
-            stands there; NaN where there is none. `None` for integrated gradients.
+            stands there, as the model reads it: transformed and standardised. NaN where there is
+            none; `None` for integrated gradients.
         baseline_score: score of what integrated gradients start from.
     """
 
@@ -84,9 +85,10 @@ def integrated_gradients(
     """Gradients integrated from a baseline to the record, which share out the difference in score.
 
     The baseline is the record without what stands in its columns: each token of DNA becomes a
-    token of as many N, and each number 0. The path between the two is a straight line in the space
-    of embeddings. The values add up to `score - baseline_score`, but for the error of the
-    integral, which is taken at Gauss-Legendre points (Sundararajan et al. 2017).
+    token of as many N, and each number 0, which is the mean where numbers are standardised. The
+    path between the two is a straight line in the space of embeddings. The values add up to
+    `score - baseline_score`, but for the error of the integral, which is taken at Gauss-Legendre
+    points (Sundararajan et al. 2017).
 
     Args:
         answered: the record and the answer that is asked about.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,14 +46,44 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
     Raises:
         ValueError: the ending is another one, or the file exists and `overwrite` is not given.
     """
+    name = figure_format(path)
+    with new_file(path, overwrite=overwrite) as partial:
+        figure.savefig(partial, format=name, dpi=DOTS_PER_INCH)
+
+
+def figure_format(path: str | os.PathLike[str]) -> str:
+    """The format that the ending of a name states, to be checked before any work is done.
+
+    Raises:
+        ValueError: it states none of `FIGURE_FORMATS`.
+
+    Example:
+
+        >>> figure_format("maps.SVG")
+        'svg'
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in FIGURE_FORMATS:
         raise ValueError(
             f"{os.fspath(path)}: the ending {suffix!r} names no format for figures: choose one of "
             f"{', '.join(FIGURE_FORMATS)}"
         )
-    with new_file(path, overwrite=overwrite) as partial:
-        figure.savefig(partial, format=suffix[1:], dpi=DOTS_PER_INCH)
+    return suffix[1:]
+
+
+def new_figure(
+    width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Figure:
+    """An empty figure that no window or global state knows of; sizes are in inches.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("figures need matplotlib: pip install 'dnagpt_hf[plot]'") from error
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def plot_roc(
@@ -208,11 +238,7 @@ def plot_predicted_against_true(
 
 
 def _figure(x_label: str, y_label: str) -> tuple[Figure, Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("figures need matplotlib: pip install 'dnagpt_hf[plot]'") from error
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = new_figure(*SIZE)
     return figure, figure.add_subplot(xlabel=x_label, ylabel=y_label)
 
 

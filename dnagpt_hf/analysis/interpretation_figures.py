@@ -6,25 +6,23 @@ touch the state of `matplotlib.pyplot`.
 
 from __future__ import annotations
 
+import itertools
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dnagpt_hf.analysis.attention import AttentionMaps, ReceivedAttention
 from dnagpt_hf.analysis.attribution import Attribution
+from dnagpt_hf.analysis.figures import COLOURS, new_figure
 from dnagpt_hf.analysis.mutagenesis import BASES, Mutagenesis
 from dnagpt_hf.analysis.token_places import Array
-from dnagpt_hf.atomic import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FIGURE_FORMATS = ("png", "svg", "pdf")
 # rows and columns of an image; a longer sequence is drawn by blocks of its tokens
 _PIXELS = 1024
 # as many letters can be read below a figure
@@ -33,6 +31,8 @@ _LETTERS = 120
 _BRIGHTEST = 0.99
 # thickness of the bars of regions, in heights of a panel
 _BAR = 0.03
+# without the red and blue of what speaks for an answer and against it, as long as there are others
+_REGION_COLOURS = [COLOURS[place] for place in (2, 5, 4, 3, 6, 0, 1)]
 _FOR, _AGAINST, _LINE = "#b2182b", "#2166ac", "#444444"
 
 
@@ -77,7 +77,7 @@ def attention_grid(
     across = heads if layers > 1 and heads > 1 else math.ceil(math.sqrt(count))
     down = math.ceil(count / across)
     size = min(max(10.0 / across, 1.5), 3.4)
-    figure = _figure(size * across, size * down + 0.8)
+    figure = new_figure(size * across, size * down + 0.8)
     panels = list(figure.subplots(down, across, squeeze=False).flat)
     for place, (layer, head) in enumerate(np.ndindex(layers, heads)):
         panel = panels[place]
@@ -117,7 +117,7 @@ def attention_figure(
         raise ValueError(f"layer {layer} is not among the maps: make them with layers=[{layer}]")
     column = received.column
     averaged = maps.weights[maps.layers.index(layer)].mean(0)[None, None]
-    figure = _figure(7.5, 8.5, layout="compressed")
+    figure = new_figure(7.5, 8.5, layout="compressed")
     panel, track = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     mean = AttentionMaps(maps.record, (layer,), "mean", averaged)
     image = _draw_map(panel, mean, 0, 0, column)
@@ -163,7 +163,7 @@ def track_figure(
     ends = [(one.start, one.end) for one in mutated]
     start = min((one for one, _ in ends), default=0)
     end = max((one for _, one in ends), default=len(bases))
-    figure = _figure(11.0, 0.9 + 2.0 * (len(tracks) + len(ends)))
+    figure = new_figure(11.0, 0.9 + 2.0 * (len(tracks) + len(ends)))
     panels = figure.subplots(len(tracks) + len(ends), 1, sharex=True, squeeze=False)[:, 0]
     rest = list(panels)
     for one in tracks:
@@ -180,53 +180,6 @@ def track_figure(
     _write_letters(panels[-1], bases, start, end)
     figure.suptitle(f"{answered.placed.record.name}: {answered.unit} = {answered.score:.3g}")
     _legend(figure, regions)
-    return figure
-
-
-def check_figure_name(path: str | os.PathLike[str]) -> str:
-    """The format that the ending of a file's name states.
-
-    Raises:
-        ValueError: it states none of `FIGURE_FORMATS`.
-        ImportError: matplotlib is not installed.
-
-    Example:
-
-        >>> check_figure_name("maps.SVG")
-        'svg'
-    """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FIGURE_FORMATS:
-        raise ValueError(
-            f"{os.fspath(path)}: the ending {Path(path).suffix!r} names no format for figures: "
-            f"choose one of {', '.join(f'.{name}' for name in FIGURE_FORMATS)}"
-        )
-    _matplotlib()
-    return suffix
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a figure to a file that appears whole or not at all.
-
-    Raises:
-        ValueError: the ending of the name is not known, or the file exists and `overwrite` is not
-            given.
-    """
-    name = check_figure_name(path)
-    with new_file(path, overwrite=overwrite) as partial:
-        figure.savefig(partial, format=name, dpi=150)
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib.figure
-    except ImportError as error:
-        raise ImportError("figures need matplotlib: pip install 'dnagpt_hf[plot]'") from error
-    return matplotlib
-
-
-def _figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    figure: Figure = _matplotlib().figure.Figure(figsize=(width, height), layout=layout)
     return figure
 
 
@@ -331,11 +284,10 @@ def _mark(axes: Axes, regions: Sequence[Region], both: bool = False) -> None:
             axes.axhspan(start, end, 1.0, 1.0 + _BAR, **style)
 
 
-def _colours(regions: Sequence[Region]) -> dict[str, Any]:
+def _colours(regions: Sequence[Region]) -> dict[str, str]:
     """A colour for each name."""
-    names = list(dict.fromkeys(region.name for region in regions))
-    palette = _matplotlib().colormaps["Set2"].colors
-    return {name: palette[place % len(palette)] for place, name in enumerate(names)}
+    names = dict.fromkeys(region.name for region in regions)
+    return dict(zip(names, itertools.cycle(_REGION_COLOURS), strict=False))
 
 
 def _legend(figure: Figure, regions: Sequence[Region]) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dnagpt_hf.analysis.answering import (
+    NO_TASK,
     Answered,
+    Answers,
     Predictor,
     answers_of,
     read_scores,
@@ -16,13 +18,14 @@ from dnagpt_hf.analysis.answering import (
 )
 from dnagpt_hf.data.encoding import RecordEncoder, Truncation
 from dnagpt_hf.data.records import Record
-from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.examples import prompt_positions
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+    from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 DEFAULT_TEMPLATE = "{sequence}"
@@ -115,26 +118,8 @@ def predict_records(
         ...     print(prediction.record.name, list(prediction.probabilities))
         first ['false', 'true']
     """
-    is_language = isinstance(model, DNAGPTForMultiTask)
-    if answers is not None and not is_language:
-        raise ValueError(
-            "answers are tokens, and this model has a classification head: its labels are "
-            "those of config.id2label"
-        )
-    asked = task if task is not None else asked_task(model.config, template, answers)
-    answering = answers_of(model, tokenizer, asked)
-    if asked is None:
-        asked = Task(DEFAULT_TEMPLATE)
-    prompt = asked.prompt if is_language else asked.input
-    positions = model.config.max_position_embeddings
-    encoder = RecordEncoder(
-        tokenizer,
-        prompt,
-        prompt_positions(asked, tokenizer, positions) if is_language else positions,
-        truncation,
-        asked.prepare,
-        asked.input_standardization,
-    )
+    asked, answering = asked_answers(model, tokenizer, task, template, answers)
+    encoder = prompt_encoder(model, tokenizer, asked, truncation)
 
     names = [output.name for output in answering.outputs]
     for encoded, scores in score_records(
@@ -142,6 +127,61 @@ def predict_records(
     ):
         answered = read_scores(answering.outputs, scores)
         yield Prediction(encoded.record, dict(zip(names, answered, strict=False)))
+
+
+def asked_answers(
+    model: Predictor,
+    tokenizer: DNAGPTTokenizer,
+    task: Task | None,
+    template: str | None,
+    answers: Mapping[str, str] | None,
+) -> tuple[Task | None, Answers]:
+    """What is asked, and how the model answers it; arguments are those of [`predict_records`].
+
+    Raises:
+        ValueError: template and answers do not fit the model.
+    """
+    if answers is not None and not isinstance(model, DNAGPTForMultiTask):
+        raise ValueError(
+            "answers are tokens, and this model has a classification head: its labels are "
+            "those of config.id2label"
+        )
+    asked = task if task is not None else asked_task(model.config, template, answers)
+    return asked, answers_of(model, tokenizer, asked)
+
+
+def prompt_encoder(
+    model: DNAGPTPreTrainedModel,
+    tokenizer: DNAGPTTokenizer,
+    task: Task | None,
+    truncation: Truncation | None = None,
+) -> RecordEncoder:
+    """Turns records into what a model reads before it answers a task.
+
+    Args:
+        model: any DNAGPT model. One with a classification head reads what stands before `<=>`.
+        tokenizer: the model's tokenizer.
+        task: what is asked; without one, `{sequence}` is read.
+        truncation: end at which too long a sequence is cut; by default it is an error.
+
+    Raises:
+        ValueError: the model answers in the token language, and there is no task.
+    """
+    positions = model.config.max_position_embeddings
+    if isinstance(model, DNAGPTForMultiTask):
+        if task is None:
+            raise ValueError(NO_TASK)
+        positions = prompt_positions(task, tokenizer, positions)
+    asked = Task(DEFAULT_TEMPLATE) if task is None else task
+    has_head = isinstance(model, DNAGPTForSequenceClassification)
+    return RecordEncoder(
+        tokenizer,
+        asked.input if has_head else asked.prompt,
+        positions,
+        truncation,
+        asked.prepare,
+        asked.input_standardization,
+    )
 
 
 def asked_task(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dnagpt_hf.data.encoding import EncodedRecord, RecordEncoder, Truncation
+from dnagpt_hf.data.encoding import EncodedRecord, RecordEncoder
 from dnagpt_hf.data.genomes import normalise_bases
 from dnagpt_hf.data.records import Record
 from dnagpt_hf.data.templates import Slot
@@ -29,7 +29,7 @@ class TokenPlace:
         column: the column of the record from which it comes; `None` for the template's own text.
             A token with the end of one column and the start of the next belongs to the first.
         start: its first base in that column, from 0, or the place of a number among the column's.
-        end: the place behind its last one.
+        end: the place behind its last one. Bases between them may have been cut out.
     """
 
     text: str
@@ -44,8 +44,9 @@ class DNAColumn:
     """A column of DNA, base by base.
 
     Args:
-        bases: its letters A, C, G, T and N.
-        token: the token of each base, int64 `(bases,)`; −1 where it was cut off or dropped.
+        bases: its letters A, C, G, T and N as they stand in the record.
+        token: the token of each base, int64 `(bases,)`; −1 where it was not read: cut out or off,
+            or dropped.
         place: its place in that token, int64 `(bases,)`.
     """
 
@@ -99,7 +100,7 @@ class PlacedRecord:
             column: one of `columns`.
 
         Returns:
-            Floats of shape `(..., bases)`; 0 where a base was cut off or dropped.
+            Floats of shape `(..., bases)`; 0 where a base was not read.
         """
         return self.at_bases(self.shares(values), column, elsewhere=0.0)
 
@@ -152,8 +153,7 @@ def place_record(
             continue
         if name in columns:
             raise record.error(f"its column {name!r} stands twice in the template")
-        cut = (cuts or {}).get(name)
-        columns[name] = _whole(column, name, encoded, encoder.truncation, cut)
+        columns[name] = _whole(column, record.values[name], (cuts or {}).get(name), encoder)
         _place_bases(tokens, columns[name].token, name)
     return PlacedRecord(encoded, tuple(tokens), columns, letters.bases_of_token())
 
@@ -166,7 +166,7 @@ class _Letters:
         self.text = text
         self.offsets = tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
         names = tokenizer.convert_ids_to_tokens(encoded.input_ids.tolist())
-        self.tokens = [TokenPlace(name, _kind(name)) for name in names]
+        self.tokens = [TokenPlace(name, token_kind(name)) for name in names]
         is_base = np.array([not letter.isspace() for letter in text], bool)
         token = np.full(len(text), -1, np.int64)
         for number, (one, (start, end)) in enumerate(zip(self.tokens, self.offsets, strict=True)):
@@ -198,7 +198,14 @@ class _Letters:
         return np.bincount(self.token[self.token >= 0], minlength=len(self.tokens))
 
 
-def _kind(name: str) -> TokenKind:
+def token_kind(name: str) -> TokenKind:
+    """The kind of a token by its name.
+
+    Example:
+
+        >>> token_kind("<R>"), token_kind("ACG"), token_kind("<number>")
+        ('property', 'sequence', 'number')
+    """
     if name == NUMBER_TOKEN:
         return "number"
     return "property" if name.startswith("<") else "sequence"
@@ -219,24 +226,19 @@ def _normalised(letters: str) -> str:
 
 
 def _whole(
-    column: DNAColumn,
-    name: str,
-    encoded: EncodedRecord,
-    truncation: Truncation | None,
-    cut: SequenceCut | None,
+    column: DNAColumn, value: str, cut: SequenceCut | None, encoder: RecordEncoder
 ) -> DNAColumn:
     """A column as it stands in the record, with the bases that were not read."""
-    value = encoded.record.values[name]
-    if encoded.values[name] == value:
+    text = "".join(value.split())
+    # a column with tokens in it is not cut
+    if "<" in text:
         return column
-    # only a column without property tokens is cut
-    bases = _normalised("".join(value.split()))
-    kept = np.arange(len(bases)) if cut is None else cut.places(len(bases))
-    missing = len(kept) - len(column.bases)
-    kept = kept[missing:] if truncation == "left" else kept[: len(kept) - missing]
-    token, place = (np.full(len(bases), -1, array.dtype) for array in (column.token, column.place))
+    kept = np.arange(len(text)) if cut is None else cut.places(len(text))
+    count = len(column.bases)
+    kept = kept[len(kept) - count :] if encoder.truncation == "left" else kept[:count]
+    token, place = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
     token[kept], place[kept] = column.token, column.place
-    return DNAColumn(bases, token, place)
+    return DNAColumn(_normalised(text), token, place)
 
 
 def _place_numbers(tokens: list[TokenPlace], numbers: list[int], column: str) -> None:
@@ -247,8 +249,8 @@ def _place_numbers(tokens: list[TokenPlace], numbers: list[int], column: str) ->
 def _place_bases(tokens: list[TokenPlace], token_of_base: Array, column: str) -> None:
     read = np.flatnonzero(token_of_base >= 0)
     owners, first, count = np.unique(token_of_base[read], return_index=True, return_counts=True)
-    for owner, start, bases in zip(
-        owners.tolist(), read[first].tolist(), count.tolist(), strict=True
+    for owner, start, last in zip(
+        owners.tolist(), read[first].tolist(), read[first + count - 1].tolist(), strict=True
     ):
         if tokens[owner].column is None:
-            tokens[owner] = replace(tokens[owner], column=column, start=start, end=start + bases)
+            tokens[owner] = replace(tokens[owner], column=column, start=start, end=last + 1)

@@ -81,12 +81,9 @@ def attention(
     with RecordReader(input, format=format and format.value) as reader:
         found = find_record(reader, record)
     from dnagpt_hf.analysis.attention import attention_maps, received_by_base
+    from dnagpt_hf.analysis.figures import save_figure
     from dnagpt_hf.analysis.interpretation_arrays import attention_arrays, save_arrays
-    from dnagpt_hf.analysis.interpretation_figures import (
-        attention_figure,
-        attention_grid,
-        save_figure,
-    )
+    from dnagpt_hf.analysis.interpretation_figures import attention_figure, attention_grid
 
     model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
     question: dict[str, Any] = {
@@ -129,11 +126,19 @@ def attribute(
             show_default=False,
         ),
     ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that is answered, where the task has several. By default the first.",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(
             metavar="LABEL",
-            help="Answer whose score is explained. By default the one that the model gives.",
+            help="Label whose score is explained. By default the one that the model answers.",
             show_default=False,
         ),
     ] = None,
@@ -176,8 +181,9 @@ def attribute(
     with RecordReader(input, format=format and format.value) as reader:
         found = find_record(reader, record)
     from dnagpt_hf.analysis.answer_scores import answer_record
+    from dnagpt_hf.analysis.figures import save_figure
     from dnagpt_hf.analysis.interpretation_arrays import save_arrays, track_arrays
-    from dnagpt_hf.analysis.interpretation_figures import save_figure, track_figure
+    from dnagpt_hf.analysis.interpretation_figures import track_figure
     from dnagpt_hf.analysis.mutagenesis import in_silico_mutagenesis
 
     model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
@@ -187,6 +193,7 @@ def attribute(
         found,
         template=template,
         answers=labels,
+        answer=answer,
         target=target,
         truncation=None if truncate is None else truncate.value,
     )

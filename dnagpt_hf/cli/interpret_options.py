@@ -136,15 +136,18 @@ def check_outputs(output: Path | None, arrays: Path | None, *, overwrite: bool) 
 
     Raises:
         ValueError: a name has an unknown ending, or the file exists and may not be replaced.
+        ImportError: a figure is wanted, and matplotlib is not installed.
     """
+    from dnagpt_hf.analysis.figures import figure_format, new_figure
     from dnagpt_hf.analysis.interpretation_arrays import check_array_name
-    from dnagpt_hf.analysis.interpretation_figures import check_figure_name
     from dnagpt_hf.atomic import check_new_file
 
     if output is None and arrays is None:
         raise typer.BadParameter("state what to write, with --output or --arrays")
     if output is not None:
-        check_figure_name(output)
+        figure_format(output)
+        # an error if matplotlib is not there
+        new_figure(1.0, 1.0)
         check_new_file(output, overwrite=overwrite)
     if arrays is not None:
         check_array_name(arrays)
