@@ -410,7 +410,9 @@ def test_an_interrupt_keeps_what_has_arrived(server: Server, web: Web, folder: P
     server.add("/big/a.fa", b"ACGT" * 100_000)
     server.faults["/big/a.fa"] = [Fault(stall_after=200_000)]
     program = (
-        "import sys\n"
+        "import signal, sys\n"
+        # a program that is started in the background inherits that the signal is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from dnagpt_hf.data.fetch import *\n"
         "from dnagpt_hf.data.genome_sources import parse_source\n"
