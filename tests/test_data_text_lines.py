@@ -17,7 +17,7 @@ from dnagpt_hf.data.text_lines import RecordError, numbered_lines
         b"one\r\n\r\n two\t\r\n",
         b"one\r\r two\t\r",
         b"\xef\xbb\xbfone\n\n two\t",
-        gzip.compress(b"one\n\n two\t\n"),
+        gzip.compress(b"one\n\n two\t\n", mtime=0),
         "one\n\n two\t\n".encode("utf-16"),
     ],
 )
@@ -32,7 +32,7 @@ def test_lines_as_all_systems_write_them(tmp_path: Path, content: bytes) -> None
     [
         (b"a\nb\0\n", "a.gff is not text: line 2 holds a NUL character"),
         (b"a\n\xff\n", "a.gff is not UTF-8 text"),
-        (gzip.compress(b"a\n" * 500)[:-9], "a.gff is cut off or damaged"),
+        (gzip.compress(b"a\n" * 500, mtime=0)[:-9], "a.gff is cut off or damaged"),
     ],
 )
 def test_broken_files(tmp_path: Path, content: bytes, message: str) -> None:
