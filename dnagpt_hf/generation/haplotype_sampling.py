@@ -22,8 +22,8 @@ from .sampling import Sampling, gumbel_noise
 
 # places that are drawn before the other tokens are looked at
 _BLOCK = 32
-# scores that exist at a time where all tokens are looked at: 16 MB
-_SCORES = 2**22
+# scores of other tokens that exist at a time: 4 MB, which processors keep near
+_SCORES = 2**20
 
 # place, input of the last map `(rows, hidden)`, and score and noise of what was drawn `(rows,)`
 Drawn = tuple[int, torch.Tensor, torch.Tensor]
@@ -211,9 +211,8 @@ class HaplotypeSampler:
         is_other = torch.ones(self.other, dtype=torch.bool, device=self.device)
         is_other[named] = False
         weight = self.head.out_proj.weight[: self.other][is_other]
-        return torch.cat(
-            [
-                nn.functional.linear(part, weight).float().logsumexp(-1)
-                for part in states.split(max(1, _SCORES // len(weight)))
-            ]
-        )
+        total = torch.full((len(states),), -torch.inf, device=self.device)
+        for part in weight.split(max(1, _SCORES // len(states))):
+            scores = nn.functional.linear(states, part).float()
+            total = torch.logaddexp(total, scores.logsumexp(-1))
+        return total
