@@ -83,6 +83,28 @@ def test_evaluate_predict_and_training_say_the_same(
     )
 
 
+def test_evaluate_divides_as_the_training_did(base: Path, tmp_path: Path) -> None:
+    table = [{**row, "name": f"r{n}"} for n, row in enumerate(planted(60))]
+    write_table(tmp_path / "a.csv", table)
+    task = write_task(base, tmp_path, max_steps=1, bootstrap=10)
+    run("finetune", task, "--split_seed", 5, "--split", "[5, 2, 3]")
+    trained = {row["name"] for row in parquet(tmp_path / "out" / "predictions.parquet")}
+    evaluate = ("evaluate", tmp_path / "out", task, "--bootstrap", 10, "--no-plots", "-o")
+    run(*evaluate, tmp_path / "test")
+    asked = {row["name"] for row in parquet(tmp_path / "test" / "predictions.parquet")}
+    assert asked == trained and len(asked) == 18
+    # other data are divided as their file says
+    other = write_table(tmp_path / "b.csv", table)
+    content = {**yaml.safe_load(task.read_text()), "data": {"files": str(other)}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(content))
+    run("evaluate", tmp_path / "out", tmp_path / "other.yaml", *evaluate[3:], tmp_path / "other")
+    assert len(parquet(tmp_path / "other" / "predictions.parquet")) == 16
+    write_table(tmp_path / "a.csv", table[:50])
+    told = run(*evaluate, tmp_path / "again", status=1)
+    assert "the data have changed since the training (train 30, validation 12, test 18" in told
+    assert not (tmp_path / "again").exists()
+
+
 def parquet(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 

@@ -319,7 +319,12 @@ def test_the_checkpoint_knows_its_task(base: Path, small: Path, tmp_path: Path) 
     assert task_of(again.config) == tuned.data.task
     content = json.loads((tmp_path / "metrics.json").read_text())
     assert content["metrics"] == tuned.metrics and content["records"] == 12
-    assert json.loads((tmp_path / "data.json").read_text()) == tuned.data.report
+    written = json.loads((tmp_path / "data.json").read_text())
+    assert written == {
+        **tuned.data.report,
+        "data": {"files": str(small)},
+        "division": {"split": None, "split_seed": 0, "group": None, "duplicates": "remove"},
+    }
     card = (tmp_path / "README.md").read_text()
     assert f"| label_mcc | {tuned.metrics['label_mcc']:.4f} |" in card
     assert len(predictions(tmp_path)) == 12

@@ -43,6 +43,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def content(base: Path, table: Path, output: Path, **stated: Any) -> dict[str, Any]:
     options = {"template": BOTH, "split": SPLIT, "eval_steps": 3, "save_steps": 3, **stated}
+    # of batches with unlike numbers of either class the processes must make one loss
+    options["class_weights"] = {"signal": 3.0}
     steps = {"eval_strategy": "steps", "save_strategy": "steps"}
     return content_of(base, table, output, **steps, **options)
 

@@ -34,12 +34,14 @@ class Aspect:
             `(records, labels)`; or the right number, `(records,)`.
         scores: probabilities, `(records, labels)`, or numbers, `(records,)`.
         positive: place of the label that binary metrics are about; `None` unless there are two.
+        scale: deviation by which a number was standardised in training, 1 where it was not.
     """
 
     output: Output
     targets: NDArray[Any]
     scores: NDArray[Any]
     positive: int | None = None
+    scale: float = 1.0
 
     @property
     def how(self) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
@@ -56,9 +58,13 @@ class Aspect:
         return function(self.targets, self.scores, **options)
 
     def loss(self) -> float:
-        """Mean negative log probability among the labels, in nats, or mean squared error."""
+        """Mean negative log probability among the labels, in nats, or mean squared error.
+
+        The error is that of standardised numbers, as in training, so that the losses of classes and
+        of numbers in any unit can be added.
+        """
         if not self.output.labels:
-            return float(np.square(self.scores - self.targets).mean())
+            return float(np.square((self.scores - self.targets) / self.scale).mean())
         scores = self.scores.astype(np.float64)
         if self.output.several:
             right = np.where(self.targets > 0, scores, 1 - scores)
@@ -121,7 +127,8 @@ class Evaluation:
                     )
                 )
             else:
-                aspects.append(Aspect(output, examples.targets[:, place], part[:, 0]))
+                scale = task.answer_scales[place][1]
+                aspects.append(Aspect(output, examples.targets[:, place], part[:, 0], scale=scale))
         return cls(examples.names, examples.places, aspects, examples.targets, scores)
 
     @classmethod

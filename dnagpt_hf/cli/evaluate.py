@@ -33,14 +33,7 @@ def evaluate(
     ],
     part: Annotated[str, typer.Option(help="With TASK.yaml: train, validation or test.")] = "test",
     template: options.Template = None,
-    answers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN=LABEL,…",
-            help="What tokens mean, with --template. By default as the checkpoint says.",
-            show_default=False,
-        ),
-    ] = None,
+    answers: options.Answers = None,
     compare: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +84,7 @@ def evaluate(
         "truncation": None if truncate is None else truncate.value,
     }
     if Path(input).suffix in (".yaml", ".yml"):
-        examples = _part_of_task(Path(input), part, task, tokenizer, settings)
+        examples = _part_of_task(folder, Path(input), part, task, tokenizer, settings)
     else:
         examples = _records(input, format and format.value, task, tokenizer, settings)
     asked = answers_of(model, tokenizer, task)
@@ -130,16 +123,19 @@ def _records(
 
 
 def _part_of_task(
-    path: Path, part: str, task: Task, tokenizer: Any, settings: dict[str, Any]
+    folder: Path, path: Path, part: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
     """A part of the data of a fine-tuning, divided as there, for the task of the checkpoint."""
     from dnagpt_hf.data.sources import open_source
     from dnagpt_hf.tasks.dataset import prepare_task
     from dnagpt_hf.tasks.splits import FRACTIONS
     from dnagpt_hf.training.arguments import read_yaml
+    from dnagpt_hf.training.data_reports import as_divided, check_same_records, read_data_report
     from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
 
-    stated: Any = parse_finetuning_settings([], read_yaml(path), path.parent).data
+    in_file = parse_finetuning_settings([], read_yaml(path), path.parent).data
+    report = read_data_report(folder)
+    stated: Any = as_divided(in_file, report)
     data = prepare_task(
         task,
         tokenizer,
@@ -151,6 +147,8 @@ def _part_of_task(
         standardize=False,
         **{**settings, "truncation": settings["truncation"] or stated.truncation},
     )
+    if report.get("data") == stated.data:
+        check_same_records(report, data.report, path)
     if part not in data.parts:
         raise ValueError(f"{path}: there is no part {part!r}, only {', '.join(data.parts)}")
     return data.parts[part]

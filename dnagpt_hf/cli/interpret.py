@@ -118,14 +118,7 @@ def attribute(
         ),
     ] = None,
     template: options.Template = None,
-    answers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN=LABEL,…",
-            help="Tokens that may follow the template, and what they mean, as for predict.",
-            show_default=False,
-        ),
-    ] = None,
+    answers: options.Answers = None,
     answer: Annotated[
         str | None,
         typer.Option(

@@ -92,6 +92,16 @@ Template = Annotated[
         show_default=False,
     ),
 ]
+Answers = Annotated[
+    str | None,
+    typer.Option(
+        "--answers",
+        metavar="TOKEN=LABEL,…",
+        help="Tokens that may follow the template, and what they mean: A=false,N=true. "
+        "By default those of the checkpoint.",
+        show_default=False,
+    ),
+]
 Truncate = Annotated[
     Side | None,
     typer.Option(

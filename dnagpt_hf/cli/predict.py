@@ -23,15 +23,7 @@ def predict(
         typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz."),
     ] = "-",
     template: options.Template = None,
-    answers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN=LABEL,…",
-            help="Tokens that may follow the template, and what they mean: A=false,N=true. "
-            "By default those of the checkpoint.",
-            show_default=False,
-        ),
-    ] = None,
+    answers: options.Answers = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(

@@ -28,6 +28,7 @@ from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.adapters import add_adapter, freeze_unused, train_head_only
+from dnagpt_hf.training.data_reports import write_data_report
 from dnagpt_hf.training.finetuning_arguments import FineTuningSettings
 from dnagpt_hf.training.finetuning_trainer import (
     FineTuningTrainer,
@@ -73,8 +74,6 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
     tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
     data = read_task(settings, tokenizer)
     output = Path(settings.training.output_dir)
-    if settings.training.should_save:
-        write_json(output / "data.json", data.report)
     seeds = settings.tuning.seeds
     if seeds is None:
         metrics, part = _train(settings, data, tokenizer)
@@ -195,6 +194,8 @@ def _train(
     tuning: Any = settings.tuning
     set_seed(training.seed)
     checkpoint = checkpoint_to_resume(training.output_dir, training.resume_from_checkpoint)
+    if training.should_save:
+        write_data_report(Path(training.output_dir), settings.data, data)
     model = new_model(settings, data, tokenizer)
     metric = data.task.metric or default_metric(data.task)
     training.metric_for_best_model = metric

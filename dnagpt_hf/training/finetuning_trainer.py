@@ -124,8 +124,9 @@ class FineTuningTrainer(CheckpointingTrainer):
         weights = self.class_weights[place]
         if weights is None:
             return losses.mean()
-        weight = weights.to(losses.device)[chosen]
-        return (losses * weight).sum() / weight.sum()
+        # a sum over the records divided by their count, as without weights: so that several
+        # processes and accumulated batches give the gradients of one
+        return (losses * weights.to(losses.device)[chosen]).mean()
 
     # -- evaluation --------------------------------------------------------------------------------
 
