@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from dnagpt_hf.cli.application import app
 from dnagpt_hf.data.haplotype_files import read_haplotypes, write_haplotypes
+from dnagpt_hf.data.haplotypes import split_by_person
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
@@ -76,6 +77,18 @@ def test_evaluate_filtered_and_without_a_test_part(folder: Path, drawn: None) ->
     assert "No test part was given" in result.stdout
     found = json.loads(Path("report/evaluation.json").read_text())
     assert found["sets"][0]["name"] == "model" and found["seed"] == 3
+
+
+def test_a_share_of_people_is_that_of_the_training(folder: Path, drawn: None) -> None:
+    training, test = split_by_person(read_haplotypes("real.hapt"), 0.25, seed=4)
+    write_haplotypes(training, "training.npz")
+    write_haplotypes(test, "other.npz")
+    run("evaluate", "training.npz", "t0.8.npz", "--test", "other.npz", "-o", "files")
+    share = ("--test", "0.25", "--split-seed", "4")
+    run("evaluate", "real.hapt", "t0.8.npz", *share, "-o", "share")
+    found = [json.loads(Path(one, "evaluation.json").read_text()) for one in ("files", "share")]
+    assert found[0]["sets"][0]["privacy"] is not None
+    assert found[0]["sets"] == found[1]["sets"]
 
 
 def test_evaluate_does_nothing_before_its_place_is_clear(folder: Path) -> None:

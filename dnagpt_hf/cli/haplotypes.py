@@ -98,14 +98,18 @@ def evaluate(
         ),
     ] = None,
     test: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
-            help="Real haplotypes of other people, which the generators have not seen. By default "
-            "one fifth of the people of REAL is set aside, and there is no privacy score.",
+            help="Real haplotypes of other people, which the generators have not seen; or a share, "
+            "such as 0.2: those whom fine-tuning sets aside of REAL for the same --test. By "
+            "default one fifth is set aside, and there is no privacy score.",
             show_default=False,
         ),
     ] = None,
+    split_seed: Annotated[
+        int, typer.Option(min=0, help="Which people a share sets aside, as in fine-tuning.")
+    ] = 0,
     names: Annotated[
         str | None,
         typer.Option(
@@ -133,10 +137,15 @@ def evaluate(
     haplotypes. Real haplotypes of other people and simple generators always stand beside the
     generated ones. Writes evaluation.html, .md and .json.
     """
-    from dnagpt_hf.analysis.genome_statistics.evaluation import evaluate_genomes, number_of_parts
+    from dnagpt_hf.analysis.genome_statistics.evaluation import (
+        evaluate_genomes,
+        number_of_parts,
+        set_test_part_aside,
+    )
     from dnagpt_hf.analysis.genome_statistics.report import check_report_folder, write_report
     from dnagpt_hf.data.haplotype_files import read_haplotypes
     from dnagpt_hf.data.haplotype_sites import Region
+    from dnagpt_hf.data.haplotypes import parse_share
     from dnagpt_hf.data.populations import read_populations
 
     check_report_folder(output, overwrite=overwrite)
@@ -144,9 +153,12 @@ def evaluate(
     named = dict(zip(_set_names(generated or [], names), generated or [], strict=True))
     within = None if region is None else Region.parse(region)
     training = read_haplotypes(real, legend=legend, region=within, min_maf=min_maf, rules=rules)
-    held_out = (
-        None if test is None else read_haplotypes(test, region=_vcf(test, within), rules=rules)
-    )
+    share = parse_share(test)
+    held_out = None
+    if share is not None:
+        training, held_out = set_test_part_aside(training, share, split_seed)
+    elif test is not None:
+        held_out = read_haplotypes(test, region=_vcf(Path(test), within), rules=rules)
     if populations is not None:
         table = read_populations(populations, population_column)
         training = training.with_populations(table)

@@ -260,6 +260,20 @@ def check_samples(wanted: Collection[str], known: Collection[str], source: str) 
         )
 
 
+def parse_share(test: str | None) -> float | None:
+    """The share of people that a test part is stated as; `None` where it is a file, or none.
+
+    Example:
+
+        >>> parse_share("0.2"), parse_share("test.hapt")
+        (0.2, None)
+    """
+    try:
+        return None if test is None else float(test)
+    except ValueError:
+        return None
+
+
 def split_by_person(
     haplotypes: Haplotypes, test_fraction: float, seed: int = 0
 ) -> tuple[Haplotypes, Haplotypes]:

@@ -18,7 +18,7 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.haplotype_files import read_haplotypes
 from dnagpt_hf.data.haplotype_format import LEGEND, HaplotypeFormat, check_positions
 from dnagpt_hf.data.haplotype_sites import Region
-from dnagpt_hf.data.haplotypes import Haplotypes, split_by_person
+from dnagpt_hf.data.haplotypes import Haplotypes, parse_share, split_by_person
 from dnagpt_hf.data.hapt_files import write_legend
 from dnagpt_hf.data.populations import read_populations
 from dnagpt_hf.data.vcf_haplotypes import GenotypeRules
@@ -108,7 +108,7 @@ def read_parts(arguments: HaplotypeArguments) -> HaplotypeParts:
     if arguments.min_maf:
         haplotypes = haplotypes.with_minor_allele_frequency(arguments.min_maf)
     test = None
-    share = _share(arguments.test)
+    share = parse_share(arguments.test)
     if share is not None:
         haplotypes, test = split_by_person(haplotypes, share, arguments.split_seed)
     elif arguments.test is not None:
@@ -140,13 +140,6 @@ def _read(arguments: HaplotypeArguments, path: str) -> Haplotypes:
         haplotypes = haplotypes.of_populations(arguments.only_populations)
     # populations that a file brings along are asked for only where a table is
     return haplotypes if arguments.populations else replace(haplotypes, populations=None)
-
-
-def _share(test: str | None) -> float | None:
-    try:
-        return None if test is None else float(test)
-    except ValueError:
-        return None
 
 
 def new_model(

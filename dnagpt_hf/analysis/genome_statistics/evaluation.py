@@ -140,7 +140,9 @@ def evaluate_genomes(
             parts, a set has fewer than two haplotypes, or a name stands for two sets.
         ImportError: scipy is not installed.
     """
-    training, held_out = (real, test) if test is not None else _split(real, test_fraction, seed)
+    training, held_out = (
+        (real, test) if test is not None else set_test_part_aside(real, test_fraction, seed)
+    )
     held_out = held_out.over_sites_of(training)
     _check_people(training, held_out)
     _check_names(generated)
@@ -175,7 +177,10 @@ def number_of_parts(num_generated: int) -> int:
     return len(GENERATORS) + 2 + 4 * sets
 
 
-def _split(real: Haplotypes, fraction: float, seed: int) -> tuple[Haplotypes, Haplotypes]:
+def set_test_part_aside(
+    real: Haplotypes, fraction: float, seed: int = 0
+) -> tuple[Haplotypes, Haplotypes]:
+    """A training and a test part of other people, as [`split_by_person`] makes them."""
     training, held_out = split_by_person(real, fraction, seed)
     return (
         replace(training, source=f"{real.source} (training part)"),
