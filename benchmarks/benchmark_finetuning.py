@@ -3,6 +3,7 @@
     python benchmarks/benchmark_finetuning.py
     python benchmarks/benchmark_finetuning.py --models dnagpt-tiny --positions 128 --rounds 3
     python benchmarks/benchmark_finetuning.py --device cuda --models dnagpt-m --dtype bfloat16
+    python benchmarks/benchmark_finetuning.py --models dnagpt-m --rounds 0 --lengths 834 1667 3334
 
 A step is a forward pass with the loss of two classes, a backward pass and AdamW. DNAGPT answers in
 the token language, or by a classification head over the mean; GPT-2 has the same layers, heads,
@@ -11,9 +12,10 @@ tokens with the same mask. Both take turns in one process, so that a change of t
 meets both. On the CPU with one thread the clock is the time of the processor in it. bfloat16 is
 autocast, and the weights are float32.
 
-Then the memory that steps on one record add to that of weights and optimizer, for records of
-different lengths, each in a process of its own: with sdpa, which keeps nothing of the size
-(length x length), and with eager attention, which does.
+Then the memory that steps on one record, of a sequence and eight numbers, add to that of weights
+and optimizer, for records of different lengths, each in a process of its own: with sdpa, which
+keeps nothing of the size (length x length), and with eager attention, which does. `--rounds 0`
+leaves the speed out.
 
 Every line is one JSON object; `result` says whether it is of speed or of memory.
 """
@@ -42,29 +44,39 @@ from dnagpt_hf.training.finetuning_trainer import FineTuningTrainer
 from dnagpt_hf.training.task_collator import TaskCollator
 
 HEADS = ("language", "classification")
-TASK = Task("{sequence}<=><B>{label}", answers={"N": "0", "A": "1"})
+ANSWERS = {"N": "0", "A": "1"}
+TASK = Task("{sequence}<=><B>{label}", answers=ANSWERS)
+NUMBERS = "abcdefgh"
+TASK_WITH_NUMBERS = Task(
+    f"{{sequence}}<+><M>{{{', '.join(NUMBERS)}}}<=><B>{{label}}", answers=ANSWERS
+)
 Batch = dict[str, torch.Tensor]
 
 
-def make_batch(preset: str, head: str, rows: int, positions: int) -> Batch:
+def make_batch(preset: str, head: str, rows: int, positions: int, task: Task) -> Batch:
     """Records of random bases with as many tokens as there are positions, and their classes."""
     tokenizer = preset_tokenizer(preset, model_max_length=positions)
-    # <=> and <B> stand behind the sequence where a token answers
-    bases = tokenizer.kmer_size * (positions - (2 if head == "language" else 0))
+    # <=> and <B> stand behind the sequence where a token answers; <+> and <M> before numbers
+    others = (2 if head == "language" else 0) + (task is not TASK) * (2 + len(NUMBERS))
+    bases = tokenizer.kmer_size * (positions - others)
     generator = np.random.default_rng(0)
     records = [
         Record(
-            {"sequence": "".join(generator.choice(list("ACGT"), bases)), "label": str(row % 2)},
+            {
+                "sequence": "".join(generator.choice(list("ACGT"), bases)),
+                "label": str(row % 2),
+                **dict.fromkeys(NUMBERS, 0.5),
+            },
             *(str(row), "random", row + 1, row + 1),
         )
         for row in range(rows)
     ]
-    examples, _ = ExampleEncoder(TASK, tokenizer, head=head, max_length=positions)(records)
-    return TaskCollator(TASK, tokenizer, head)([examples[row] for row in range(rows)])
+    examples, _ = ExampleEncoder(task, tokenizer, head=head, max_length=positions)(records)
+    return TaskCollator(task, tokenizer, head)([examples[row] for row in range(rows)])
 
 
 def make_loss(
-    name: str, preset: str, head: str, positions: int, attention: str
+    name: str, preset: str, head: str, positions: int, attention: str, task: Task
 ) -> tuple[torch.nn.Module, Callable[[Batch], torch.Tensor]]:
     """A model, and the loss that its fine-tuning has."""
     torch.manual_seed(0)
@@ -90,25 +102,30 @@ def make_loss(
     trainer = FineTuningTrainer(
         kind(config),
         args=arguments,
-        task=TASK,
+        task=task,
         head=head,
         processing_class=preset_tokenizer(preset),
     )
-    freeze_unused(trainer.model, TASK, reads_numbers=False)
+    freeze_unused(trainer.model, task, reads_numbers=task is not TASK)
     return trainer.model, lambda batch: trainer.compute_loss(trainer.model, batch)
 
 
 def make_step(
-    name: str, head: str, rows: int, positions: int, arguments: argparse.Namespace, preset: str
+    name: str,
+    head: str,
+    rows: int,
+    positions: int,
+    arguments: argparse.Namespace,
+    preset: str,
+    task: Task = TASK,
 ) -> Callable[[], float]:
     """A step of training on one and the same batch; it returns the loss."""
     device = torch.device(arguments.device)
-    model, loss_of = make_loss(name, preset, head, positions, arguments.attention)
+    model, loss_of = make_loss(name, preset, head, positions, arguments.attention, task)
     model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    batch = {
-        key: value.to(device) for key, value in make_batch(preset, head, rows, positions).items()
-    }
+    records = make_batch(preset, head, rows, positions, task)
+    batch = {key: value.to(device) for key, value in records.items()}
     autocast = torch.autocast(device.type, torch.bfloat16, arguments.dtype == "bfloat16")
 
     def step() -> float:
@@ -154,8 +171,8 @@ def print_added(preset: str, head: str, positions: int, arguments: argparse.Name
     """What a process that trains on one record prints: the MB that later steps have added."""
     torch.set_num_threads(1)
     # weights and the state of the optimizer are there once a short record was read
-    make_step("dnagpt", head, 1, 8, arguments, preset)()
-    step = make_step("dnagpt", head, 1, positions, arguments, preset)
+    make_step("dnagpt", head, 1, 20, arguments, preset, TASK_WITH_NUMBERS)()
+    step = make_step("dnagpt", head, 1, positions, arguments, preset, TASK_WITH_NUMBERS)
     before = peak_mb()
     for _ in range(2):
         step()
@@ -212,8 +229,10 @@ def main() -> None:
                 continue
             name = {"model": preset, "head": head, **setting}
             sizes = {"rows": arguments.rows, "tokens": positions, "threads": arguments.threads}
-            speed = measure_speed(preset, head, positions, arguments)
-            print(json.dumps({"result": "speed", **name, **sizes, **speed, **versions}), flush=True)
+            if arguments.rounds:
+                speed = measure_speed(preset, head, positions, arguments)
+                line = {"result": "speed", **name, **sizes, **speed, **versions}
+                print(json.dumps(line), flush=True)
             for length in arguments.lengths:
                 memory = measure_memory(preset, head, length, arguments)
                 line = {"result": "memory", **name, "rows": 1, "tokens": length, **memory}
