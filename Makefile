@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format upstream compat bench dist clean
+.PHONY: help demo test test-all check format upstream compat bench docs notebooks dist clean
 
 # To choose otherwise: make test PYTHON=python3.12 JOBS=8
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
@@ -53,12 +53,17 @@ compat:  ## the fast tests with the oldest, a middle and the newest release of T
 bench: $(READY)  ## the benchmarks; each prints its figures
 	@for program in benchmarks/*.py; do echo "==> $$program"; $(PY) "$$program"; done
 
-dist: $(READY)  ## wheel and source distribution in dist/
-	@rm -rf dist
-	@$(PY) -m build --no-isolation --outdir dist . | tail -n 1
+docs: $(READY)  ## the site of the documentation, in site/
+	@$(PY) -m mkdocs build --strict --quiet
+
+notebooks: $(READY)  ## run the notebooks of docs/tutorials and keep what they print and draw
+	@$(PY) docs/run_notebooks.py
+
+dist: $(READY)  ## wheel and source distribution in dist/, tried in fresh environments
+	@PYTHON="$(PYTHON)" bash .ci/dist
 
 clean:  ## delete everything that these targets made
-	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The constraints hold for Python 3.11 and later; on 3.10 pip chooses what fits.
@@ -68,6 +73,6 @@ $(READY): pyproject.toml setup.cfg constraints.txt
 	@echo "==> packages (the first time, PyTorch is a large download)"
 	@constraints=$$($(PY) -c 'import sys; print("-c constraints.txt" * (sys.version_info >= (3, 11)))'); \
 	PYTHONUNBUFFERED=1 $(PY) -m pip install --disable-pip-version-check --no-input \
-		$$constraints --editable ".[dev,demo]" \
+		$$constraints --editable ".[dev,demo,docs]" \
 		| awk '/^ *Downloading .*\)$$/ {print "    " $$2 " " $$3 " " $$4; fflush()}'
 	@touch $@
