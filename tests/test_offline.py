@@ -85,7 +85,7 @@ table = folder / "a.csv"
 table.write_text("sequence,y\\nACGTACGT,0.5\\nGGTTCCAA,0.25\\nACGTAAAA,0.1\\n")
 answered = ("--template", "<U>{sequence}<=><M>{y}")
 command("evaluate", tiny, table, *answered, "-o", folder / "out")
-command("attention", tiny, a, "--record", 1, "-o", folder / "attention.png")
+command("attention", tiny, a, *number, "--record", 1, "-o", folder / "attention.png")
 command("attribute", tiny, a, *number, "--record", 1, "-o", folder / "attribution.png")
 command("init", folder / "new", "--preset", "dnagpt-test")
 command("export", folder / "new", folder / "new.pth")
