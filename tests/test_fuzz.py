@@ -111,8 +111,7 @@ def records(path: Path) -> Iterator[object]:
 
 
 def bases(path: Path) -> list[str]:
-    genome = open_genome(path)
-    return [str(genome[name][:50]) for name in genome]
+    return [str(contig[:50]) for contig in open_genome(path).contigs.values()]
 
 
 GFF = (

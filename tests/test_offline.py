@@ -12,14 +12,15 @@ from finetuning_runs import content_of, planted, write_table
 
 import dnagpt_hf
 
-# Ends the process's attempt, and remembers it: libraries may swallow the error.
+# Ends the process's attempt, and remembers it: libraries may swallow the error. Sockets are bound,
+# to find out which kinds of addresses there are; that reaches no other machine.
 FORBID = """
 import json, sys
 from pathlib import Path
 
 attempts = []
 FORBIDDEN = {
-    "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname",
+    "socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname",
     "urllib.Request", "http.client.connect",
 }
 
