@@ -314,10 +314,7 @@ class Task:
                 column: Transform(str(text))
                 for column, text in _mapping(content, "transforms").items()
             },
-            standardization=tuple(
-                (float(mean), float(deviation))
-                for mean, deviation in content.get("standardization") or ()
-            ),
+            standardization=_standardization(content.get("standardization") or ()),
             name=str(content.get("name") or "task"),
             metric=content.get("metric"),
         )
@@ -344,6 +341,15 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{key} is {value!r}: give a mapping, one name: value on a line")
     return value
+
+
+def _standardization(pairs: Any) -> tuple[tuple[float, float], ...]:
+    try:
+        return tuple((float(mean), float(deviation)) for mean, deviation in pairs)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"standardization is {pairs!r}: give a list of [mean, deviation] of numbers"
+        ) from None
 
 
 def _text_answers(answers: Mapping[Any, Any]) -> dict[str, Any]:
