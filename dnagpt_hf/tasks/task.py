@@ -352,12 +352,21 @@ def _standardization(pairs: Any) -> tuple[tuple[float, float], ...]:
         ) from None
 
 
+def _pairs(token: Any, labels: Any) -> dict[Any, Any]:
+    try:
+        return dict(labels)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"answers: {token} is {labels!r}: give one label, or {{TOKEN: LABEL}} for a column"
+        ) from None
+
+
 def _text_answers(answers: Mapping[Any, Any]) -> dict[str, Any]:
     """Labels as text: YAML reads 1 as a number, and no and yes as truth values."""
     text: dict[str, Any] = {}
     for token, label in answers.items():
         if isinstance(label, Mapping | list):
-            text[str(token)] = _text_answers(dict(label))
+            text[str(token)] = _text_answers(_pairs(token, label))
         elif isinstance(label, bool):
             raise ValueError(
                 f"answer {token} is {str(label).lower()} in YAML, which may have been yes, no, on "
