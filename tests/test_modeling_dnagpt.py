@@ -1,11 +1,12 @@
 """The three model classes: what a position sees, what is lost, what a batch must not change."""
 
 import math
+import re
 
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
-from transformers import StaticCache, Trainer, TrainingArguments
+from transformers import StaticCache, Trainer, TrainingArguments, pipeline
 from transformers.utils import logging
 
 from dnagpt_hf import (
@@ -13,6 +14,7 @@ from dnagpt_hf import (
     DNAGPTForMultiTask,
     DNAGPTForSequenceClassification,
     DNAGPTModel,
+    DNAGPTTokenizer,
 )
 
 NUMBER = 100
@@ -283,6 +285,15 @@ class TestLength:
         with pytest.raises(ValueError, match=r"41 tokens \(up to 246 bp\).*40 positions"):
             make_model(model_class)(**inputs)
 
+    def test_a_pipeline_refuses_it(self):
+        tokenizer = DNAGPTTokenizer(kmer_size=2)
+        size = {"number_token_id": tokenizer.number_token_id, "num_tokens": tokenizer.vocab_size}
+        generator = pipeline(
+            "text-generation", model=make_model(kmer_size=2, **size), tokenizer=tokenizer
+        )
+        with pytest.raises(ValueError, match=r"41 tokens .*40 positions"):
+            generator("<R>" + "AC" * 40, max_new_tokens=1)
+
     @torch.no_grad()
     def test_padding_takes_no_position(self):
         ids = torch.full((1, 50), 50)
@@ -478,7 +489,11 @@ class TestTrainer:
         trainer = Trainer(
             model,
             TrainingArguments(
-                tmp_path, per_device_eval_batch_size=2, report_to="none", use_cpu=True
+                tmp_path,
+                per_device_eval_batch_size=2,
+                eval_accumulation_steps=1,
+                report_to="none",
+                use_cpu=True,
             ),
             eval_dataset=examples,
             compute_metrics=lambda evaluation: {
@@ -632,6 +647,23 @@ class TestLoading:
         model, info = DNAGPTForMultiTask.from_pretrained(tmp_path, output_loading_info=True)
         assert {key.split(".")[0] for key in info["missing_keys"]} == {"token_head", "number_head"}
         assert all(torch.isfinite(p).all() for p in model.parameters())
+
+    @torch.no_grad()
+    def test_weights_are_all_there_is_to_a_model(self, rows):
+        """Built without storage and then filled, it has no buffer that holds what was in memory."""
+        model = make_model()
+        with torch.device("meta"):
+            bare = DNAGPTForMultiTask(model.config)
+        bare.to_empty(device="cpu").load_state_dict(model.state_dict())
+        batch = pad_rows(rows, "left")
+        torch.testing.assert_close(bare.eval()(**batch).logits, model(**batch).logits)
+
+    def test_names_that_others_split_the_model_by(self):
+        model = make_model()
+        assert model._no_split_modules == [type(model.model.layers[0]).__name__]
+        names = {re.sub(r"\d+", "*", name) for name, _ in model.model.named_modules()}
+        assert set(model.config.base_model_tp_plan) <= names
+        assert set(model.config.base_model_pp_plan) <= names
 
     def test_golden_values(self):
         """Logits of fixed weights; a change of them changes every checkpoint's results."""

@@ -244,3 +244,17 @@ def test_the_order_of_classes_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
             ("x", "y", "z"),
             (),
         ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"answers": {"A": ["yes"]}}, r"answers: A is \['yes'\]: give one label"),
+        ({"answers": {"A": [1]}}, r"answers: A is \[1\]"),
+        ({"standardization": [1]}, r"standardization is \[1\]: give a list"),
+        ({"standardization": [["a", "b"]]}, "standardization is"),
+    ],
+)
+def test_lists_that_are_no_pairs(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Task.from_dict({"template": "{s}<=><B>{y}", **content})

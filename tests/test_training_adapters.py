@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.presets import preset_config
@@ -80,3 +81,26 @@ def test_a_frozen_model_keeps_its_heads_alone() -> None:
     tied = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3, tie_word_embeddings=True))
     train_head_only(tied)
     assert not tied.model.embed_tokens.weight.requires_grad
+
+
+def test_checkpoints_of_activations_change_no_gradient() -> None:
+    """The frozen weights below an adapter do not cut its gradients off."""
+    pytest.importorskip("peft")
+    found = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        model = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3))
+        adapted = add_adapter(model, "lora", Task(CLASS), rank=2).train()
+        if recompute:
+            model.enable_input_require_grads()
+            model.gradient_checkpointing_enable({"use_reentrant": True})
+        ids = torch.randint(34, 150, (2, 9))
+        loss = adapted(input_ids=ids, labels=ids).loss
+        loss.backward()
+        gradients = {
+            name: weight.grad for name, weight in adapted.named_parameters() if "lora_" in name
+        }
+        found.append((float(loss.detach()), gradients))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    for name, gradient in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], gradient, atol=1e-6, rtol=1e-4)

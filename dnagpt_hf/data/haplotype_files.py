@@ -119,8 +119,11 @@ def _read_numpy(path: Path, sites: Sites | None) -> Haplotypes:
     try:
         content: Any = np.load(path, allow_pickle=False)
         arrays = {"alleles": content} if isinstance(content, np.ndarray) else dict(content)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise HaplotypeError(f"{path} is no array of NumPy, or cut off: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header ends NumPy's parsers with any exception there is
+        reason = " ".join(str(error).split())
+        raise HaplotypeError(f"{path} is no array of NumPy, or cut off: {reason}") from error
     if "alleles" not in arrays:
         raise HaplotypeError(f"{path}: no array 'alleles'; there are {', '.join(arrays) or 'none'}")
     alleles = arrays["alleles"]

@@ -314,10 +314,7 @@ class Task:
                 column: Transform(str(text))
                 for column, text in _mapping(content, "transforms").items()
             },
-            standardization=tuple(
-                (float(mean), float(deviation))
-                for mean, deviation in content.get("standardization") or ()
-            ),
+            standardization=_standardization(content.get("standardization") or ()),
             name=str(content.get("name") or "task"),
             metric=content.get("metric"),
         )
@@ -346,12 +343,30 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
+def _standardization(pairs: Any) -> tuple[tuple[float, float], ...]:
+    try:
+        return tuple((float(mean), float(deviation)) for mean, deviation in pairs)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"standardization is {pairs!r}: give a list of [mean, deviation] of numbers"
+        ) from None
+
+
+def _pairs(token: Any, labels: Any) -> dict[Any, Any]:
+    try:
+        return dict(labels)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"answers: {token} is {labels!r}: give one label, or {{TOKEN: LABEL}} for a column"
+        ) from None
+
+
 def _text_answers(answers: Mapping[Any, Any]) -> dict[str, Any]:
     """Labels as text: YAML reads 1 as a number, and no and yes as truth values."""
     text: dict[str, Any] = {}
     for token, label in answers.items():
         if isinstance(label, Mapping | list):
-            text[str(token)] = _text_answers(dict(label))
+            text[str(token)] = _text_answers(_pairs(token, label))
         elif isinstance(label, bool):
             raise ValueError(
                 f"answer {token} is {str(label).lower()} in YAML, which may have been yes, no, on "

@@ -143,7 +143,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         stated = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
+    # a date that does not exist, bytes that are no text, and brackets in brackets in brackets
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(stated, dict):
         raise ValueError(f"{path}: expected settings, one `name: value` on a line")

@@ -108,6 +108,10 @@ class CheckpointingTrainer(Trainer):
         with loading(checkpoint or ""):
             super()._load_optimizer_and_scheduler(checkpoint)
 
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with loading(checkpoint or ""):
+            super()._load_rng_state(checkpoint)
+
     def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
         shutil.rmtree(folder, ignore_errors=True)
         last = last_checkpoint(folder.parent)
