@@ -17,14 +17,13 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
 from dnagpt_hf.atomic import check_new_folder, new_folder
+from dnagpt_hf.checkpoint_folder import WEIGHTS_INDEX
 from dnagpt_hf.configuration_dnagpt import AUTO_MAP, DNAGPTConfig
 from dnagpt_hf.model_card import render_model_card
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import get_preset, preset_config, preset_tokenizer
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
 DTYPES = {
     "float32": torch.float32,
     "float16": torch.float16,

@@ -1,5 +1,6 @@
 """Configuration of the DNAGPT models."""
 
+import sys
 from typing import Any
 
 from transformers import PreTrainedConfig
@@ -11,6 +12,9 @@ AUTO_MAP = {
     "AutoModelForCausalLM": "modeling_dnagpt.DNAGPTForMultiTask",
     "AutoModelForSequenceClassification": "modeling_dnagpt.DNAGPTForSequenceClassification",
 }
+
+# Rises when a configuration comes to mean something that older code would compute otherwise
+FORMAT_VERSION = 1
 
 
 class DNAGPTConfig(PreTrainedConfig):
@@ -58,6 +62,8 @@ class DNAGPTConfig(PreTrainedConfig):
         haplotypes (`dict`, *optional*):
             How the model writes haplotypes, if it was trained on them, as plain data: the number
             of sites, the bases of both alleles, the stop symbol, the tokens of populations.
+        format_version (`int`, defaults to 1):
+            What the fields mean. A version that this code does not know is an error.
 
     Raises:
         ValueError: if two fields do not fit each other.
@@ -113,10 +119,16 @@ class DNAGPTConfig(PreTrainedConfig):
         classifier_pooling: str = "last",
         task: dict[str, Any] | None = None,
         haplotypes: dict[str, Any] | None = None,
+        format_version: int = FORMAT_VERSION,
         bos_token_id: int | None = None,
         eos_token_id: int | list[int] | None = None,
         **kwargs: Any,
     ) -> None:
+        if format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version is {format_version!r}, and this code knows {FORMAT_VERSION}: "
+                "install a newer dnagpt_hf"
+            )
         intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
         counts = {
             "vocab_size": vocab_size,
@@ -141,9 +153,9 @@ class DNAGPTConfig(PreTrainedConfig):
             )
         if num_tokens is None:
             num_tokens = min(vocab_size, number_token_id + 1)
-        if not 0 < num_tokens <= vocab_size:
+        if type(num_tokens) is not int or not 0 < num_tokens <= vocab_size:
             raise ValueError(
-                f"num_tokens {num_tokens} does not lie between 1 and vocab_size {vocab_size}"
+                f"num_tokens {num_tokens!r} does not lie between 1 and vocab_size {vocab_size}"
             )
         ids = {
             "number_token_id": number_token_id,
@@ -151,10 +163,21 @@ class DNAGPTConfig(PreTrainedConfig):
             "pad_token_id": pad_token_id,
         }
         for name, token_id in ids.items():
-            if token_id is not None and not 0 <= token_id < vocab_size:
-                raise ValueError(f"{name} {token_id} has no row in vocab_size {vocab_size}")
-        if not 0 <= number_loss_weight < float("inf"):
-            raise ValueError(f"number_loss_weight is {number_loss_weight}: give 0 or more")
+            if token_id is None and name == "pad_token_id":
+                continue
+            if type(token_id) is not int or not 0 <= token_id < vocab_size:
+                raise ValueError(f"{name} {token_id!r} has no row in vocab_size {vocab_size}")
+        rates = {"attention_dropout": attention_dropout, "hidden_dropout": hidden_dropout}
+        reals = {
+            "layer_norm_eps": layer_norm_eps,
+            "initializer_range": initializer_range,
+            "number_loss_weight": number_loss_weight,
+        }
+        for name, real in (rates | reals).items():
+            largest = 1.0 if name in rates else sys.float_info.max
+            if not isinstance(real, int | float) or not 0 <= real <= largest:
+                most = " and 1 or less" if name in rates else ""
+                raise ValueError(f"{name} is {real!r}: give 0 or more{most}")
         self.vocab_size = vocab_size
         self.num_tokens = num_tokens
         self.number_token_id = number_token_id
@@ -175,6 +198,7 @@ class DNAGPTConfig(PreTrainedConfig):
         self.classifier_pooling = classifier_pooling
         self.task = task
         self.haplotypes = haplotypes
+        self.format_version = format_version
         # Transformers 5.0 keeps these four only if they are set here
         self.tie_word_embeddings = tie_word_embeddings
         self.pad_token_id = pad_token_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import zlib
@@ -10,19 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from dnagpt_hf.atomic import check_new_file, check_new_folder, new_file
 from dnagpt_hf.checkpoint import (
-    WEIGHTS,
-    WEIGHTS_INDEX,
     LazyTensor,
     Progress,
     parse_dtype,
     write_checkpoint,
+)
+from dnagpt_hf.checkpoint_folder import (
+    CheckpointFolderError,
+    check_folder,
+    is_adapter,
+    model_class,
+    read_config,
+    weight_files,
 )
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.model_card import render_model_card
@@ -267,7 +271,17 @@ def export_checkpoint(
     """
     source = Path(folder)
     check_new_file(destination, overwrite=overwrite)
-    config = _multi_task_config(source)
+    try:
+        check_folder(source, needs_tokenizer=False)
+        config = read_config(source)
+    except CheckpointFolderError as error:
+        raise ConversionError(f"{error}; nothing was exported") from error
+    if is_adapter(source) or model_class(source) != "DNAGPTForMultiTask":
+        held = "an adapter" if is_adapter(source) else model_class(source)
+        raise ConversionError(
+            f"{source} holds {held}, and the original layout has only DNAGPTForMultiTask: export "
+            "the folder that it was made from"
+        )
     sizes = OriginalSizes(
         vocabulary=config.number_token_id,
         positions=config.max_position_embeddings,
@@ -278,10 +292,6 @@ def export_checkpoint(
     tensors = _read_weights(source)
     if config.tie_word_embeddings:
         tensors.setdefault("token_head.out_proj.weight", tensors["model.embed_tokens.weight"])
-    names = {name for original in sizes.shapes() for name in names_in_model(original)}
-    for what, found in (("lacks", names - set(tensors)), ("has the unknown", set(tensors) - names)):
-        if found:
-            raise ConversionError(f"{source} {what} weight {min(found)} and is not exported")
     state_dict = {
         original: _join(source, original, shape, tensors)
         for original, shape in sizes.shapes().items()
@@ -291,39 +301,13 @@ def export_checkpoint(
     return Path(destination)
 
 
-def _multi_task_config(folder: Path) -> DNAGPTConfig:
-    try:
-        fields: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConversionError(f"{folder} has no readable config.json: {error.strerror}") from error
-    except ValueError as error:
-        raise ConversionError(f"{folder}/config.json is not JSON: {error}") from error
-    if fields.get("model_type") != DNAGPTConfig.model_type:
-        raise ConversionError(f"{folder} holds a model of type {fields.get('model_type')!r}")
-    architectures = fields.get("architectures") or []
-    if architectures != ["DNAGPTForMultiTask"]:
-        raise ConversionError(
-            f"{folder} holds {', '.join(architectures) or 'no known class'}, and the original "
-            "layout has only DNAGPTForMultiTask: export the folder that it was made from"
-        )
-    return DNAGPTConfig.from_dict(fields)
-
-
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of all weight files, memory-mapped."""
-    index = folder / WEIGHTS_INDEX
-    files = [WEIGHTS]
-    if index.is_file():
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        files = sorted(set(weight_map.values()))
     tensors: dict[str, torch.Tensor] = {}
-    for file in files:
-        try:
-            with safe_open(folder / file, framework="pt") as weights:
-                names = weights.keys()
-                tensors.update({name: weights.get_tensor(name) for name in names})
-        except (OSError, SafetensorError) as error:
-            raise ConversionError(f"{folder / file} cannot be read: {error}") from error
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as weights:
+            names = weights.keys()
+            tensors.update({name: weights.get_tensor(name) for name in names})
     return tensors
 
 

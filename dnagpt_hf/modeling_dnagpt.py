@@ -445,6 +445,23 @@ class DNAGPTPreTrainedModel(PreTrainedModel):
     # over accumulation steps instead of handing in one count
     accepts_loss_kwargs = False
 
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *model_args: Any, **kwargs: Any
+    ) -> Any:
+        """As that of Transformers, but from safetensors alone: a pickle can run code.
+
+        Raises:
+            ValueError: `use_safetensors=False` is given.
+            OSError: the folder has no safetensors file.
+        """
+        if not kwargs.setdefault("use_safetensors", True):
+            raise ValueError(
+                "use_safetensors=False would load a pickle, which can run code: save the model as "
+                "safetensors, or turn an original .pth file into a folder with dnagpt convert"
+            )
+        return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)

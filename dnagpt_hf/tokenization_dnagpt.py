@@ -11,11 +11,12 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from transformers import AddedToken, BatchEncoding, PreTrainedTokenizer
-from transformers.tokenization_utils_base import TruncationStrategy
+from transformers.tokenization_utils_base import TOKENIZER_CONFIG_FILE, TruncationStrategy
 from transformers.utils import PaddingStrategy, TensorType, is_torch_tensor, to_py_obj
 
 PROPERTY_TOKENS: tuple[str, ...] = tuple(
@@ -363,6 +364,27 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             model_max_length=model_max_length,
             **kwargs,
         )
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *init_inputs: Any, **kwargs: Any
+    ) -> Any:
+        """As that of Transformers, but a folder must state which vocabulary it is of.
+
+        Raises:
+            ValueError: a folder has no `tokenizer_config.json`, and neither `kmer_size` nor
+                `dynamic_kmer` is given.
+        """
+        folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
+        is_stated = (folder / TOKENIZER_CONFIG_FILE).is_file() or bool(
+            {"kmer_size", "dynamic_kmer"} & {*kwargs}
+        )
+        if folder.is_dir() and not is_stated:
+            raise ValueError(
+                f"{folder} has no {TOKENIZER_CONFIG_FILE}, which tells the vocabulary: copy it "
+                "from where the model came from"
+            )
+        return super().from_pretrained(pretrained_model_name_or_path, *init_inputs, **kwargs)
 
     @property
     def _codec(self) -> DNACodec:

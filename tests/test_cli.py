@@ -198,10 +198,10 @@ def test_info_of_a_folder(tmp_path: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "it has no config.json"),
+        (None, "is an empty folder"),
         ("{", "config.json is not JSON"),
-        ("[]", "holds a model of type"),
-        ('{"model_type": "gpt2"}', "holds a model of type 'gpt2'"),
+        ("[]", "config.json holds a list"),
+        ('{"model_type": "gpt2"}', "model_type is 'gpt2', not 'dnagpt'"),
         ('{"model_type": "dnagpt"}', r"architectures is []"),
     ],
 )

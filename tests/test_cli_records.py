@@ -195,9 +195,10 @@ def test_damaged_checkpoints(work: Path, folder: Path) -> None:
         (broken / path.name).write_bytes(path.read_bytes())
     content = (broken / "model.safetensors").read_bytes()
     (broken / "model.safetensors").write_bytes(content[:-100])
-    assert f"{broken} is incomplete or damaged" in refused("predict", broken, "a.fa", *CLASS)
+    output = refused("predict", broken, "a.fa", *CLASS)
+    assert f"{broken / 'model.safetensors'} is cut off or damaged" in output
     (broken / "model.safetensors").unlink()
-    assert f"{broken} is incomplete or damaged" in refused("predict", broken, "a.fa", *CLASS)
+    assert f"{broken} has no weights" in refused("predict", broken, "a.fa", *CLASS)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +207,8 @@ def test_damaged_checkpoints(work: Path, folder: Path) -> None:
         ("config.json", {"num_attention_heads": 0}, "num_attention_heads is 0"),
         ("config.json", {"hidden_size": "x"}, "hidden_size is 'x'"),
         ("config.json", {"hidden_act": "foo"}, "foo"),
-        ("tokenizer_config.json", [], "broken is incomplete or damaged"),
-        ("tokenizer_config.json", {"dynamic_kmer": False}, "belongs to another checkpoint"),
+        ("tokenizer_config.json", [], "tokenizer_config.json holds a list"),
+        ("tokenizer_config.json", {"dynamic_kmer": False}, "it belongs to another checkpoint"),
     ],
 )
 def test_files_of_a_checkpoint_that_do_not_fit(
@@ -239,7 +240,7 @@ def test_weights_that_are_missing(work: Path, folder: Path) -> None:
     kept = {name: value for name, value in model.state_dict().items() if "token_head" not in name}
     model.save_pretrained("headless", state_dict=kept)
     DNAGPTTokenizer().save_pretrained("headless")
-    assert "it has no weights token_head" in refused("predict", "headless", "a.fa", *CLASS)
+    assert "headless lacks weight token_head" in refused("predict", "headless", "a.fa", *CLASS)
     run("embed", "headless", "a.fa", "-o", "a.npz")
 
 

@@ -28,7 +28,8 @@ from safetensors.torch import load_file
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.analysis.answering import task_of
 from dnagpt_hf.analysis.prediction import predict_records
-from dnagpt_hf.cli.loading import Placement, load_model, model_class
+from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.presets import vocabulary_fields
 from dnagpt_hf.training import finetuning
 from dnagpt_hf.training.finetuning import FineTuned, finetune

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from dnagpt_hf.checkpoint_folder import check_folder, model_class, read_config
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import model_class, quiet_transformers
+from dnagpt_hf.cli.loading import quiet_transformers
 from dnagpt_hf.cli.progress import progress_bar
 from dnagpt_hf.presets import PRESETS, get_preset, preset_tokenizer
 
@@ -174,10 +175,10 @@ def _describe_preset(name: str) -> dict[str, Any]:
 def _describe_folder(folder: Path) -> dict[str, Any]:
     name = model_class(folder)
     from dnagpt_hf.analysis.answering import stated_labels
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-    config = DNAGPTConfig.from_pretrained(folder, local_files_only=True)
+    check_folder(folder)
+    config = read_config(folder)
     tokenizer = DNAGPTTokenizer.from_pretrained(folder, local_files_only=True)
     facts = {
         "folder": str(folder),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dnagpt_hf.checkpoint_folder import model_class
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import Placement, load_model, model_class
+from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.predict import parse_answers
 from dnagpt_hf.cli.progress import progress_bar, reported
 

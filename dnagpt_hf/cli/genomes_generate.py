@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dnagpt_hf.checkpoint_folder import model_class
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import Placement, load_model, model_class
+from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:

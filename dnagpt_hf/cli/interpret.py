@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dnagpt_hf.checkpoint_folder import model_class
 from dnagpt_hf.cli import interpret_options as shown
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.interpret_options import (
@@ -19,7 +20,7 @@ from dnagpt_hf.cli.interpret_options import (
     parse_region,
     regions_within,
 )
-from dnagpt_hf.cli.loading import Placement, model_class
+from dnagpt_hf.cli.loading import Placement
 from dnagpt_hf.cli.predict import parse_answers
 from dnagpt_hf.cli.progress import progress_bar
 

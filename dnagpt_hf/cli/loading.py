@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from dnagpt_hf.checkpoint_folder import CheckpointFolderError, check_folder
 
 if TYPE_CHECKING:
     import torch
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Model = TypeVar("Model", bound="DNAGPTPreTrainedModel")
-ADAPTER = "adapter_config.json"
-MODEL_CLASSES = ("DNAGPTForMultiTask", "DNAGPTForSequenceClassification", "DNAGPTModel")
 
 
 @dataclass(frozen=True)
@@ -33,32 +32,6 @@ class Placement:
     threads: int | None = None
 
 
-def model_class(folder: Path) -> str:
-    """The class of the model in a checkpoint folder, without loading it.
-
-    Raises:
-        ValueError: the folder is missing, or holds no DNAGPT model.
-    """
-    path = folder / "config.json"
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such checkpoint folder: make one with convert or init")
-    if not path.is_file():
-        raise ValueError(f"{folder} is no checkpoint folder: it has no config.json")
-    try:
-        fields: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(fields, dict) or fields.get("model_type") != "dnagpt":
-        kind = fields.get("model_type") if isinstance(fields, dict) else fields
-        raise ValueError(f"{folder} holds a model of type {kind!r}, not 'dnagpt'")
-    architectures = fields.get("architectures") or []
-    if len(architectures) != 1 or architectures[0] not in MODEL_CLASSES:
-        raise ValueError(
-            f"{path}: architectures is {architectures}: expected one of {', '.join(MODEL_CLASSES)}"
-        )
-    return str(architectures[0])
-
-
 def load_model(
     folder: Path, model_type: type[Model], placement: Placement
 ) -> tuple[Model, DNAGPTTokenizer]:
@@ -69,71 +42,24 @@ def load_model(
     """
     import torch
 
+    from dnagpt_hf.adapter_folder import load_pretrained
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     if placement.threads is not None:
         torch.set_num_threads(placement.threads)
     device = find_device(placement.device)
     quiet_transformers()
+    check_folder(folder, model_type.__name__)
     dtype = "auto" if placement.dtype is None else getattr(torch, placement.dtype)
     try:
-        loaded: Any = (
-            load_adapter(folder, model_type, dtype)
-            if (folder / ADAPTER).is_file()
-            else model_type.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, output_loading_info=True
-            )
-        )
+        model = load_pretrained(folder, model_type, dtype=dtype, local_files_only=True)
         tokenizer = DNAGPTTokenizer.from_pretrained(folder, local_files_only=True)
-    except ImportError:
+    except (ImportError, CheckpointFolderError):
         raise
     except Exception as error:  # what a damaged file raises depends on where the damage is
         problem = " ".join(str(error).split())
         raise ValueError(f"{folder} is incomplete or damaged: {problem}") from error
-    model, loading = loaded
-    if loading["missing_keys"]:
-        raise ValueError(
-            f"{folder} is incomplete: it has no weights {min(loading['missing_keys'])}"
-        )
-    if tokenizer.number_token_id != model.config.number_token_id:
-        raise ValueError(
-            f"{folder}: its tokenizer has the number position {tokenizer.number_token_id}, its "
-            f"model {model.config.number_token_id}: tokenizer_config.json is missing or belongs "
-            "to another checkpoint"
-        )
     return model.to(device).eval(), tokenizer
-
-
-def load_adapter(folder: Path, model_type: type[Model], dtype: Any) -> tuple[Model, dict[str, Any]]:
-    """The model of an adapter's base with the adapter merged into it, and what was missing.
-
-    Args:
-        folder: adapter and configuration, as fine-tuning writes them.
-        model_type: class of the model.
-        dtype: data type of the weights.
-
-    Raises:
-        ImportError: peft is not installed.
-    """
-    from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise ImportError(
-            f"{folder} holds an adapter, which needs peft: install it with "
-            "pip install 'dnagpt_hf[peft]'"
-        ) from error
-    base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
-    model = model_type.from_pretrained(
-        resolve_checkpoint(base),
-        config=DNAGPTConfig.from_pretrained(folder),
-        dtype=dtype,
-        local_files_only=True,
-    )
-    merged: Any = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    return merged, {"missing_keys": []}
 
 
 def quiet_transformers() -> None:

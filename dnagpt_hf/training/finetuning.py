@@ -13,10 +13,12 @@ import torch
 from transformers import EarlyStoppingCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from dnagpt_hf.adapter_folder import load_pretrained
 from dnagpt_hf.analysis.answering import token_ids
 from dnagpt_hf.analysis.metrics import mean_and_deviation
 from dnagpt_hf.atomic import write_json
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.checkpoint_folder import check_source
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.sources import open_source
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
@@ -68,6 +70,7 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
     Raises:
         ValueError: settings, records or a checkpoint cannot be used.
     """
+    check_source(settings.tuning.model)
     tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
     data = read_task(settings, tokenizer)
     output = Path(settings.training.output_dir)
@@ -149,7 +152,7 @@ def new_model(settings: FineTuningSettings, data: TaskData, tokenizer: DNAGPTTok
     if tuning.from_scratch:
         model = model_type._from_config(config, dtype=torch.float32, **attention)
     else:
-        model = model_type.from_pretrained(source, config=config, dtype=torch.float32, **attention)
+        model = load_pretrained(source, model_type, config=config, dtype=torch.float32, **attention)
     if tuning.trained == "head":
         train_head_only(model)
     freeze_unused(model, task, reads_numbers=_reads_numbers(data, tokenizer))

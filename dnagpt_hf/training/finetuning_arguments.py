@@ -12,6 +12,7 @@ import yaml
 from transformers import AutoConfig, TrainingArguments
 
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.checkpoint_folder import check_source
 from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes, vocabulary_size
 from dnagpt_hf.tasks.builtin import builtin_task
 from dnagpt_hf.tasks.task import Task
@@ -155,6 +156,7 @@ def finetuning_recipe(model: str) -> Recipe:
     Raises:
         ValueError: there is no such model.
     """
+    check_source(model)
     try:
         config = AutoConfig.from_pretrained(resolve_checkpoint(model))
     except OSError as error:

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, set_seed
 
+from dnagpt_hf.adapter_folder import load_pretrained
 from dnagpt_hf.analysis.haplotype_likelihood import independent_loss
 from dnagpt_hf.atomic import new_file
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.checkpoint_folder import check_source
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.haplotype_files import read_haplotypes
 from dnagpt_hf.data.haplotype_format import LEGEND, HaplotypeFormat, check_positions
@@ -153,6 +155,7 @@ def new_model(
     arguments: HaplotypeModelArguments, format: HaplotypeFormat
 ) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
     """The model to be trained, with the format of haplotypes in its configuration."""
+    check_source(arguments.model)
     source = resolve_checkpoint(arguments.model)
     attention = {} if arguments.attention is None else {"attn_implementation": arguments.attention}
     if arguments.from_scratch:
@@ -163,8 +166,8 @@ def new_model(
     config.haplotypes, config.task = format.as_dict(), None
     if arguments.from_scratch:
         return DNAGPTForMultiTask._from_config(config, **attention), tokenizer
-    model = DNAGPTForMultiTask.from_pretrained(
-        source, config=config, dtype=torch.float32, **attention
+    model = load_pretrained(
+        source, DNAGPTForMultiTask, config=config, dtype=torch.float32, **attention
     )
     return model, tokenizer
 

@@ -13,7 +13,10 @@ import torch
 from torch.utils.data import Dataset
 from transformers import set_seed
 
+from dnagpt_hf.adapter_folder import load_pretrained
 from dnagpt_hf.atomic import new_file
+from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.checkpoint_folder import check_source
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.genome_check import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.data.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
@@ -96,10 +99,12 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
     if arguments.model is not None:
         if arguments.config:
             raise ValueError("config and model exclude each other: a checkpoint has its own sizes")
-        model = DNAGPTForMultiTask.from_pretrained(
-            arguments.model, dtype=torch.float32, **attention
+        check_source(arguments.model)
+        model = load_pretrained(
+            arguments.model, DNAGPTForMultiTask, dtype=torch.float32, **attention
         )
-        return model, DNAGPTTokenizer.from_pretrained(arguments.model)
+        source = resolve_checkpoint(arguments.model)
+        return model, DNAGPTTokenizer.from_pretrained(source)
     fields: Any = arguments.config or {}
     config: DNAGPTConfig = preset_config(arguments.preset, **fields)
     tokenizer = DNAGPTTokenizer(
