@@ -117,16 +117,15 @@ def check_name(name: str) -> None:
 
         >>> check_name("ORG/dnagpt-m")
     """
+    if name.count("/") != 1:
+        raise PublishingError(
+            f"{name!r} is no full name of a model on the Hub: write ORG/NAME, with your name or "
+            "that of an organization"
+        )
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        problem = " ".join(str(error).split())
-        raise PublishingError(f"{name!r} is no name on the Hub: {problem}") from error
-    if name.count("/") != 1:
-        raise PublishingError(
-            f"{name!r} is no full name on the Hub: write ORG/NAME, with your name or that of an "
-            "organization"
-        )
+        raise PublishingError(f"{name!r} is no name on the Hub: {_on_one_line(error)}") from error
 
 
 def _check_repository(api: HfApi, name: str, private: bool, tag: str | None) -> None:

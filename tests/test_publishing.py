@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
+        # newer versions keep a client with the address that they first saw
+        monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
         yield hub
 
 
@@ -215,7 +219,7 @@ def test_nothing_of_a_damaged_folder_is_uploaded(
 
 @pytest.mark.parametrize("name", ["dnagpt-test", "models/org/x", "org/a--b", "org/", "/x"])
 def test_names_that_are_none(hub: Hub, folder: Path, name: str) -> None:
-    with pytest.raises(PublishingError, match=r"is no (full )?name on the Hub"):
+    with pytest.raises(PublishingError, match=r"is no (full name of a model|name) on the Hub"):
         push_checkpoint(folder, name)
     assert hub.site.requests == []
 
@@ -284,15 +288,20 @@ def test_the_command(hub: Hub, folder: Path) -> None:
     )
 
 
-def test_an_adapter_names_its_base_on_the_hub(hub: Hub, tmp_path: Path) -> None:
+def write_adapter(folder: Path) -> Path:
+    """An adapter of dnagpt-tiny, as fine-tuning writes them."""
     peft = pytest.importorskip("peft")
     model = DNAGPTForMultiTask.from_pretrained(bundled())
     tuned = peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"]))
-    folder = tmp_path / "adapter"
     tuned.peft_config["default"].base_model_name_or_path = "dnagpt-tiny"
     tuned.save_pretrained(folder)
     for name in ("config.json", "tokenizer_config.json", "README.md"):
         shutil.copy(bundled() / name, folder / name)
+    return folder
+
+
+def test_an_adapter_names_its_base_on_the_hub(hub: Hub, tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "adapter")
     with pytest.raises(CheckpointFolderError, match=r"adapter of 'dnagpt-tiny', .*\(--base\)"):
         push_checkpoint(folder, NAME)
     with pytest.raises(CheckpointFolderError, match="needs no base"):
@@ -304,6 +313,22 @@ def test_an_adapter_names_its_base_on_the_hub(hub: Hub, tmp_path: Path) -> None:
     config = json.loads(uploaded["adapter_config.json"])
     assert config["base_model_name_or_path"] == "org/dnagpt-tiny"
     assert "base_model: org/dnagpt-tiny" in uploaded["README.md"].decode()
+
+
+def test_the_commands_of_the_page_on_publishing(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    folder.rename("promoters")
+    write_adapter(Path("adapter"))
+    hub.tokens[TOKEN] = {"ORG"}
+    page = (Path(__file__).parents[1] / "docs" / "publishing.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^dnagpt push (.*)$", page, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        code, output = run(*shlex.split(command))
+        assert code == 0, f"{command}: {output}"
+    assert set(hub.repositories) >= {"ORG/promoters", "ORG/dnagpt-tiny"}
 
 
 def test_push_to_hub_of_transformers_brings_the_code(hub: Hub) -> None:
