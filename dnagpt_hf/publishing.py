@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HTTPError,
@@ -87,12 +87,12 @@ def push_checkpoint(
         raise PublishingError(f"revision {revision} is a commit: give the name of a branch")
     files = checkpoint_files(Path(resolve_checkpoint(os.fspath(folder))), name, base=base)
     api = HfApi(token=token)
-    with _reported(name, token):
+    with _reported(name, token or get_token()):
         url = api.create_repo(name, private=private or None, exist_ok=True)
         _check_repository(api, name, private, tag)
         if revision is not None:
             api.create_branch(name, branch=revision, exist_ok=True)
-        before = api.repo_info(name, revision=revision)
+        before = api.model_info(name, revision=revision)
         there = [one.rfilename for one in before.siblings or ()]
         stale = sorted(file for file in there if belongs_to_checkpoint(file) and file not in files)
         commit = api.create_commit(
@@ -129,7 +129,7 @@ def check_name(name: str) -> None:
 
 
 def _check_repository(api: HfApi, name: str, private: bool, tag: str | None) -> None:
-    if private and api.repo_info(name).private is False:
+    if private and api.model_info(name).private is False:
         raise PublishingError(
             f"{name} exists and is public, so nothing was uploaded: make it private in its "
             "settings on the Hub, or choose another name"

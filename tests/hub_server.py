@@ -132,7 +132,8 @@ class HubHandler(Handler):
         waiting = self.hub.site.faults[path]
         try:
             if waiting and waiting[0].status:
-                raise Refusal(waiting.pop(0).status, "told to fail")
+                said = self.headers.get("Authorization", "")
+                raise Refusal(waiting.pop(0).status, f"told to fail {said}")
             self.dispatch(path, sent)
         except Refusal as refusal:
             content = json.dumps({"error": str(refusal), "url": refusal.url}).encode()

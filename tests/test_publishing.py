@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 from hub_server import Hub, hub_server
-from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub import HfApi, constants, hf_api, hf_hub_download
+from huggingface_hub.errors import HTTPError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
@@ -44,7 +45,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        # newer versions keep a client with the address that they first saw
+        # clients that keep the address that they first saw: of functions, and of Transformers
+        monkeypatch.setattr(hf_api.api, "endpoint", hub.url)
         monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
         yield hub
 
@@ -138,6 +140,7 @@ def test_files_of_an_earlier_checkpoint_go(hub: Hub, folder: Path, tmp_path: Pat
     assert set(published.removed) == {"metrics.json", "model.safetensors"}
     uploaded = hub.repositories[NAME].files()
     assert set(uploaded) >= SHARDED | {"LICENSE"}
+    assert not set(uploaded) & set(published.removed)
     assert push_checkpoint(folder, NAME).removed == tuple(
         sorted(path.name for path in sharded.glob("model[.-]*"))
     )
@@ -241,10 +244,11 @@ def test_who_may_not_write_is_told_so(
     assert hub.repositories == {}
 
 
-def test_no_token_in_what_the_server_says(hub: Hub, folder: Path) -> None:
+@pytest.mark.parametrize("given", [TOKEN, None])
+def test_no_token_in_what_the_server_says(hub: Hub, folder: Path, given: str | None) -> None:
     hub.site.faults["/api/repos/create"].append(Fault(status=500))
-    with pytest.raises(PublishingError, match=r"was not published: .*500") as caught:
-        push_checkpoint(folder, NAME, token=TOKEN)
+    with pytest.raises(PublishingError, match=r"told to fail Bearer …") as caught:
+        push_checkpoint(folder, NAME, token=given)
     assert TOKEN not in str(caught.value)
 
 
@@ -381,7 +385,7 @@ def test_a_private_one_is_read_with_a_token(
     assert stored
     assert not any("authorization" in map(str.lower, headers) for headers in stored)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(made / "no cache"))
-    with pytest.raises(OSError, match="not a valid model identifier"):
+    with pytest.raises(OSError, match=r"not a valid model identifier|Repository Not Found"):
         DNAGPTTokenizer.from_pretrained(NAME, token=False)
 
 
@@ -393,7 +397,11 @@ def test_a_dropped_download_goes_on_where_it_stopped(
     content = (folder / "model.safetensors").read_bytes()
     stored = hub.stored(content)
     hub.site.faults[stored].append(Fault(drop_after=70_000))
-    path = hf_hub_download(NAME, "model.safetensors")
+    try:
+        path = hf_hub_download(NAME, "model.safetensors")
+    except HTTPError:
+        # older clients give up, and go on when they are asked again
+        path = hf_hub_download(NAME, "model.safetensors")
     assert Path(path).read_bytes() == content
     first, second = hub.site.ranges(stored)
     assert first is None
