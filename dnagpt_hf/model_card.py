@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+from huggingface_hub import EvalResult
+
+from dnagpt_hf.card_metadata import POLYFORM, card_metadata
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.presets import PRESETS, Preset, Recipe, get_preset, preset_config, vocabulary_size
 
@@ -34,7 +38,11 @@ model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_
 
 scores = model(**tokenizer(["<R>$dna"], return_tensors="pt")).logits
 ```"""
-_POLYFORM = "https://polyformproject.org/licenses/noncommercial/1.0.0"
+_AUTHORS = "https://github.com/TencentAILabHealthcare/DNAGPT"
+_UNMEASURED = (
+    "None were measured with these weights: no accuracy on any task, no loss on held-out sequence, "
+    "and nothing about generated sequences."
+)
 
 
 def render_model_card(
@@ -42,11 +50,15 @@ def render_model_card(
     config: DNAGPTConfig,
     *,
     origin: str,
-    released: bool,
+    released: bool | None,
+    summary: str | None = None,
     preset: str | None = None,
     training: str | None = None,
     results: str | None = None,
+    measured: Sequence[EvalResult] = (),
     classifies: bool = False,
+    base_model: str | None = None,
+    datasets: Sequence[str] = (),
 ) -> str:
     """The text of a `README.md` with metadata for the Hugging Face Hub.
 
@@ -55,26 +67,38 @@ def render_model_card(
         config: sizes that the card states.
         origin: sentences that say where the weights come from.
         released: whether the weights are the authors', or derived from theirs, and so under the
-            PolyForm Noncommercial licence; otherwise the card states Apache-2.0.
+            PolyForm Noncommercial licence; otherwise the card states Apache-2.0, or, for `None`,
+            that the licence is not known.
+        summary: a sentence that says what it is, in place of the preset's.
         preset: name of the preset whose data and recipe the card describes, if one fits.
         training: what to say on training in place of the preset's recipe.
         results: measured results; without them the card says that there are none.
+        measured: the same as the Hub lists them ([`~card_metadata.evaluation_results`]).
         classifies: whether the model has a classification head in place of both others.
+        base_model: the model that it was made from; listed if it is a name on the Hub.
+        datasets: what it was trained on; listed are names on the Hub.
     """
     known = get_preset(preset) if preset is not None else None
     if training is None:
         training = describe_training(known) if known else "Not known from the file."
     values = {
-        "metadata": _metadata(released, classifies),
+        "metadata": card_metadata(
+            name,
+            released=released,
+            classifies=classifies,
+            base_model=base_model,
+            datasets=datasets,
+            results=measured,
+        ),
         "name": name,
-        "summary": known.summary if known else "A DNAGPT model.",
+        "summary": summary or (known.summary if known else "A DNAGPT model."),
         "origin": origin,
         "architecture": _architecture(config),
         "kmers": _kmers(config),
         "remainder": _remainder(config),
         "usage": _usage(name, config, classifies),
         "training": training,
-        "results": results or "None were measured with these weights.",
+        "results": results or _UNMEASURED,
         "positions": f"{config.max_position_embeddings:,}",
         "bases": f"{config.max_position_embeddings * config.kmer_size:,}",
         "kmer_size": str(config.kmer_size),
@@ -97,10 +121,12 @@ def render_preset_card(preset: str) -> str:
             "The authors have not published these weights. "
             f"`dnagpt init {preset} FOLDER` makes a folder of these sizes with untrained ones."
         )
-    results = (
-        "None were measured with these weights for this card. The paper reports results of its "
-        "own; see its tables S1 to S4."
-    )
+    results = f"{_UNMEASURED} The paper reports results of its own; see its tables S1 to S4."
+    if known.released_file is not None:
+        results += (
+            " What was compared is the code: on the same weights, token ids, logits, predicted "
+            "numbers and greedy continuations equal those of the authors'."
+        )
     return render_model_card(
         preset,
         preset_config(preset),
@@ -144,22 +170,6 @@ def _usage(name: str, config: DNAGPTConfig, classifies: bool) -> str:
     return "\n\n".join(blocks)
 
 
-def _metadata(released: bool, classifies: bool) -> str:
-    # JSON strings are YAML strings, and lists of them YAML lists.
-    fields: dict[str, object] = {
-        "library_name": "transformers",
-        "pipeline_tag": "text-classification" if classifies else "text-generation",
-        "tags": ["dna", "genomics", "biology", "dnagpt", "custom_code", "arxiv:2307.05628"],
-    }
-    if released:
-        fields["license"] = "other"
-        fields["license_name"] = "polyform-noncommercial-1.0.0"
-        fields["license_link"] = _POLYFORM
-    else:
-        fields["license"] = "apache-2.0"
-    return "\n".join(f"{key}: {json.dumps(value)}" for key, value in fields.items())
-
-
 def _architecture(config: DNAGPTConfig) -> str:
     rows = {
         "layers": config.num_hidden_layers,
@@ -194,13 +204,36 @@ def _remainder(config: DNAGPTConfig) -> str:
     )
 
 
-def _licence(released: bool) -> str:
+def _licence(released: bool | None) -> str:
     code = "The Python files of this folder are under the Apache License 2.0."
+    if released is None:
+        return (
+            f"{code} It is not known under which licence the weights are that these were made "
+            "from: find out, and say so here and in the metadata, before you publish them."
+        )
     if not released:
         return f"{code} The weights are under the same licence unless their maker says otherwise."
     return (
         f"{code} The weights are the authors', or were made from theirs, under the [PolyForm "
-        f"Noncommercial License 1.0.0]({_POLYFORM}): they may not be used commercially."
+        f"Noncommercial License 1.0.0]({POLYFORM}): they may not be used commercially. They come "
+        f"from [the authors' repository]({_AUTHORS}); `dnagpt convert FILE.pth FOLDER` makes a "
+        "folder like this one from a file of theirs."
+    )
+
+
+def describe_settings(settings: Mapping[str, object]) -> str:
+    """Settings of a training as a list in Markdown; those that are not set are left out.
+
+    Example:
+
+        >>> print(describe_settings({"learning rate": 5e-4, "adapter": None, "parts": {"a": 1}}))
+        - learning rate: `0.0005`
+        - parts: `{"a": 1}`
+    """
+    return "\n".join(
+        f"- {name}: `{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
+        for name, value in settings.items()
+        if value is not None and value is not False
     )
 
 

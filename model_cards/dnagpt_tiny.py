@@ -5,7 +5,8 @@
         --cache-folder cache > held_out.jsonl
     python model_cards/dnagpt_tiny.py pretrained/dnagpt-tiny held_out.jsonl
 
-The folder in the package has no code of its own: the package is its code.
+What was measured is kept in `dnagpt-tiny.json`; without arguments, the card alone is written again
+from it. The folder in the package has no code of its own: the package is its code.
 """
 
 import json
@@ -14,12 +15,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from huggingface_hub import EvalResult
+
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.card_metadata import evaluation_results
 from dnagpt_hf.model_card import render_model_card
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "dnagpt_hf" / "weights" / "dnagpt-tiny"
 FIGURE = ROOT / "model_cards" / "dnagpt-tiny.png"
+FACTS = ROOT / "model_cards" / "dnagpt-tiny.json"
+MEASURED = ("bits_per_base", "gc_correlation", "gc_error", "order_accuracy")
 
 TRAINING = """\
 Pre-trained with the three objectives of the paper on 119 million bases of six species. The files
@@ -111,32 +117,65 @@ def plot(history: list[dict[str, Any]]) -> None:
     figure.savefig(FIGURE)
 
 
-def main(run: Path, results_file: Path) -> None:
-    results = [json.loads(line) for line in results_file.read_text().splitlines() if line]
-    state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
-    model = write_folder(run, FOLDER)
-    positions, kmer_size = model.config.max_position_embeddings, model.config.kmer_size
-    steps = state["global_step"]
-    runtime = next(e["train_runtime"] for e in state["log_history"] if "train_runtime" in e)
-    card = render_model_card(
+def card(facts: dict[str, Any]) -> str:
+    """The card from what `FACTS` holds."""
+    config = DNAGPTConfig.from_pretrained(FOLDER)
+    positions, kmer_size = config.max_position_embeddings, config.kmer_size
+    return render_model_card(
         "dnagpt-tiny",
-        model.config,
+        config,
+        summary="DNAGPT with under a million parameters, pre-trained on parts of six genomes.",
         origin="Trained for the package `dnagpt_hf`, with which it comes: "
         '`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("dnagpt-tiny"))`. It is small '
         "enough to try things out on any machine, and no substitute for the models of the paper: "
         "its k-mers have three bases instead of six.",
         released=False,
         training=TRAINING.format(
-            steps=steps,
-            megabases=steps * 16 * positions * kmer_size / 1e6,
-            hours=runtime / 3600,
+            steps=facts["steps"],
+            megabases=facts["steps"] * 16 * positions * kmer_size / 1e6,
+            hours=facts["hours"],
         ),
-        results=RESULTS.format(window=(positions - 4) * kmer_size, rows=table(results)),
+        results=RESULTS.format(window=(positions - 4) * kmer_size, rows=table(facts["results"])),
+        measured=measured(facts["results"]),
     )
-    for place in (FOLDER / "README.md", ROOT / "model_cards" / "dnagpt-tiny.md"):
-        place.write_text(card, encoding="utf-8")
+
+
+def measured(results: list[dict[str, Any]]) -> list[EvalResult]:
+    return [
+        result
+        for one in results
+        for result in evaluation_results(
+            {name: one[name] for name in MEASURED},
+            f"{one['species']}, {one['windows']} held-out windows",
+            task="text-generation",
+            task_name="next token, GC content, and order of a sequence",
+            config=one["species"],
+            split="held out",
+        )
+    ]
+
+
+def write_card(text: str, name: str) -> None:
+    """Write a card where the package and the reader look for it."""
+    for place in (FOLDER.with_name(name) / "README.md", ROOT / "model_cards" / f"{name}.md"):
+        place.write_text(text, encoding="utf-8")
+
+
+def write_facts(path: Path, facts: dict[str, Any]) -> None:
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def main(run: Path, results_file: Path) -> None:
+    results = [json.loads(line) for line in results_file.read_text().splitlines() if line]
+    state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
+    write_folder(run, FOLDER)
+    runtime = next(e["train_runtime"] for e in state["log_history"] if "train_runtime" in e)
+    facts = {"steps": state["global_step"], "hours": runtime / 3600, "results": results}
+    write_facts(FACTS, facts)
     plot(state["log_history"])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    write_card(card(json.loads(FACTS.read_text(encoding="utf-8"))), "dnagpt-tiny")

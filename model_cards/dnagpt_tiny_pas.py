@@ -4,7 +4,8 @@
     python benchmarks/benchmark_task_baseline.py examples/configs/finetune-human-pas.yaml > pas.json
     python model_cards/dnagpt_tiny_pas.py human-pas pas.json
 
-The figures of the card are those of `metrics.json` of the run, and of the baseline.
+The figures of the card are those of `metrics.json` of the run, and of the baseline. They are kept
+in `dnagpt-tiny-pas.json`; without arguments, the card alone is written again from it.
 """
 
 import json
@@ -12,13 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dnagpt_tiny import ROOT, write_folder
+from dnagpt_tiny import ROOT, write_card, write_facts, write_folder
 
+from dnagpt_hf import DNAGPTConfig
 from dnagpt_hf.analysis.evaluation_report import metrics_table
+from dnagpt_hf.card_metadata import evaluation_results
 from dnagpt_hf.model_card import render_model_card
 
 NAME = "dnagpt-tiny-pas"
 FOLDER = ROOT / "dnagpt_hf" / "weights" / NAME
+FACTS = ROOT / "model_cards" / f"{NAME}.json"
 
 TRAINING = """\
 Fine-tuned from `dnagpt-tiny` with `dnagpt finetune examples/configs/finetune-human-pas.yaml`:
@@ -45,33 +49,44 @@ Not measured: other species, and signals in their frequency in the genome, where
 is no signal."""
 
 
-def main(run: Path, baseline_file: Path) -> None:
-    baseline = json.loads(baseline_file.read_text(encoding="utf-8"))
-    content: dict[str, Any] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    data = json.loads((run / "data.json").read_text(encoding="utf-8"))
-    model = write_folder(run, FOLDER)
-    card = render_model_card(
+def card(facts: dict[str, Any]) -> str:
+    """The card from what `FACTS` holds."""
+    config = DNAGPTConfig.from_pretrained(FOLDER)
+    return render_model_card(
         NAME,
-        model.config,
+        config,
+        summary="`dnagpt-tiny`, tuned to tell human poly(A) signals from the same six letters "
+        "without their function.",
         origin="Trained for the package `dnagpt_hf`, with which it comes, so that `dnagpt predict "
         f"{NAME} sequences.fa` answers straight after installation: is there a human poly(A) "
         "signal in the middle of these 606 bp? It is small enough for any machine, and no "
         "substitute for the models of the paper.",
         released=False,
-        training=TRAINING.format(
-            epochs=8,
-            learning_rate="5e-4",
-            batch_size=16,
-            **{part: one["records"] for part, one in data["parts"].items()},
-        ),
-        results=RESULTS.format(
-            table=metrics_table(content),
-            **{name: baseline[name] for name in ("accuracy", "mcc", "auroc")},
+        training=TRAINING.format(epochs=8, learning_rate="5e-4", batch_size=16, **facts["records"]),
+        results=RESULTS.format(table=metrics_table(facts["evaluation"]), **facts["baseline"]),
+        measured=evaluation_results(
+            facts["evaluation"]["metrics"],
+            "human poly(A) signals of DeepGSR and HybPAS",
+            task="text-classification",
+            task_name="a poly(A) signal in the middle of 606 bp",
+            split="test",
         ),
     )
-    for place in (FOLDER / "README.md", ROOT / "model_cards" / f"{NAME}.md"):
-        place.write_text(card, encoding="utf-8")
+
+
+def main(run: Path, baseline_file: Path) -> None:
+    baseline = json.loads(baseline_file.read_text(encoding="utf-8"))
+    data = json.loads((run / "data.json").read_text(encoding="utf-8"))
+    facts = {
+        "records": {part: one["records"] for part, one in data["parts"].items()},
+        "evaluation": json.loads((run / "metrics.json").read_text(encoding="utf-8")),
+        "baseline": {name: baseline[name] for name in ("accuracy", "mcc", "auroc")},
+    }
+    write_folder(run, FOLDER)
+    write_facts(FACTS, facts)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    write_card(card(json.loads(FACTS.read_text(encoding="utf-8"))), NAME)

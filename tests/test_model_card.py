@@ -1,15 +1,20 @@
 """Model cards: valid metadata, true statements, and the files in `model_cards/`."""
 
+import importlib
+import json
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
-from dnagpt_hf import DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTForMultiTask, bundled
+from dnagpt_hf.card_metadata import read_card
 from dnagpt_hf.model_card import count_parameters, render_model_card, render_preset_card
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config
 
 CARDS = Path(__file__).parent.parent / "model_cards"
+ALL = sorted(CARDS.glob("*.md"))
+MEASURED = ("dnagpt-tiny", "dnagpt-tiny-pas")
 PUBLISHED = [name for name in PRESETS if get_preset(name).source == "Fig. S3"]
 
 
@@ -19,6 +24,51 @@ def test_the_cards_of_the_repository_are_up_to_date(name: str) -> None:
         "write it again: python -c 'from dnagpt_hf.model_card import write_preset_cards; "
         'write_preset_cards("model_cards")\''
     )
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_cards_of_the_bundled_models_are_up_to_date(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(CARDS))
+    program = importlib.import_module(name.replace("-", "_"))
+    text = program.card(json.loads((CARDS / f"{name}.json").read_text(encoding="utf-8")))
+    for path in (CARDS / f"{name}.md", bundled(name) / "README.md"):
+        assert path.read_text(encoding="utf-8") == text, (
+            f"write it again: python model_cards/{program.__name__}.py"
+        )
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_every_card_says_what_a_reader_has_to_know(path: Path) -> None:
+    card = read_card(path)
+    text = " ".join(card.text.split())
+    for part in (
+        *("The token language", "Intended use", "Training data and recipe", "Results", "Limits"),
+        *("Licence", "Citation", "`plant-dnagpt`, a different model", "arXiv:2307.05628"),
+        *("Apache License 2.0", "trust_remote_code=True", "Not intended for medical decisions"),
+    ):
+        assert part in text
+    assert "A DNAGPT model." not in text
+    if path.stem in MEASURED:
+        assert "Not measured:" in text
+        assert card.data.get("eval_results")
+    else:
+        assert "None were measured with these weights" in text
+        assert card.data.get("eval_results") is None
+    if card.data.get("license") == "other":
+        assert "they may not be used commercially" in text
+        assert "dnagpt convert" in text
+
+
+def test_the_index_of_a_card_holds_the_figures_of_its_table() -> None:
+    card = read_card(CARDS / "dnagpt-tiny.md")
+    results = card.data.get("eval_results")
+    assert len({one.dataset_config for one in results}) == 6
+    for one in results:
+        if one.metric_type == "bits_per_base":
+            assert f"| {one.dataset_config} | " in card.text
+            assert f"| {one.metric_value:.3f} |" in card.text
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -89,15 +89,23 @@ print(json.dumps({
 
 
 def run_without_package(
-    folder: Path,
+    folder: Path | str,
     copy: Path,
     work: Path,
     python: str = sys.executable,
     absent: tuple[str, ...] = tuple(ABSENT),
+    **environment: str,
 ) -> dict[str, Any]:
     """What `PROGRAM` reports of `folder`, of which it writes a copy; `work` is its home."""
-    work.mkdir(exist_ok=True)
     argument = json.dumps([str(folder), str(copy), absent, PROMPTS])
+    return report_of(PROGRAM, argument, work, python, **environment)
+
+
+def report_of(
+    program: str, argument: str, work: Path, python: str = sys.executable, **environment: str
+) -> Any:
+    """What a program prints last, as JSON, in a process of its own; `work` is its home."""
+    work.mkdir(exist_ok=True)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(work),
@@ -105,9 +113,10 @@ def run_without_package(
         "HF_MODULES_CACHE": str(work / "modules"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
+        **environment,
     }
     # -I: neither the current folder nor PYTHONPATH are searched for modules
-    command = [python, "-I", "-c", PROGRAM, argument]
+    command = [python, "-I", "-c", program, argument]
     done = subprocess.run(
         command, cwd=work, env=environment, capture_output=True, text=True, check=False
     )

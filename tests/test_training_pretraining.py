@@ -79,7 +79,7 @@ def test_the_command_writes_a_checkpoint_folder(tmp_path: Path, genomes: Path) -
     assert tokenizer.kmer_size == 2
     assert tokenizer.model_max_length == 64
     assert torch.isfinite(model(**tokenizer("<U>ACGT", return_tensors="pt")).logits).all()
-    assert "eval_yeast_bits_per_base" in (folder / "README.md").read_text()
+    assert "| yeast_bits_per_base |" in (folder / "README.md").read_text()
     history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
     assert len([entry for entry in history if "bits_per_base" in entry]) == 4
     assert len([entry for entry in history if "eval_human_order_accuracy" in entry]) == 2

@@ -153,9 +153,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def web_server() -> Iterator[Server]:
+def web_server(handler: type[Handler] = Handler) -> Iterator[Server]:
     """A server in a thread, until the end of the block."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
         server.site = Server(f"http://127.0.0.1:{server.server_address[1]}")  # type: ignore[attr-defined]

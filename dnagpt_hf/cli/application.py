@@ -22,6 +22,7 @@ from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
 from dnagpt_hf.cli.pretrain import CONTEXT, pretrain
+from dnagpt_hf.cli.push import push
 
 # errors in the command itself are reported by typer
 REPORTED = (
@@ -77,7 +78,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
 _COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
-_COMMANDS += [embed, attention, attribute, plan]
+_COMMANDS += [embed, attention, attribute, plan, push]
 for entry in _COMMANDS:
     app.command()(entry)
 for program in (pretrain, finetune):

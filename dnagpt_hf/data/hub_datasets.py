@@ -46,6 +46,22 @@ def dataset_parts(
     }
 
 
+def dataset_names(spec: Any) -> list[str]:
+    """The datasets that the entry `data:` of a task names, wherever they stand in it.
+
+    Example:
+
+        >>> dataset_names({"train": {"dataset": "ORG/promoters"}, "test": {"files": "a.csv"}})
+        ['ORG/promoters']
+    """
+    if isinstance(spec, Mapping):
+        here = [spec["dataset"]] if isinstance(spec.get("dataset"), str) else []
+        return list(dict.fromkeys(here + dataset_names(list(spec.values()))))
+    if isinstance(spec, list | tuple):
+        return list(dict.fromkeys(name for entry in spec for name in dataset_names(entry)))
+    return []
+
+
 def _load(dataset: str, folder: Path, name: str | None, revision: str | None) -> Mapping[str, Any]:
     from datasets import Dataset, load_dataset, load_from_disk
     from datasets.exceptions import DatasetsError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from copy import copy
@@ -16,20 +15,19 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from dnagpt_hf.adapter_folder import load_pretrained
 from dnagpt_hf.analysis.answering import token_ids
-from dnagpt_hf.analysis.evaluation_report import metrics_table
 from dnagpt_hf.analysis.metrics import mean_and_deviation
 from dnagpt_hf.atomic import write_json
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
 from dnagpt_hf.checkpoint_folder import check_source
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.sources import open_source
-from dnagpt_hf.model_card import render_model_card
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type
 from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.adapters import add_adapter, freeze_unused, train_head_only
+from dnagpt_hf.training.cards import write_finetuning_card
 from dnagpt_hf.training.data_reports import write_data_report
 from dnagpt_hf.training.finetuning_arguments import FineTuningSettings
 from dnagpt_hf.training.finetuning_trainer import (
@@ -230,7 +228,8 @@ def _train(
         folder = Path(training.output_dir)
         content = evaluation.write(folder, samples=tuning.bootstrap)
         trainer.save_state()
-        _write_card(trainer, settings, data, part, content)
+        config = trainer.accelerator.unwrap_model(trainer.model).config
+        write_finetuning_card(settings, config, data, part, content)
     trainer.accelerator.wait_for_everyone()
     return metrics, part
 
@@ -316,38 +315,3 @@ def _write_model(trainer: FineTuningTrainer, settings: FineTuningSettings, data:
         config = model.get_base_model().config
         config.architectures = [type(model.get_base_model()).__name__]
         config.save_pretrained(folder)
-
-
-def _write_card(
-    trainer: FineTuningTrainer,
-    settings: FineTuningSettings,
-    data: TaskData,
-    part: str,
-    content: Mapping[str, Any],
-) -> None:
-    folder = Path(settings.training.output_dir)
-    tuning, training = settings.tuning, settings.training
-    facts = {
-        "task": data.task.as_dict(),
-        "model": tuning.model,
-        "from scratch": tuning.from_scratch,
-        "head": tuning.head,
-        "adapter": tuning.adapter,
-        "epochs": training.num_train_epochs,
-        "learning rate": training.learning_rate,
-        "batch size": training.train_batch_size,
-        "seed": training.seed,
-        "records": {name: one["records"] for name, one in data.report["parts"].items()},
-    }
-    card = render_model_card(
-        folder.resolve().name,
-        trainer.accelerator.unwrap_model(trainer.model).config,
-        origin=f"Fine-tuned from `{tuning.model}` with `dnagpt finetune`."
-        if not tuning.from_scratch
-        else f"Trained from new weights of the sizes of `{tuning.model}` with `dnagpt finetune`.",
-        released=False,
-        training=f"`{json.dumps(facts, ensure_ascii=False)}`",
-        results=f"On the {part} part of the data:\n\n{metrics_table(content)}",
-        classifies=tuning.head == "classification",
-    )
-    (folder / "README.md").write_text(card, encoding="utf-8")

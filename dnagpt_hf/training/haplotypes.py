@@ -24,10 +24,10 @@ from dnagpt_hf.data.haplotypes import Haplotypes, parse_share, split_by_person
 from dnagpt_hf.data.hapt_files import write_legend
 from dnagpt_hf.data.populations import read_populations
 from dnagpt_hf.data.vcf_haplotypes import GenotypeRules
-from dnagpt_hf.model_card import render_model_card
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import PRESETS, preset_config, vocabulary_fields, vocabulary_size
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf.training.cards import write_haplotype_card
 from dnagpt_hf.training.haplotype_arguments import (
     HaplotypeArguments,
     HaplotypeModelArguments,
@@ -213,21 +213,5 @@ def _write_beside(
         partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if parts.train.sites is not None:
         write_legend(parts.train.sites, folder / LEGEND, overwrite=True)
-    facts = {
-        "haplotypes": trainer.model.config.haplotypes,
-        "model": settings.model.model,
-        "from scratch": settings.model.from_scratch,
-        "epochs": training.num_train_epochs,
-        "learning rate": training.learning_rate,
-        "batch size": training.train_batch_size,
-        "seed": training.seed,
-        "results": results,
-    }
-    card = render_model_card(
-        folder.resolve().name,
-        trainer.accelerator.unwrap_model(trainer.model).config,
-        origin="Trained on haplotypes with `examples/finetune_haplotypes.py`.",
-        released=False,
-        training=f"`{json.dumps(facts, ensure_ascii=False)}`",
-    )
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    config = trainer.accelerator.unwrap_model(trainer.model).config
+    write_haplotype_card(settings, config, results)

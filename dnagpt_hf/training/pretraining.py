@@ -27,11 +27,11 @@ from dnagpt_hf.data.pretraining import (
     join_rows,
     stack_rows,
 )
-from dnagpt_hf.model_card import render_model_card
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.arguments import DataArguments, ModelArguments, PretrainingSettings
+from dnagpt_hf.training.cards import write_pretraining_card
 from dnagpt_hf.training.checkpoints import check_checkpoint, last_checkpoint
 from dnagpt_hf.training.flops import measured_matmul_rate
 from dnagpt_hf.training.token_loss import choose_token_loss
@@ -85,7 +85,9 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
     trainer.save_model()
     trainer.save_state()
     if training.should_save:
-        _write_card(trainer, settings)
+        config = trainer.accelerator.unwrap_model(trainer.model).config
+        state = trainer.state
+        write_pretraining_card(settings, config, state.global_step, state.log_history)
     return trainer
 
 
@@ -242,27 +244,3 @@ def compute_dtype(training: Any) -> torch.dtype:
     if training.bf16:
         return torch.bfloat16
     return torch.float16 if training.fp16 else torch.float32
-
-
-def _write_card(trainer: PretrainingTrainer, settings: PretrainingSettings) -> None:
-    folder = Path(settings.training.output_dir)
-    final = {
-        name: value
-        for entry in trainer.state.log_history
-        for name, value in entry.items()
-        if name.startswith("eval_") and "runtime" not in name and "per_second" not in name
-    }
-    facts = {
-        "preset": settings.model.preset,
-        "genomes": settings.data.genomes,
-        "steps": trainer.state.global_step,
-        "held-out figures": final,
-    }
-    card = render_model_card(
-        folder.resolve().name,
-        trainer.accelerator.unwrap_model(trainer.model).config,
-        origin="Pre-trained with `dnagpt pretrain`.",
-        released=False,
-        training=f"`{json.dumps(facts)}`",
-    )
-    (folder / "README.md").write_text(card, encoding="utf-8")
