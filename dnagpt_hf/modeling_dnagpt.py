@@ -729,6 +729,18 @@ def _too_long(length: int, config: DNAGPTConfig) -> str:
     )
 
 
+def _check_prompts_end(attention_mask: torch.Tensor | None) -> None:
+    """Refuse padding behind a prompt, which would be continued as if it were part of it."""
+    if attention_mask is None or attention_mask.ndim != 2:
+        return
+    padded = (attention_mask[:, -1] == 0) & attention_mask.any(-1)
+    if padded.any():
+        raise ValueError(
+            f"prompt {int(padded.int().argmax())} of the batch has padding behind it: pad on the "
+            "left, with padding_side='left' in the tokenizer"
+        )
+
+
 def _packed_position_ids(
     position_ids: torch.Tensor,
     attention_mask: torch.Tensor | None,
@@ -1009,6 +1021,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Any:
         """Greedy search and sampling, in which a number follows each `<M>`."""
+        _check_prompts_end(kwargs.get("attention_mask"))
         numbers = self._numbers_of_prompt(input_ids, number_values)
         logits_processor.append(NumberAfterInstruction(self.config, allowed=True))
         output = super()._sample(
@@ -1036,6 +1049,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Any:
         """Beam search over tokens; a number has no probability by which beams could be ranked."""
+        _check_prompts_end(kwargs.get("attention_mask"))
         numbers = self._numbers_of_prompt(input_ids, number_values)
         if (input_ids[:, -1] == self.config.number_instruction_token_id).any():
             raise ValueError(

@@ -459,7 +459,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             rewritten.append((f"(?<!<)[{others}{(letter + others).lower()}]", letter))
         # white space is gone by now, and can keep these letters apart from those beside them
         rewritten += [(f"<{name}>", f" {name} ") for name in self._vocabulary.names if name in "AN"]
-        # what is left over is cut into characters, for which there is no token
+        # What stands behind <M>, and each character that is left over, is a piece without a token.
         kmer = f"[{ALPHABET}]{{1,{self.kmer_size}}}"
         return {
             "version": "1.0",
@@ -479,7 +479,10 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                     {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": False}
                     for pattern, behavior in (
                         ({"String": " "}, "Removed"),
-                        ({"Regex": f"<[^<>]>|{kmer}|."}, "Isolated"),
+                        (
+                            {"Regex": f"{NUMBER_INSTRUCTION}[^<]+|<[^<>]>|{kmer}|."},
+                            "Isolated",
+                        ),
                     )
                 ],
             },

@@ -104,6 +104,8 @@ def test_ids_agree(pair, text: str) -> None:
 @example("<number>")
 @example("<unknown>")
 @example("<M>0.5")
+@example("<M>A")
+@example("<M> <A>")
 @example("<r>ACG")
 @example("<a>")
 @example("<R >")
