@@ -325,6 +325,17 @@ class DNAGPTTokenHead(DNAGPTProjection):
         )
 
 
+class DNAGPTPositionEmbedding(nn.Embedding):
+    """Adds the embeddings of positions to those of tokens and numbers.
+
+    As a module it has its place in the pipeline plan: the stages behind the first one, which get
+    hidden states in place of embeddings, must not add positions again.
+    """
+
+    def forward(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        return inputs_embeds + super().forward(position_ids)
+
+
 class DNAGPTAttention(nn.Module):
     """Causal multi-head attention."""
 
@@ -493,7 +504,9 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         self.embed_tokens = nn.Embedding(
             config.vocab_size, config.hidden_size, padding_idx=config.number_token_id
         )
-        self.embed_positions = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.embed_positions = DNAGPTPositionEmbedding(
+            config.max_position_embeddings, config.hidden_size
+        )
         self.number_embedding = DNAGPTProjection(config, 1, config.hidden_size)
         self.dropout = nn.Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(
@@ -569,7 +582,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             # generate() of Transformers 5.0 counts these itself
             kwargs.pop("cache_position", None),
         )
-        hidden_states = self.dropout(inputs_embeds + self.embed_positions(position_ids))
+        hidden_states = self.dropout(self.embed_positions(inputs_embeds, position_ids))
         states = [hidden_states] if output_hidden_states else None
         attentions: list[torch.Tensor] | None = [] if output_attentions else None
         for layer in self.layers:
