@@ -80,3 +80,33 @@ def test_a_frozen_model_keeps_its_heads_alone() -> None:
     tied = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3, tie_word_embeddings=True))
     train_head_only(tied)
     assert not tied.model.embed_tokens.weight.requires_grad
+
+
+@pytest.mark.parametrize("kind", [DNAGPTForMultiTask, DNAGPTForSequenceClassification])
+def test_peft_alone_saves_loads_and_merges(kind: Any, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(0)
+    model = kind(preset_config("dnagpt-test", initializer_range=0.2)).eval()
+    model.save_pretrained(tmp_path / "base")
+    # as anyone would, who knows the names of the layers alone
+    config = peft.LoraConfig(
+        r=4, target_modules=list(TARGET_MODULES), init_lora_weights=False, lora_dropout=0.0
+    )
+    inputs = DNAGPTTokenizer()(
+        ["<R>ACGTACGGA<+><M>0.5<=><M>", "<S>GT"], padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        before = model(**inputs).logits
+        adapted = peft.get_peft_model(model, config).eval()
+        expected = adapted(**inputs).logits
+        assert not torch.allclose(expected, before, atol=1e-2)
+        adapted.save_pretrained(tmp_path / "adapter")
+        base = kind.from_pretrained(tmp_path / "base").eval()
+        loaded = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+        torch.testing.assert_close(loaded(**inputs).logits, expected, atol=1e-5, rtol=0)
+        merged = loaded.merge_and_unload()
+        torch.testing.assert_close(merged(**inputs).logits, expected, atol=1e-4, rtol=0)
+        merged.save_pretrained(tmp_path / "merged")
+        again, loading = kind.from_pretrained(tmp_path / "merged", output_loading_info=True)
+        assert not loading["missing_keys"] and not loading["unexpected_keys"]
+        torch.testing.assert_close(again.eval()(**inputs).logits, expected, atol=1e-4, rtol=0)
