@@ -33,7 +33,7 @@ def test_blocks_in_order(
             continue
         exec(block, names)
     printed = capsys.readouterr().out
-    assert "(1, 9, 128)" in printed
+    assert "torch.Size([1, 10, 128])" in printed
     assert "True" in printed
     assert (tmp_path / "checkpoint" / "tokenizer.json").is_file()
     if left_out:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.tasks.task import Task
-from dnagpt_hf.training.adapters import ADAPTERS, add_adapter, train_head_only, trained_whole
+from dnagpt_hf.training.adapters import (
+    ADAPTERS,
+    TARGET_MODULES,
+    add_adapter,
+    train_head_only,
+    trained_whole,
+)
 
 CLASS = "<R>{s}<=><B>{y}"
 
