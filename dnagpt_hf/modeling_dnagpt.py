@@ -332,7 +332,9 @@ class DNAGPTPositionEmbedding(nn.Embedding):
     hidden states in place of embeddings, must not add positions again.
     """
 
-    def forward(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+    def forward(  # type: ignore[override]
+        self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor
+    ) -> torch.Tensor:
         return inputs_embeds + super().forward(position_ids)
 
 
