@@ -99,7 +99,9 @@ def test_numbers_in_generation(folders: dict[str, str]) -> None:
         return_dict_in_generate=True,
         **GREEDY,
     )
-    assert output["number_values"] == expected.number_values[0].tolist()
+    # some releases of Transformers wrap the row in a list
+    values = torch.tensor(output["number_values"]).flatten()
+    assert torch.equal(values, expected.number_values[0])
     assert "<number>" in output["generated_text"]
 
 
