@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format upstream compat bench docs notebooks dist clean
+.PHONY: help demo test test-all check format upstream compat fuzz bench docs notebooks dist clean
 
 # To choose otherwise: make test PYTHON=python3.12 JOBS=8
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
@@ -49,6 +49,9 @@ upstream-source: $(READY)
 
 compat:  ## the fast tests with the oldest, a middle and the newest release of Transformers
 	@PYTHON="$(PYTHON)" JOBS="$(JOBS)" bash .ci/compat
+
+fuzz: $(READY)  ## random input for the readers, the tokenizer and the converter, for an hour
+	@DNAGPT_FUZZ=5000 $(PYTEST) tests/test_fuzz.py
 
 bench: $(READY)  ## the benchmarks; each prints its figures
 	@for program in benchmarks/*.py; do echo "==> $$program"; $(PY) "$$program"; done

@@ -29,10 +29,11 @@ CODE = tuple(
     Path(str(module.__file__))
     for module in (configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt)
 )
+DATA_REPORT = "data.json"
 # what may stand beside the weights: all of it plain text, and none of it names the user's files
 BESIDE = (
     *("generation_config.json", "tokenizer.json", "sites.legend"),
-    *("data.json", "metrics.json", "results.json"),
+    *(DATA_REPORT, "metrics.json", "results.json"),
 )
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _OWN = {CARD, CONFIG, TOKENIZER_CONFIG, WEIGHTS_INDEX, ADAPTER, ADAPTER_WEIGHTS, *BESIDE}
@@ -87,6 +88,8 @@ def checkpoint_files(
     files.update({path.name: path for path in _code(folder)})
     files[CARD] = _card(folder / CARD, name, base)
     files.update({file: folder / file for file in BESIDE if (folder / file).is_file()})
+    if DATA_REPORT in files:
+        files[DATA_REPORT] = _without_places(folder / DATA_REPORT)
     return files
 
 
@@ -114,6 +117,12 @@ def _with_map(path: Path, auto_map: Mapping[str, Any]) -> bytes:
     fields = json.loads(path.read_text(encoding="utf-8"))
     fields = {key: value for key, value in fields.items() if key not in _PLACES}
     return _json({**fields, "auto_map": dict(auto_map)})
+
+
+def _without_places(path: Path) -> bytes:
+    """The counts of `data.json`, and not which files of this machine were read."""
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return _json({key: value for key, value in fields.items() if key != "data"})
 
 
 def _adapter_config(folder: Path, base: str | None) -> bytes:

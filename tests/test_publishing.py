@@ -25,7 +25,7 @@ from dnagpt_hf.card_metadata import CardError
 from dnagpt_hf.checkpoint import init_checkpoint
 from dnagpt_hf.checkpoint_folder import CheckpointFolderError
 from dnagpt_hf.cli import app
-from dnagpt_hf.published_files import CODE
+from dnagpt_hf.published_files import CODE, checkpoint_files
 from dnagpt_hf.publishing import PublishingError, push_checkpoint
 
 NAME = "org/dnagpt-test"
@@ -102,6 +102,13 @@ def test_what_belongs_to_the_checkpoint_is_there_and_nothing_else(hub: Hub, fold
     # one commit after the one that made the repository
     assert len(repository.commits) == 2
     assert f'folder = "{NAME}"' in uploaded["README.md"].decode()
+
+
+def test_the_counts_of_the_data_do_not_name_files(folder: Path) -> None:
+    report = {"records read": 4, "data": {"files": "private/patients.csv"}}
+    (folder / "data.json").write_text(json.dumps(report))
+    published = checkpoint_files(folder)["data.json"]
+    assert isinstance(published, bytes) and json.loads(published) == {"records read": 4}
 
 
 def test_a_checkpoint_of_this_package_gets_its_code(hub: Hub) -> None:
