@@ -1,10 +1,12 @@
 """Generation under constraints: exact lengths, alphabets, answers, stop tokens, seeds per sequence.
 
-Everything here works through `generate` of Transformers: constraints are logits processors and
-stopping criteria, and `generate_dna` and `generate_records` call `model.generate` in batches.
+Constraints are logits processors and stopping criteria of Transformers, and `generate_dna` and
+`generate_records` call `model.generate` in batches. `generate_haplotypes` has a leaner loop of its
+own, for many sequences of one length.
 """
 
 from .constraints import ExactBases, OnlyAnswers, OnlyDNA, ReadableText
+from .haplotypes import GeneratedHaplotypes, generate_haplotypes
 from .sampling import Sampling, SeededNoise, sequence_keys
 from .sequences import generate_dna, generate_records, split_remainder
 from .stopping import StopAfterTokens, WhenDone, stops_in_place
@@ -12,6 +14,7 @@ from .vocabulary import KmerTable
 
 __all__ = [
     "ExactBases",
+    "GeneratedHaplotypes",
     "KmerTable",
     "OnlyAnswers",
     "OnlyDNA",
@@ -21,6 +24,7 @@ __all__ = [
     "StopAfterTokens",
     "WhenDone",
     "generate_dna",
+    "generate_haplotypes",
     "generate_records",
     "sequence_keys",
     "split_remainder",
