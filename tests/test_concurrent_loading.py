@@ -95,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_of_them_load_the_same(folder: Path, tmp_path: Path) -> None:
-    found = load_together(folder, tmp_path, rounds=8)
+    found = load_together(folder, tmp_path, rounds=3)
     assert {len(one) for one in found} == {4}
     for one in (logits for turn in found for logits in turn):
         assert one == found[0][0] and isinstance(one, list), one

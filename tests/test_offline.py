@@ -60,7 +60,9 @@ bundled = dnagpt_hf.bundled("dnagpt-tiny")
 tokenizer = AutoTokenizer.from_pretrained(bundled)
 for auto_class in (AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification):
     model = auto_class.from_pretrained(bundled)
-batch = tokenizer(["<U>ACGTAC", "<U>ACG"], padding=True, return_tensors="pt")
+batch = tokenizer(
+    ["<U>ACGTAC", "<U>ACG"], padding=True, padding_side="left", return_tensors="pt"
+)
 model = AutoModelForCausalLM.from_pretrained(bundled)
 model.generate(**batch, max_new_tokens=2, do_sample=False)
 model.save_pretrained(folder / "again")

@@ -100,9 +100,11 @@ def test_imports_are_declared() -> None:
         for name in import_names(requirements("options.extras_require", extra))
     }
     own = {"dnagpt_hf", *sys.stdlib_module_names}
+    # a class cannot be derived from another one later
+    bases = {PACKAGE / "training" / "sft_trainer.py": {"trl"}}
     for path in PACKAGE.rglob("*.py"):
         tree = parse(path)
-        assert set(imports(at_import(tree))) <= required | own, path
+        assert set(imports(at_import(tree))) <= required | own | bases.get(path, set()), path
         assert set(imports(tree)) <= required | optional | own, path
 
 

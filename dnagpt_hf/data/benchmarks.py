@@ -153,11 +153,7 @@ def gue_parts(folder: Path, train_on: str | None = None) -> dict[str, RecordStre
                 f"{folder}: train_on: validation is for a folder without train.csv that has "
                 f"dev.csv, but this one has {' and '.join(parts)}: leave it out"
             )
-        return {"train": parts.pop("validation"), **parts}
-    if "train" not in parts and "validation" in parts:
-        raise ValueError(
-            f"{folder}: there is no train.csv: add it, or train on dev.csv (train_on: validation)"
-        )
+        parts = {"train": parts.pop("validation"), **parts}
     return parts
 
 
