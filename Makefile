@@ -57,7 +57,7 @@ bench: $(READY)  ## the benchmarks; each prints its figures
 	@for program in benchmarks/*.py; do echo "==> $$program"; $(PY) "$$program"; done
 
 docs: $(READY)  ## the site of the documentation, in site/
-	@$(PY) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 notebooks: $(READY)  ## run the notebooks of docs/tutorials and keep what they print and draw
 	@$(PY) docs/run_notebooks.py
