@@ -325,6 +325,19 @@ class DNAGPTTokenHead(DNAGPTProjection):
         )
 
 
+class DNAGPTPositionEmbedding(nn.Embedding):
+    """Adds the embeddings of positions to those of tokens and numbers.
+
+    As a module it has its place in the pipeline plan: the stages behind the first one, which get
+    hidden states in place of embeddings, must not add positions again.
+    """
+
+    def forward(  # type: ignore[override]
+        self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor
+    ) -> torch.Tensor:
+        return inputs_embeds + super().forward(position_ids)
+
+
 class DNAGPTAttention(nn.Module):
     """Causal multi-head attention."""
 
@@ -510,7 +523,9 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         self.embed_tokens = nn.Embedding(
             config.vocab_size, config.hidden_size, padding_idx=config.number_token_id
         )
-        self.embed_positions = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.embed_positions = DNAGPTPositionEmbedding(
+            config.max_position_embeddings, config.hidden_size
+        )
         self.number_embedding = DNAGPTProjection(config, 1, config.hidden_size)
         self.dropout = nn.Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(
@@ -586,7 +601,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             # generate() of Transformers 5.0 counts these itself
             kwargs.pop("cache_position", None),
         )
-        hidden_states = self.dropout(inputs_embeds + self.embed_positions(position_ids))
+        hidden_states = self.dropout(self.embed_positions(inputs_embeds, position_ids))
         states = [hidden_states] if output_hidden_states else None
         attentions: list[torch.Tensor] | None = [] if output_attentions else None
         for layer in self.layers:
@@ -744,6 +759,18 @@ def _too_long(length: int, config: DNAGPTConfig) -> str:
         f"model's {config.max_position_embeddings:,} positions: pass truncation=True to the "
         "tokenizer, a window of the sequence, or a smaller max_new_tokens"
     )
+
+
+def _check_prompts_end(attention_mask: torch.Tensor | None) -> None:
+    """Refuse padding behind a prompt, which would be continued as if it were part of it."""
+    if attention_mask is None or attention_mask.ndim != 2:
+        return
+    padded = (attention_mask[:, -1] == 0) & attention_mask.any(-1)
+    if padded.any():
+        raise ValueError(
+            f"prompt {int(padded.int().argmax())} of the batch has padding behind it: pad on the "
+            "left, with padding_side='left' in the tokenizer"
+        )
 
 
 def _packed_position_ids(
@@ -1026,6 +1053,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Any:
         """Greedy search and sampling, in which a number follows each `<M>`."""
+        _check_prompts_end(kwargs.get("attention_mask"))
         numbers = self._numbers_of_prompt(input_ids, number_values)
         logits_processor.append(NumberAfterInstruction(self.config, allowed=True))
         output = super()._sample(
@@ -1053,6 +1081,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Any:
         """Beam search over tokens; a number has no probability by which beams could be ranked."""
+        _check_prompts_end(kwargs.get("attention_mask"))
         numbers = self._numbers_of_prompt(input_ids, number_values)
         if (input_ids[:, -1] == self.config.number_instruction_token_id).any():
             raise ValueError(

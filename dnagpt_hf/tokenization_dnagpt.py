@@ -6,6 +6,7 @@ brackets are property tokens, letters are DNA cut into k-mers, and numbers stand
 
 import gc
 import itertools
+import json
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -443,6 +444,74 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             advice = " ".join(["the tokens are", *PROPERTY_TOKENS, *added])
             advice += " <A> <N>" if 1 in self._vocabulary.first_id else ""
         return ValueError(f"unknown token {token!r}{where}: {advice}")
+
+    def save_vocabulary(
+        self, save_directory: str, filename_prefix: str | None = None
+    ) -> tuple[str, ...]:
+        """Write `tokenizer.json`, for programs that know the `tokenizers` library alone.
+
+        It gives DNA and property tokens the ids that this class gives them. Numbers are an error
+        in it, since ids have no place for their values, and so is a rest in a fixed vocabulary,
+        whatever `remainder` is. This class does not read it.
+
+        Args:
+            save_directory: folder, which must exist.
+            filename_prefix: what stands before the name of the file, with a hyphen.
+
+        Returns:
+            The path of the file.
+        """
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        path = Path(save_directory) / f"{prefix}tokenizer.json"
+        path.write_text(json.dumps(self._tokenizers_pipeline()) + "\n", encoding="utf-8")
+        return (str(path),)
+
+    def _tokenizers_pipeline(self) -> dict[str, Any]:
+        """The token language as normalizer, pre-tokenizer, model and decoder of `tokenizers`."""
+        added = [
+            {"id": index, "content": str(token), "special": token.special}
+            | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+            for index, token in sorted(self.added_tokens_decoder.items())
+        ]
+        # a letter behind "<" is the name of a token
+        rewritten = [(rf"[{_WHITE_SPACE}](?![^<]*>)", "")]
+        for letter in ALPHABET:
+            others = "".join(other for other, read in _SYNONYMS.items() if read == letter)
+            rewritten.append((f"(?<!<)[{others}{(letter + others).lower()}]", letter))
+        # white space is gone by now, and can keep these letters apart from those beside them
+        rewritten += [(f"<{name}>", f" {name} ") for name in self._vocabulary.names if name in "AN"]
+        # What stands behind <M>, and each character that is left over, is a piece without a token.
+        kmer = f"[{ALPHABET}]{{1,{self.kmer_size}}}"
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": added,
+            "normalizer": {
+                "type": "Sequence",
+                "normalizers": [
+                    {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+                    for pattern, content in rewritten
+                ],
+            },
+            "pre_tokenizer": {
+                "type": "Sequence",
+                "pretokenizers": [
+                    {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": False}
+                    for pattern, behavior in (
+                        ({"String": " "}, "Removed"),
+                        (
+                            {"Regex": f"{NUMBER_INSTRUCTION}[^<]+|<[^<>]>|{kmer}|."},
+                            "Isolated",
+                        ),
+                    )
+                ],
+            },
+            "post_processor": None,
+            "decoder": {"type": "Fuse"},
+            # the name of an unknown token is asked for; as there is none, it is an error
+            "model": {"type": "WordLevel", "vocab": self._vocabulary.ids, "unk_token": "<unknown>"},
+        }
 
     # -- text to ids -------------------------------------------------------------------------------
 

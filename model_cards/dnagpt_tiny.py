@@ -60,8 +60,8 @@ def write_folder(run: Path, folder: Path) -> DNAGPTForMultiTask:
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     DNAGPTTokenizer.from_pretrained(run).save_pretrained(folder)
-    for code in folder.glob("*.py"):
-        code.unlink()
+    for belonging in [*folder.glob("*.py"), folder / "tokenizer.json"]:
+        belonging.unlink()
     for name in ("config.json", "tokenizer_config.json"):
         content = json.loads((folder / name).read_text(encoding="utf-8"))
         for key in ("auto_map", "is_local", "local_files_only"):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.tasks.task import Task
-from dnagpt_hf.training.adapters import ADAPTERS, add_adapter, train_head_only, trained_whole
+from dnagpt_hf.training.adapters import (
+    ADAPTERS,
+    TARGET_MODULES,
+    add_adapter,
+    train_head_only,
+    trained_whole,
+)
 
 CLASS = "<R>{s}<=><B>{y}"
 
@@ -104,3 +111,33 @@ def test_checkpoints_of_activations_change_no_gradient() -> None:
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
     for name, gradient in found[0][1].items():
         torch.testing.assert_close(found[1][1][name], gradient, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [DNAGPTForMultiTask, DNAGPTForSequenceClassification])
+def test_peft_alone_saves_loads_and_merges(kind: Any, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(0)
+    model = kind(preset_config("dnagpt-test", initializer_range=0.2)).eval()
+    model.save_pretrained(tmp_path / "base")
+    # as anyone would, who knows the names of the layers alone
+    config = peft.LoraConfig(
+        r=4, target_modules=list(TARGET_MODULES), init_lora_weights=False, lora_dropout=0.0
+    )
+    inputs = DNAGPTTokenizer()(
+        ["<R>ACGTACGGA<+><M>0.5<=><M>", "<S>GT"], padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        before = model(**inputs).logits
+        adapted = peft.get_peft_model(model, config).eval()
+        expected = adapted(**inputs).logits
+        assert not torch.allclose(expected, before, atol=1e-2)
+        adapted.save_pretrained(tmp_path / "adapter")
+        base = kind.from_pretrained(tmp_path / "base").eval()
+        loaded = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+        torch.testing.assert_close(loaded(**inputs).logits, expected, atol=1e-5, rtol=0)
+        merged = loaded.merge_and_unload()
+        torch.testing.assert_close(merged(**inputs).logits, expected, atol=1e-4, rtol=0)
+        merged.save_pretrained(tmp_path / "merged")
+        again, loading = kind.from_pretrained(tmp_path / "merged", output_loading_info=True)
+        assert not loading["missing_keys"] and not loading["unexpected_keys"]
+        torch.testing.assert_close(again.eval()(**inputs).logits, expected, atol=1e-4, rtol=0)
