@@ -1,9 +1,9 @@
-"""Write and check checkpoint folders in an environment without the package, by remote code alone.
+"""Write and check checkpoints in an environment without the package, by remote code alone.
 
-    python crossload.py write SOURCE FOLDER      # load SOURCE, save it as FOLDER, note what it gives
-    python crossload.py check WORK FOLDER...     # load each FOLDER, compare, save in WORK, compare
+    python crossload.py write SOURCE FOLDER     # load SOURCE, save it as FOLDER, note what it gives
+    python crossload.py check WORK FOLDER...    # load each FOLDER, compare, save in WORK, compare
 
-The last line printed is JSON: for each folder a list of what differs. `matrix.py` runs this program.
+The last line printed is JSON: for each folder a list of what differs. `matrix.py` runs this.
 Where PyTorch is missing, configuration and tokenizer alone are written and compared.
 """
 

@@ -1,9 +1,9 @@
 """Lean environments to load checkpoints in: a folder of packages for each release of Transformers.
 
-They hold Transformers, NumPy, safetensors and what these need, and a PyTorch that is linked from the
-running environment, so that nothing large is fetched. Where another Python or another release of
-PyTorch is wanted, its CPU build is installed if pip knows one (its name ends in `+cpu`); if not, the
-environment has no PyTorch, and configuration and tokenizer alone are tried there.
+They hold Transformers, NumPy, safetensors and what these need, and a PyTorch that is linked from
+the running environment, so that nothing large is fetched. Where another Python or another release
+of PyTorch is wanted, its CPU build is installed if pip knows one (its name ends in `+cpu`); if not,
+the environment has no PyTorch, and configuration and tokenizer alone are tried there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Environment:
     def run(self, program: Path, *arguments: str, work: Path) -> subprocess.CompletedProcess[str]:
         """Run a program that sees these packages and no others; `work` is its home."""
         work.mkdir(parents=True, exist_ok=True)
-        # neither -I nor -S: no environment variables, no current folder, no site-packages
+        # -I and -S: no environment variables, no current folder, no site-packages
         start = "import json, runpy, sys; folders, *sys.argv = json.loads(sys.argv[1]); "
         start += "sys.path += folders; runpy.run_path(sys.argv[0], run_name='__main__')"
         line = json.dumps([list(self.folders), str(program), *arguments])
@@ -129,7 +129,7 @@ def interpreters() -> dict[str, str]:
 
 
 def cpu_builds(python: str) -> list[str]:
-    """The CPU builds of PyTorch that pip finds for an interpreter, in the supported range, sorted."""
+    """The supported CPU builds of PyTorch that pip finds for an interpreter, oldest first."""
     done = _pip(python, "index", "versions", "torch", check=False)
     floor = re.search(r"torch>=(\S+)", (ROOT / "setup.cfg").read_text(encoding="utf-8"))
     least = Version(floor[1]) if floor else Version("0")

@@ -76,7 +76,8 @@ def every_environment() -> list[Environment]:
             print(f"==> Python {python}: pip finds no CPU build of PyTorch; tokenizer alone")
         build = (builds[0] if oldest else builds[-1]) if builds else NONE
         found.append(lean_environment(OLDEST if oldest else "", python=path, torch=build))
-    return found
+    # the newest release may be the pinned one
+    return list({environment.name: environment for environment in found}.values())
 
 
 def write(environment: Environment, source: Path, folder: Path, work: Path) -> str | None:
