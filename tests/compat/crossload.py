@@ -9,6 +9,7 @@ Where PyTorch is missing, configuration and tokenizer alone are written and comp
 
 import importlib.util
 import json
+import multiprocessing
 import shutil
 import sys
 import traceback
@@ -160,6 +161,17 @@ def check(folder: Path, work: Path) -> list[str]:
     return wrong
 
 
+def check_each(folders: tuple[str, ...], work: Path) -> dict[str, list[str]]:
+    """Check folders, each in a process of its own: Auto classes keep to the first code they load."""
+    if importlib.util.find_spec("torch"):
+        import torch  # noqa: F401
+    import transformers  # noqa: F401 - imported once, before the processes part
+
+    tasks = [(Path(folder), work) for folder in folders]
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        return dict(zip(folders, pool.starmap(check, tasks, chunksize=1), strict=True))
+
+
 def _lay_code_beside_config(folder: Path, again: Path) -> None:
     """Without models nothing saves the code of the configuration: it is laid there."""
     for place in ("multi-task", "classifier"):
@@ -188,7 +200,7 @@ def main(command: str, first: str, *folders: str) -> None:
         record(observe(loaded), folder)
         print(json.dumps({}))
     else:
-        print(json.dumps({folder: check(Path(folder), Path(first)) for folder in folders}))
+        print(json.dumps(check_each(folders, Path(first))))
 
 
 if __name__ == "__main__":
