@@ -17,6 +17,9 @@ sys.path.insert(0, str(Path(__file__).with_name("compat")))
 from environments import running_environment
 from matrix import check, write, write_with_package
 
+# several processes that import PyTorch and Transformers; `make compat-quick` runs the program
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -162,7 +162,7 @@ def check(folder: Path, work: Path) -> list[str]:
 
 
 def check_each(folders: tuple[str, ...], work: Path) -> dict[str, list[str]]:
-    """Check folders, each in a process of its own: Auto classes keep to the first code they load."""
+    """Check each in a process of its own: Auto classes keep to the first code that they load."""
     if importlib.util.find_spec("torch"):
         import torch  # noqa: F401
     import transformers  # noqa: F401 - imported once, before the processes part

@@ -16,6 +16,10 @@ import time
 from pathlib import Path
 
 import torch
+
+# for tests, which import this file from elsewhere
+sys.path.insert(0, str(Path(__file__).parent))
+
 from crossload import load, observe, record
 from environments import (
     MIDDLE,
