@@ -2,7 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format upstream compat fuzz bench docs notebooks dist clean
+.PHONY: help demo test test-all check format upstream compat compat-quick fuzz bench docs notebooks
+.PHONY: dist clean
 
 # To choose otherwise: make test PYTHON=python3.12 JOBS=8
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
@@ -17,7 +18,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n $(JOBS) --dist loadfile
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## train a small model on a real yeast chromosome and show what it does
 	@$(PY) examples/demo.py
@@ -47,8 +48,12 @@ upstream: upstream-source  ## only the common model tests of the installed Trans
 upstream-source: $(READY)
 	@$(PY) tests/upstream/download.py
 
-compat:  ## the fast tests with the oldest, a middle and the newest release of Transformers
+compat: $(READY)  ## checkpoints between releases and Pythons, then the fast tests with three releases
 	@PYTHON="$(PYTHON)" JOBS="$(JOBS)" bash .ci/compat
+
+compat-quick: $(READY)  ## checkpoints between the pinned and the oldest release of Transformers
+	@echo "==> checkpoints between the pinned and the oldest Transformers"
+	@OMP_NUM_THREADS=1 $(PY) tests/compat/matrix.py --quick
 
 fuzz: $(READY)  ## random input for the readers, the tokenizer and the converter, for an hour
 	@DNAGPT_FUZZ=5000 $(PYTEST) tests/test_fuzz.py
