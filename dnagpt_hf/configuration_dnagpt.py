@@ -80,7 +80,13 @@ class DNAGPTConfig(PreTrainedConfig):
 
     model_type = "dnagpt"
     # losses are no predictions, and those without a batch axis cannot be gathered by Trainer
-    keys_to_ignore_at_inference = ["past_key_values", "token_loss", "token_losses", "number_loss"]
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "cache",
+        "token_loss",
+        "token_losses",
+        "number_loss",
+    ]
     base_model_tp_plan = {
         "layers.*.self_attn.q_proj": "colwise",
         "layers.*.self_attn.k_proj": "colwise",

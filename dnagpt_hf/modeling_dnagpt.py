@@ -20,7 +20,11 @@ from transformers.generation import (
 )
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutputWithPast, SequenceClassifierOutputWithPast
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    CausalLMOutputWithPast,
+    SequenceClassifierOutputWithPast,
+)
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.utils import ModelOutput, logging
 from transformers.utils.generic import can_return_tuple
@@ -31,42 +35,40 @@ logger = logging.get_logger(__name__)
 
 # Names of these arguments differ between releases of Transformers 5
 _CAUSAL_MASK_ARGUMENTS = frozenset(inspect.signature(create_causal_mask).parameters)
+# What Transformers calls keys and values of earlier positions, since 5.24 and before
+_CACHE = "cache" if "cache" in _CAUSAL_MASK_ARGUMENTS else "past_key_values"
 
 
 @dataclass
-class DNAGPTOutput(ModelOutput):
+class DNAGPTOutput(CausalLMOutputWithPast):
     """Output of [`DNAGPTForMultiTask`].
 
     Args:
         loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
             `number_loss_weight * number_loss + token_loss`, with `labels` or `number_labels`.
-        token_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-            Cross-entropy in nats per token target; 0 when there is none.
-        number_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
-            Mean squared error over number targets; 0 when there is none.
         logits (`torch.FloatTensor` of shape `(batch, length, vocab_size)`):
             Scores of the token at the next position. Entries that are no tokens hold the lowest
             finite value of the type. None with `skip_logits`.
-        number_predictions (`torch.FloatTensor` of shape `(batch, length)`):
-            The number at the next position, should a number stand there.
-        past_key_values (`Cache`, *optional*): Keys and values, with `use_cache`.
+        past_key_values (`Cache`, *optional*):
+            Keys and values, with `use_cache`; since Transformers 5.24 `cache`.
         hidden_states (`tuple(torch.Tensor)`, *optional*):
             Embeddings and the output of each layer, `(batch, length, hidden_size)` each.
         attentions (`tuple(torch.Tensor)`, *optional*):
             Attention maps of each layer, `(batch, heads, length, length)` each.
+        token_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+            Cross-entropy in nats per token target; 0 when there is none.
+        number_loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+            Mean squared error over number targets; 0 when there is none.
+        number_predictions (`torch.FloatTensor` of shape `(batch, length)`):
+            The number at the next position, should a number stand there.
         token_losses (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
             Cross-entropy in nats of the token at the next position, 0 where it is no target;
             with `labels`. For logs: no gradient flows through it.
     """
 
-    loss: torch.Tensor | None = None
     token_loss: torch.Tensor | None = None
     number_loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
     number_predictions: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
     token_losses: torch.Tensor | None = None
 
 
@@ -448,7 +450,7 @@ class DNAGPTPreTrainedModel(PreTrainedModel):
     _keys_to_ignore_on_load_unexpected = [r"^(token_head|number_head|score)\."]
     supports_gradient_checkpointing = True
     _no_split_modules = ["DNAGPTDecoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = ["past_key_values", "cache"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -590,6 +592,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 "number_values need input_ids, which say where numbers stand: "
                 "with inputs_embeds, pass the result of model.embed(input_ids, number_values)"
             )
+        past_key_values = kwargs.pop("cache", past_key_values)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
 
@@ -628,9 +631,9 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             states[-1] = hidden_states
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            past_key_values=past_key_values,
             hidden_states=None if states is None else tuple(states),
             attentions=None if attentions is None else tuple(attentions),
+            **{_CACHE: past_key_values},
         )
 
     def _place(
@@ -810,7 +813,7 @@ def _causal_mask(
         "input_embeds": inputs_embeds,
         "inputs_embeds": inputs_embeds,
         "attention_mask": attention_mask,
-        "past_key_values": past_key_values,
+        _CACHE: past_key_values,
         "cache_position": cache_position,
         "position_ids": position_ids,
     }
@@ -976,10 +979,10 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             number_loss=number_loss,
             logits=logits,
             number_predictions=number_predictions,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             token_losses=token_losses,
+            **{_CACHE: outputs.get(_CACHE)},
         )
 
     def _token_loss(
@@ -1025,7 +1028,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             end = values.shape[1]
             if input_ids.shape[1] < end:
                 # a chunk of the prompt: the cache says how far the stream has been read
-                end = int(kwargs["past_key_values"].get_seq_length()) + length
+                end = int(kwargs[_CACHE].get_seq_length()) + length
             inputs["number_values"] = values[:, end - length : end]
         return inputs
 
@@ -1172,9 +1175,9 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         return SequenceClassifierOutputWithPast(
             loss=None if labels is None else self._loss(logits, labels.to(logits.device)),
             logits=logits,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            **{_CACHE: outputs.get(_CACHE)},
         )
 
     def _pool(
