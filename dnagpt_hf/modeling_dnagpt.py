@@ -592,6 +592,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 "number_values need input_ids, which say where numbers stand: "
                 "with inputs_embeds, pass the result of model.embed(input_ids, number_values)"
             )
+        # so generate() of Transformers 5.24 calls it
         past_key_values = kwargs.pop("cache", past_key_values)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from haplotype_sets import make_haplotypes
-from parity import make_state_dict
+from parity import STAND_IN, make_state_dict
 from typer.testing import CliRunner
 
 from dnagpt_hf.cli import app
@@ -20,14 +20,6 @@ from dnagpt_hf.data.haplotype_files import write_haplotypes
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-STAND_IN = {
-    "seed": 3,
-    "dynamic_kmer": True,
-    "max_len": 64,
-    "num_layers": 1,
-    "num_heads": 2,
-    "embedding_dim": 16,
-}
 
 
 def blocks(page: str, language: str) -> list[str]:

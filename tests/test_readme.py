@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from parity import make_state_dict
+from parity import STAND_IN, make_state_dict
 from typer.testing import CliRunner
 
 from dnagpt_hf.cli import app
@@ -17,16 +17,6 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 # the task of the section on fine-tuning, whose first line names its file
 TASK = re.search(r"^```yaml\n# (promoters\.yaml)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-# a small file in the original layout stands in for the released weights
-STAND_IN = {
-    "seed": 3,
-    "dynamic_kmer": True,
-    "max_len": 64,
-    "num_layers": 1,
-    "num_heads": 2,
-    "embedding_dim": 16,
-}
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from dnagpt_hf.atomic import write_json
+from dnagpt_hf.published_files import DATA_REPORT
 from dnagpt_hf.tasks.dataset import TaskData
 from dnagpt_hf.training.finetuning_arguments import TaskArguments
 
 logger = logging.getLogger(__name__)
 
-DATA_REPORT = "data.json"
 _DIVISION = ("split", "split_seed", "group", "duplicates")
 
 
