@@ -36,13 +36,13 @@ def model_class(folder: Path) -> str:
         CheckpointFolderError: the folder is missing, or holds no DNAGPT model.
     """
     fields = _read_fields(folder)
-    architectures = fields.get("architectures") or []
-    if len(architectures) != 1 or architectures[0] not in MODEL_CLASSES:
+    architectures = fields.get("architectures")
+    if architectures not in [[name] for name in MODEL_CLASSES]:
         raise CheckpointFolderError(
             f"{folder / CONFIG}: architectures is {architectures}: expected one of "
             f"{', '.join(MODEL_CLASSES)}"
         )
-    return str(architectures[0])
+    return str(fields["architectures"][0])
 
 
 def is_adapter(source: str | Path) -> bool:

@@ -36,7 +36,7 @@ logger = logging.get_logger(__name__)
 # Names of these arguments differ between releases of Transformers 5
 _CAUSAL_MASK_ARGUMENTS = frozenset(inspect.signature(create_causal_mask).parameters)
 # What Transformers calls keys and values of earlier positions, since 5.24 and before
-_CACHE = "cache" if "cache" in _CAUSAL_MASK_ARGUMENTS else "past_key_values"
+CACHE_NAME = "cache" if "cache" in _CAUSAL_MASK_ARGUMENTS else "past_key_values"
 
 
 @dataclass
@@ -634,7 +634,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             last_hidden_state=hidden_states,
             hidden_states=None if states is None else tuple(states),
             attentions=None if attentions is None else tuple(attentions),
-            **{_CACHE: past_key_values},
+            **{CACHE_NAME: past_key_values},
         )
 
     def _place(
@@ -814,7 +814,7 @@ def _causal_mask(
         "input_embeds": inputs_embeds,
         "inputs_embeds": inputs_embeds,
         "attention_mask": attention_mask,
-        _CACHE: past_key_values,
+        CACHE_NAME: past_key_values,
         "cache_position": cache_position,
         "position_ids": position_ids,
     }
@@ -983,7 +983,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             token_losses=token_losses,
-            **{_CACHE: outputs.get(_CACHE)},
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
         )
 
     def _token_loss(
@@ -1029,7 +1029,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             end = values.shape[1]
             if input_ids.shape[1] < end:
                 # a chunk of the prompt: the cache says how far the stream has been read
-                end = int(kwargs[_CACHE].get_seq_length()) + length
+                end = int(kwargs[CACHE_NAME].get_seq_length()) + length
             inputs["number_values"] = values[:, end - length : end]
         return inputs
 
@@ -1178,7 +1178,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
             logits=logits,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            **{_CACHE: outputs.get(_CACHE)},
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
         )
 
     def _pool(

@@ -56,7 +56,8 @@ def test_exported_program(model, program: ExportedProgram, side: str) -> None:
 
 
 def test_a_longer_input_is_refused(program: ExportedProgram) -> None:
-    with pytest.raises(AssertionError, match="64"):
+    # an AssertionError, before PyTorch 2.8 or so a RuntimeError
+    with pytest.raises((AssertionError, RuntimeError), match="64"):
         program.module()(**encode(["ACGTAC" * 65], "right"))
 
 

@@ -192,6 +192,7 @@ def test_num_return_sequences_carry_their_own_numbers(model, tokenizer):
     assert output.sequences.shape == output.number_values.shape == (6, width + 12)
     assert torch.equal(output.sequences[:, :width], inputs["input_ids"].repeat_interleave(3, dim=0))
     assert len({tuple(row) for row in output.sequences[:3].tolist()}) > 1
+    numbers = 0
     with torch.no_grad():
         for row, (ids, values) in enumerate(
             zip(output.sequences, output.number_values, strict=True)
@@ -200,10 +201,11 @@ def test_num_return_sequences_carry_their_own_numbers(model, tokenizer):
             read = model(input_ids=ids[None, start:], number_values=values[None, start:])
             expected = read.number_predictions[0, width - start - 1 : -1]
             is_number = ids[width:] == tokenizer.number_token_id
-            assert is_number.any()
+            numbers += int(is_number.sum())
             torch.testing.assert_close(
                 values[width:][is_number], expected[is_number], atol=1e-4, rtol=1e-4
             )
+    assert numbers > 3
 
 
 def test_unused_rows_are_never_generated(model, tokenizer):

@@ -26,7 +26,7 @@ def trainer(model: Any, tmp_path: Path, dataset: Dataset, **arguments: Any) -> D
         "output_dir": str(tmp_path),
         "eos_token": "<!>",
         "max_length": 64,
-        "max_steps": 15,
+        "max_steps": 40,
         "learning_rate": 5e-3,
         "per_device_train_batch_size": 4,
         "logging_steps": 1,

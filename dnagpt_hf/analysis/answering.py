@@ -16,7 +16,11 @@ import torch
 
 from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
 from dnagpt_hf.data.encoding import EncodedRecord
-from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf.modeling_dnagpt import (
+    CACHE_NAME,
+    DNAGPTForMultiTask,
+    DNAGPTForSequenceClassification,
+)
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -129,7 +133,7 @@ class LanguageAnswers:
                 mean, deviation = self.scales[place]
                 scores.append((value * deviation + mean)[:, None])
             if place + 1 < len(self.tokens):
-                cache = outputs.past_key_values
+                cache = outputs[CACHE_NAME]
                 inputs = self._next(inputs, chosen, value, self.between[place + 1])
         return torch.cat(scores, dim=-1)
 

@@ -12,7 +12,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from dnagpt_hf.analysis.answer_scores import AnsweredRecord
 from dnagpt_hf.analysis.token_places import Array
-from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
+from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForSequenceClassification
 
 BASES = "ACGT"
 Report = Callable[[int, int], None]
@@ -184,7 +184,7 @@ class _Recomputation:
         if not self.reads_all:
             with torch.inference_mode():
                 decoded = model.base_model(**self.inputs, use_cache=True)
-            self.layers = decoded.past_key_values.layers
+            self.layers = decoded[CACHE_NAME].layers
 
     @torch.inference_mode()
     def __call__(self, batch: list[_Substitution]) -> list[float]:
