@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from transformers import Trainer
 
 try:
-    from trl import SFTTrainer
+    from trl import SFTConfig, SFTTrainer
 except ImportError as error:
     raise ImportError(
         "supervised fine-tuning with TRL needs trl: install it with pip install 'dnagpt_hf[trl]'"
@@ -33,6 +34,13 @@ class DNAGPTSFTTrainer(SFTTrainer):
     Raises:
         ValueError: while training, if a record holds numbers.
     """
+
+    def __init__(self, model: Any, args: SFTConfig | None = None, *others: Any, **named: Any) -> None:
+        args = copy.copy(args) if args is not None else SFTConfig()
+        if args.loss_type == "chunked_nll":
+            # the default before TRL 1.16, which puts that product into the forward of the model
+            args.loss_type = "nll"
+        super().__init__(model, args, *others, **named)
 
     def compute_loss(
         self,
