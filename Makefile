@@ -48,8 +48,10 @@ upstream: upstream-source  ## only the common model tests of the installed Trans
 upstream-source: $(READY)
 	@$(PY) tests/upstream/download.py
 
-compat: $(READY)  ## checkpoints between releases and Pythons, then the fast tests with three releases
-	@PYTHON="$(PYTHON)" JOBS="$(JOBS)" bash .ci/compat
+compat: $(READY)  ## checkpoints between releases, then the fast tests with old and new ones
+	@echo "==> checkpoints between releases"
+	@OMP_NUM_THREADS=1 $(PY) tests/compat/matrix.py
+	@JOBS=$(JOBS) $(PY) tests/compat/suites.py
 
 compat-quick: $(READY)  ## checkpoints between the pinned and the oldest release of Transformers
 	@echo "==> checkpoints between the pinned and the oldest Transformers"

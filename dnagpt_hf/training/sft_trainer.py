@@ -35,7 +35,9 @@ class DNAGPTSFTTrainer(SFTTrainer):
         ValueError: while training, if a record holds numbers.
     """
 
-    def __init__(self, model: Any, args: SFTConfig | None = None, *others: Any, **named: Any) -> None:
+    def __init__(
+        self, model: Any, args: SFTConfig | None = None, *others: Any, **named: Any
+    ) -> None:
         args = copy.copy(args) if args is not None else SFTConfig()
         if args.loss_type == "chunked_nll":
             # the default before TRL 1.16, which puts that product into the forward of the model

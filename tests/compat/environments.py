@@ -1,9 +1,10 @@
 """Lean environments to load checkpoints in: a folder of packages for each release of Transformers.
 
 They hold Transformers, NumPy, safetensors and what these need, and a PyTorch that is linked from
-the running environment, so that nothing large is fetched. Where another Python or another release
-of PyTorch is wanted, its CPU build is installed if pip knows one (its name ends in `+cpu`); if not,
-the environment has no PyTorch, and configuration and tokenizer alone are tried there.
+the running environment, so that nothing large is fetched; or another release of PyTorch, which pip
+installs: with CUDA, unless a CPU build is where it looks
+(`PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`); or none, and configuration and
+tokenizer alone are tried there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -25,7 +27,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 OLDEST, MIDDLE = "5.0.0", "5.11.0"
-LINKED, NONE = "linked", "none"
+LINKED, NONE, NEWEST = "linked", "none", "newest"
 
 
 @dataclass(frozen=True)
@@ -79,22 +81,28 @@ def lean_environment(
     Args:
         transformers: a release, or `""` for the newest below 6.
         python: the interpreter.
-        torch: a release to install, `"linked"` for that of this process, or `"none"`.
+        torch: what pip installs, such as `"2.6.*"`, or `"newest"`; `"linked"` for that of this
+            process; or `"none"`.
     """
     release = transformers or _newest_transformers(python)
-    label = f"{_python_version(python)}-{torch}-{release}"
+    label = f"{_python_version(python)}-{torch}-{release}".replace(".*", "")
     folder = CACHE / f"lean-{label}"
-    if not (folder / ".ready").exists():
+    ready = folder / ".ready"
+    if not is_recent(ready):
         print(f"==> packages for Python {label.replace('-', ', ')}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         wanted = [f"transformers=={release}", "numpy", "safetensors"]
         if torch not in (LINKED, NONE):
-            wanted.append(f"torch=={torch}")
+            wanted.append("torch" if torch == NEWEST else f"torch=={torch}")
         _pip(python, "install", "--quiet", "--no-compile", "--target", str(folder), *wanted)
         if torch == LINKED:
             link_distribution("torch", folder)
-        (folder / ".ready").touch()
-    shown = {LINKED: version("torch"), NONE: ""}.get(torch, torch)
+        ready.touch()
+    if torch == LINKED:
+        shown = version("torch")
+    else:
+        found = next(folder.glob("torch-*.dist-info"), None)
+        shown = found.name.removesuffix(".dist-info").removeprefix("torch-") if found else ""
     return Environment(_name(python, release, shown), python, (str(folder),))
 
 
@@ -115,7 +123,7 @@ def link_distribution(name: str, folder: Path) -> None:
 
 
 def interpreters() -> dict[str, str]:
-    """Every supported Python that starts here, by its version: on the path, or kept by pyenv."""
+    """Every supported Python that starts here, oldest first: on the path, or kept by pyenv."""
     supported = re.findall(r"Python :: (3\.\d+)", (ROOT / "setup.cfg").read_text(encoding="utf-8"))
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = {}
@@ -128,13 +136,18 @@ def interpreters() -> dict[str, str]:
     return found
 
 
-def cpu_builds(python: str) -> list[str]:
-    """The supported CPU builds of PyTorch that pip finds for an interpreter, oldest first."""
-    done = _pip(python, "index", "versions", "torch", check=False)
-    floor = re.search(r"torch>=(\S+)", (ROOT / "setup.cfg").read_text(encoding="utf-8"))
-    least = Version(floor[1]) if floor else Version("0")
-    builds = {build for build in re.findall(r"[\d.]+\+cpu", done) if Version(build) >= least}
-    return sorted(builds, key=Version)
+def is_recent(ready: Path) -> bool:
+    """Whether an environment was made this week, and since the package last changed its needs."""
+    if not ready.exists():
+        return False
+    made = ready.stat().st_mtime
+    return made > max(time.time() - 7 * 24 * 3600, (ROOT / "setup.cfg").stat().st_mtime)
+
+
+def oldest_torch() -> str:
+    """The oldest supported releases of PyTorch, as pip is asked for them."""
+    (floor,) = re.findall(r"torch>=(\S+)", (ROOT / "setup.cfg").read_text(encoding="utf-8"))
+    return f"{floor}.*"
 
 
 def _newest_transformers(python: str) -> str:
@@ -143,10 +156,10 @@ def _newest_transformers(python: str) -> str:
     return str(max(map(Version, filter(lambda release: Version(release) < Version("6"), releases))))
 
 
-def _pip(python: str, *arguments: str, check: bool = True) -> str:
+def _pip(python: str, *arguments: str) -> str:
     command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if check and done.returncode:
+    if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
 

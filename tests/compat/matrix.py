@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from crossload import load, observe, record
 from environments import (
     MIDDLE,
+    NEWEST,
     NONE,
     OLDEST,
     Environment,
-    cpu_builds,
     interpreters,
     lean_environment,
+    oldest_torch,
     running_environment,
 )
 
@@ -64,22 +65,16 @@ def write_with_package(folder: Path) -> Path:
 
 
 def every_environment() -> list[Environment]:
-    """Releases of Transformers, and the oldest and newest PyTorch and Python to be had here."""
+    """Releases of Transformers, then the Pythons here, the oldest with the oldest of everything."""
     running = running_environment()
     found = [lean_environment(OLDEST), lean_environment(MIDDLE), running, lean_environment("")]
-    builds = cpu_builds(sys.executable)
-    for build, release in zip(builds[:1] + builds[-1:], (OLDEST, ""), strict=False):
-        if build.split("+")[0] != torch.__version__.split("+")[0]:
-            found.append(lean_environment(release, torch=build))
+    pythons = interpreters()
+    oldest, *between, newest = pythons
+    found.append(lean_environment(OLDEST, pythons[oldest], oldest_torch()))
+    # PyTorch is large: between the oldest and the newest Python, configuration and tokenizer
     own = "{}.{}".format(*sys.version_info)
-    others = {python: path for python, path in interpreters().items() if python != own}
-    for python, path in others.items():
-        oldest = python == min(others, key=lambda name: int(name.split(".")[1]))
-        builds = cpu_builds(path)
-        if not builds:
-            print(f"==> Python {python}: pip finds no CPU build of PyTorch; tokenizer alone")
-        build = (builds[0] if oldest else builds[-1]) if builds else NONE
-        found.append(lean_environment(OLDEST if oldest else "", python=path, torch=build))
+    found += [lean_environment("", pythons[name], NONE) for name in between if name != own]
+    found.append(lean_environment("", pythons[newest], NEWEST))
     # the newest release may be the pinned one
     return list({environment.name: environment for environment in found}.values())
 
