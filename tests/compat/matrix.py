@@ -69,12 +69,12 @@ def every_environment() -> list[Environment]:
     running = running_environment()
     found = [lean_environment(OLDEST), lean_environment(MIDDLE), running, lean_environment("")]
     pythons = interpreters()
-    oldest, *between, newest = pythons
-    found.append(lean_environment(OLDEST, pythons[oldest], oldest_torch()))
+    names = list(pythons)
+    found.append(lean_environment(OLDEST, pythons[names[0]], oldest_torch()))
     # PyTorch is large: between the oldest and the newest Python, configuration and tokenizer
     own = "{}.{}".format(*sys.version_info)
-    found += [lean_environment("", pythons[name], NONE) for name in between if name != own]
-    found.append(lean_environment("", pythons[newest], NEWEST))
+    found += [lean_environment("", pythons[name], NONE) for name in names[1:-1] if name != own]
+    found.append(lean_environment("", pythons[names[-1]], NEWEST))
     # the newest release may be the pinned one
     return list({environment.name: environment for environment in found}.values())
 
