@@ -93,7 +93,7 @@ def test_the_command_writes_a_checkpoint_folder(tmp_path: Path, genomes: Path) -
 def test_the_same_command_again_goes_on(tmp_path: Path, genomes: Path) -> None:
     settings = {**SETTINGS, "genomes": str(genomes), "output_dir": str(tmp_path / "model")}
     whole = pretrain(parse_settings([], {**settings, "output_dir": str(tmp_path / "whole")}))
-    pretrain(parse_settings(["--max_steps", "2", "--lr_scheduler_type", "constant"], settings))
+    pretrain(parse_settings(["--max_steps", "2"], settings))
     resumed = pretrain(parse_settings([], settings))
     losses = [
         [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import Trainer
 
+from dnagpt_hf.atomic import write_json
 from dnagpt_hf.training.checkpoints import (
+    RUN,
     CheckpointError,
     last_checkpoint,
     loading,
+    remove_later_checkpoints,
     rotate_checkpoints,
     seal_checkpoint,
 )
@@ -31,9 +34,12 @@ class CheckpointingTrainer(Trainer):
         model: a DNAGPT model.
         args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
             tokenizer) must be given.
+        run: the settings that every checkpoint keeps, so that no other run goes on from it.
     """
 
-    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, model: Any, *args: Any, run: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         use_cache = model.config.use_cache
         super().__init__(model, *args, **kwargs)
         # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
@@ -44,6 +50,7 @@ class CheckpointingTrainer(Trainer):
                 f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
                 "torchrun --nproc-per-node or accelerate launch"
             )
+        self._run = run
         self._model_class = type(self.accelerator.unwrap_model(self.model))
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -80,7 +87,10 @@ class CheckpointingTrainer(Trainer):
                 super()._save_checkpoint(model, trial)
                 self.accelerator.wait_for_everyone()
                 if self.args.should_save:
+                    if self._run is not None:
+                        write_json(folder / RUN, self._run)
                     seal_checkpoint(folder)
+                    remove_later_checkpoints(folder)
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise self._not_saved(folder, error) from error
             limit = self._checkpoints_kept

@@ -22,6 +22,7 @@ from dnagpt_hf.atomic import new_file
 logger = logging.getLogger(__name__)
 
 CONTENTS = "contents.json"
+RUN = "run.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -86,8 +87,8 @@ def loading(folder: str | Path) -> Iterator[None]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{folder} cannot be loaded ({reason[:200]}): it is damaged or of a model of other "
-            "sizes; resume from an earlier checkpoint"
+            f"{folder} cannot be loaded ({reason[:200]}): it is damaged or of another model: "
+            "resume from an earlier checkpoint, or choose another output_dir"
         ) from error
 
 
@@ -115,6 +116,14 @@ def rotate_checkpoints(output_folder: Path, limit: int, keep: str | None = None)
     for folder in complete[: max(0, len(complete) - max(1, limit))]:
         if keep is None or folder.resolve() != Path(keep).resolve():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_later_checkpoints(folder: Path) -> None:
+    """Delete the checkpoints of later steps than one just written: they are of an earlier run."""
+    everything = checkpoints(folder.parent)
+    for later in everything[everything.index(folder) + 1 :]:
+        logger.warning("%s of an earlier run is removed", later)
+        shutil.rmtree(later, ignore_errors=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -35,7 +35,7 @@ from dnagpt_hf.training.finetuning_trainer import (
     balanced_weights,
     label_weights,
 )
-from dnagpt_hf.training.pretraining import checkpoint_to_resume
+from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def _train(
     training: Any = settings.training
     tuning: Any = settings.tuning
     set_seed(training.seed)
-    checkpoint = checkpoint_to_resume(training.output_dir, training.resume_from_checkpoint)
+    checkpoint = checkpoint_to_resume(settings)
     if training.should_save:
         write_data_report(Path(training.output_dir), settings.data, data)
     model = new_model(settings, data, tokenizer)
@@ -212,6 +212,7 @@ def _train(
         train_dataset=data.parts["train"],
         eval_dataset=data.parts["validation"],
         processing_class=tokenizer,
+        run=run_settings(settings),
         callbacks=[]
         if tuning.early_stopping is None
         else [EarlyStoppingCallback(tuning.early_stopping)],

@@ -34,7 +34,7 @@ from dnagpt_hf.training.haplotype_arguments import (
     HaplotypeSettings,
 )
 from dnagpt_hf.training.haplotype_trainer import HaplotypeRows, HaplotypeTrainer
-from dnagpt_hf.training.pretraining import checkpoint_to_resume
+from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
 
 RESULTS = "results.json"
 
@@ -74,7 +74,7 @@ def finetune_haplotypes(settings: HaplotypeSettings) -> Mapping[str, Any]:
         None if parts.train.populations is None else parts.train.populations.tolist(),
     )
     set_seed(training.seed)
-    checkpoint = checkpoint_to_resume(training.output_dir, training.resume_from_checkpoint)
+    checkpoint = checkpoint_to_resume(settings)
     model, tokenizer = new_model(settings.model, format)
     codec = format.codec(tokenizer)
     check_positions(codec, model.config.max_position_embeddings)
@@ -86,6 +86,7 @@ def finetune_haplotypes(settings: HaplotypeSettings) -> Mapping[str, Any]:
         train_dataset=HaplotypeRows(parts.train, codec),
         eval_dataset=HaplotypeRows(parts.validation, codec),
         processing_class=tokenizer,
+        run=run_settings(settings),
         callbacks=[] if patience is None else [EarlyStoppingCallback(patience)],
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

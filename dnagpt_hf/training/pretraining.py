@@ -32,8 +32,8 @@ from dnagpt_hf.presets import preset_config
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.arguments import DataArguments, ModelArguments, PretrainingSettings
 from dnagpt_hf.training.cards import write_pretraining_card
-from dnagpt_hf.training.checkpoints import check_checkpoint, last_checkpoint
 from dnagpt_hf.training.flops import measured_matmul_rate
+from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
 from dnagpt_hf.training.token_loss import choose_token_loss
 from dnagpt_hf.training.trainer import PretrainingTrainer
 
@@ -54,7 +54,7 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
     """
     training = settings.training
     set_seed(training.seed)
-    checkpoint = checkpoint_to_resume(training.output_dir, training.resume_from_checkpoint)
+    checkpoint = checkpoint_to_resume(settings)
     model, tokenizer = new_model(settings.model)
     positions = settings.data.positions or model.config.max_position_embeddings
     if positions > model.config.max_position_embeddings:
@@ -79,6 +79,7 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
         ),
         data_collator=row_collator(model),
         processing_class=tokenizer,
+        run=run_settings(settings),
         matmul_flops=measured_matmul_rate(training.device, compute_dtype(training)),
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -222,16 +223,6 @@ class FilledUp(Dataset[Record]):
         row["labels"][:] = IGNORED_TOKEN
         row["number_labels"][:] = float("nan")
         return row
-
-
-def checkpoint_to_resume(output_folder: str, stated: str | bool | None) -> Path | None:
-    """The checkpoint that training goes on from: the stated one, or the last one of the run."""
-    if stated in (None, True, "True", "true", "last"):
-        return last_checkpoint(Path(output_folder))
-    if stated in (False, "False", "false", "none"):
-        return None
-    check_checkpoint(Path(str(stated)))
-    return Path(str(stated))
 
 
 def row_collator(model: DNAGPTForMultiTask) -> Callable[[Sequence[Record]], dict[str, Any]]:

@@ -1,0 +1,108 @@
+"""Which checkpoint a run goes on from, and that it is one of the same run.
+
+Each checkpoint keeps in `run.json` the settings that decide what is learned. Who starts a command
+again with one of them changed would otherwise get the model of the one before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
+
+# of the package's own settings: what is measured, written or done faster, but not learned
+# fmt: off
+_FREE = {
+    "attention", "bootstrap", "cache_folder", "check_genomes", "early_stopping", "eval_rows",
+    "lora", "merge", "metric", "name", "seeds", "task", "token_loss",
+}
+# fmt: on
+# files, which may lie in another folder when the next job goes on
+_FILES = {"data", "genomes", "haplotypes", "legend", "model", "populations", "test"}
+# of TrainingArguments; more epochs, or fewer, are the same run
+# fmt: off
+_COMPARED = {
+    "adam_beta1", "adam_beta2", "adam_epsilon", "data_seed", "label_smoothing_factor",
+    "learning_rate", "lr_scheduler_type", "max_grad_norm", "optim", "seed", "warmup_ratio",
+    "warmup_steps", "weight_decay",
+}
+# fmt: on
+
+
+def checkpoint_to_resume(settings: Any) -> Path | None:
+    """The checkpoint that training goes on from: the stated one, or the last one of the run.
+
+    Args:
+        settings: of pre-training, fine-tuning, or training on haplotypes.
+
+    Raises:
+        CheckpointError: the stated checkpoint is not complete.
+        ValueError: the last checkpoint is of a run with other settings.
+    """
+    stated, folder = settings.training.resume_from_checkpoint, Path(settings.training.output_dir)
+    if stated in (False, "False", "false", "none"):
+        return None
+    if stated in (None, True, "True", "true", "last"):
+        last = last_checkpoint(folder)
+        if last is not None:
+            _check_same(last, run_settings(settings))
+        return last
+    check_checkpoint(Path(str(stated)))
+    return Path(str(stated))
+
+
+def run_settings(settings: Any) -> dict[str, Any]:
+    """The settings that decide what is learned, as JSON has them."""
+    training = settings.training
+    found = {name: getattr(training, name) for name in _COMPARED if hasattr(training, name)}
+    found["rows in a step"] = (
+        training.per_device_train_batch_size
+        * training.gradient_accumulation_steps
+        * training.world_size
+    )
+    for one in settings:
+        if is_dataclass(one) and one is not training:
+            for name in {field.name for field in fields(one)} - _FREE:
+                value = getattr(one, name)
+                found[name] = _without_folders(value) if name in _FILES else value
+    read: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True, default=_plain))
+    return read
+
+
+def _check_same(checkpoint: Path, now: dict[str, Any]) -> None:
+    try:
+        before = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:  # by an earlier release
+        return
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint / RUN} is damaged ({error}): remove it") from None
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    if changed:
+        said = ", ".join(f"{name} {_short(before[name])}" for name in changed)
+        wanted = ", ".join(f"{name} {_short(now[name])}" for name in changed)
+        raise ValueError(
+            f"{checkpoint} is of a run with {said}, which cannot go on with {wanted}: choose "
+            "another output_dir, or delete that folder"
+        )
+
+
+def _without_folders(value: Any) -> Any:
+    """The same with the last part of each path."""
+    if isinstance(value, Mapping):
+        return {key: _without_folders(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(one) for one in value]
+    return Path(value).name if isinstance(value, str) else value
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "value", None) or str(value)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}…"
