@@ -36,7 +36,7 @@ def model_class(folder: Path) -> str:
         CheckpointFolderError: the folder is missing, or holds no DNAGPT model.
     """
     fields = _read_fields(folder)
-    architectures = fields.get("architectures")
+    architectures = fields.get("architectures", [])
     if architectures not in [[name] for name in MODEL_CLASSES]:
         raise CheckpointFolderError(
             f"{folder / CONFIG}: architectures is {architectures}: expected one of "
