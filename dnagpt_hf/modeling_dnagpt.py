@@ -561,8 +561,8 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 Positions; counted from the attention mask when absent. Rows in which they start
                 again are packed: their parts do not see each other.
             number_values (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
-                The number at each position that holds one, ignored elsewhere. Absent numbers
-                are read as 0.
+                The number at each position that holds one, ignored elsewhere. May be absent
+                where there are none.
             past_key_values (`Cache`, *optional*): Keys and values of earlier positions.
             inputs_embeds (`torch.FloatTensor` of shape `(batch, length, hidden_size)`, *optional*):
                 Embeddings of tokens and numbers in place of `input_ids`.
@@ -712,6 +712,11 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             )
         embeds = self.embed_tokens(input_ids)
         if number_values is None:
+            if _is_cheap_to_check(input_ids) and (input_ids == self.config.number_token_id).any():
+                raise ValueError(
+                    "input_ids hold numbers, but number_values is missing: pass all that the "
+                    "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
+                )
             return embeds
         if number_values.shape != input_ids.shape:
             raise ValueError(

@@ -12,7 +12,7 @@ import pytest
 TEXT = (Path(__file__).parents[1] / "docs" / "ecosystem.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 # libraries that a block needs, where they may be missing
-OPTIONAL = ("onnxruntime", "onnxscript", "peft", "torchao", "bitsandbytes", "trl")
+OPTIONAL = ("onnxruntime", "onnxscript", "peft", "torchao", "bitsandbytes", "trl", "vllm")
 
 
 def is_missing(name: str) -> bool:

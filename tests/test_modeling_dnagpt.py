@@ -355,7 +355,7 @@ class TestLoss:
 
     @torch.no_grad()
     def test_entries_that_are_no_tokens_carry_no_probability(self, rows):
-        probabilities = make_model()(rows[2][0][None]).logits.softmax(-1)
+        probabilities = make_model()(rows[0][0][None]).logits.softmax(-1)
         assert probabilities[..., NUMBER:].max() == 0
         assert probabilities[..., :NUMBER].min() > 0
 
@@ -451,7 +451,7 @@ class TestTraining:
         model.save_pretrained(tmp_path)
         loaded = DNAGPTForMultiTask.from_pretrained(tmp_path).eval()
         assert loaded.token_head.out_proj.weight is loaded.model.embed_tokens.weight
-        ids = rows[2][0][None]
+        ids = rows[0][0][None]
         torch.testing.assert_close(loaded(ids).logits, model(ids).logits)
 
     def test_compiles_to_one_graph_whatever_numbers_there_are(self, rows):
@@ -545,11 +545,11 @@ class TestConfig:
 class TestVocabulary:
     def test_resizing_adds_tokens_that_can_be_generated(self, rows):
         model = make_model()
-        before = model(rows[2][0][None]).logits
+        before = model(rows[0][0][None]).logits
         model.resize_token_embeddings(130, pad_to_multiple_of=64)
         assert model.get_input_embeddings().weight.shape[0] == model.config.vocab_size == 192
         assert model.config.num_tokens == 130
-        after = model(rows[2][0][None]).logits
+        after = model(rows[0][0][None]).logits
         torch.testing.assert_close(after[..., :NUMBER], before[..., :NUMBER], **CLOSE)
         probabilities = after.softmax(-1)
         assert probabilities[..., NUMBER].max() == 0
@@ -591,6 +591,7 @@ class TestInputs:
         [
             ({"input_ids": torch.zeros(1, 0, dtype=torch.long)}, "hold no token"),
             ({"input_ids": torch.tensor([[50, 128]])}, "hold 128, but the model has 128 entries"),
+            ({"input_ids": torch.tensor([[50, NUMBER]])}, "number_values is missing"),
             (
                 {"input_ids": torch.tensor([[50, 51]]), "position_ids": torch.tensor([[-1, 0]])},
                 "positions start at 0",

@@ -1,10 +1,12 @@
 """Transformers' own common model tests, from the source distribution of the installed version."""
 
 import unittest
+from unittest.mock import patch
 
 import pytest
 import torch
 from transformers.models.auto import modeling_auto
+from transformers_tests import test_modeling_common
 from transformers_tests.test_modeling_common import ModelTesterMixin, ids_tensor
 
 from dnagpt_hf import (
@@ -24,6 +26,11 @@ modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES["dnagpt"] = (
 pytestmark = pytest.mark.upstream
 
 
+def plain_ids(shape: list[int], vocab_size: int) -> torch.Tensor:
+    """Random ids that are none of the special ones, which are the lowest three."""
+    return ids_tensor(shape, vocab_size - 3) + 3
+
+
 class DNAGPTModelTester:
     """A tiny model and a batch for it, in the form that the common tests expect."""
 
@@ -36,6 +43,7 @@ class DNAGPTModelTester:
     num_hidden_layers = 2
     num_attention_heads = 4
     num_labels = 3
+    has_numbers = True
 
     def __init__(self, parent: unittest.TestCase) -> None:
         self.parent = parent
@@ -57,25 +65,42 @@ class DNAGPTModelTester:
 
     def prepare_config_and_inputs_for_common(self) -> tuple[DNAGPTConfig, dict[str, torch.Tensor]]:
         config = self.get_config()
-        input_ids = ids_tensor([self.batch_size, self.seq_length], self.vocab_size - 3) + 3
-        input_ids[:, 3] = config.number_token_id
-        return config, {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+        input_ids = plain_ids([self.batch_size, self.seq_length], self.vocab_size)
+        inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+        if self.has_numbers:
+            input_ids[:, 3] = config.number_token_id
+            inputs["number_values"] = torch.full(input_ids.shape, 0.5)
+        return config, inputs
 
 
 class DNAGPTModelTest(ModelTesterMixin, unittest.TestCase):
     all_model_classes = (DNAGPTModel, DNAGPTForMultiTask, DNAGPTForSequenceClassification)
+    # read where the common tests pass on the ids alone
+    additional_model_inputs = ("number_values",)
 
     def setUp(self) -> None:
         self.model_tester = DNAGPTModelTester(self)
 
     def _prepare_for_class(self, inputs_dict, model_class, return_labels=False):
         inputs = super()._prepare_for_class(inputs_dict, model_class, return_labels)
-        if return_labels:
-            # the number embedding and both heads have to get a gradient
-            inputs["number_values"] = torch.full(inputs["input_ids"].shape, 0.5)
-            if model_class is DNAGPTForMultiTask:
-                inputs["number_labels"] = torch.ones(inputs["input_ids"].shape)
+        # both heads have to get a gradient
+        if return_labels and model_class is DNAGPTForMultiTask:
+            inputs["number_labels"] = torch.ones(inputs["input_ids"].shape)
         return inputs
+
+    # embeddings come without numbers, as these are in them
+    def test_inputs_embeds(self) -> None:
+        self.model_tester.has_numbers = False
+        super().test_inputs_embeds()
+
+    def test_inputs_embeds_matches_input_ids(self) -> None:
+        self.model_tester.has_numbers = False
+        super().test_inputs_embeds_matches_input_ids()
+
+    # draws ids of its own, for which there are no numbers
+    def test_load_with_mismatched_shapes(self) -> None:
+        with patch.object(test_modeling_common, "ids_tensor", plain_ids):
+            super().test_load_with_mismatched_shapes()
 
     @unittest.skip("the generation tests are not in the source distribution")
     def test_generation_tester_mixin_inheritance(self) -> None:
