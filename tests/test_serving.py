@@ -1,7 +1,7 @@
 """What vLLM's Transformers backend asks of a model, as its documentation lists it.
 
-vLLM itself is not run here. It loads the base model, puts its own attention function in the place of
-`vllm`, replaces linear layers by the plan, and hands in one row with all tokens of a batch.
+vLLM itself is not run here. It loads the base model, puts its own attention function in the place
+of `vllm`, replaces linear layers by the plan, and hands in one row with all tokens of a batch.
 """
 
 import fnmatch

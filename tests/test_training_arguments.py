@@ -1,5 +1,6 @@
 """Settings of a run: what wins over what, and errors in them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,17 @@ def test_float16_is_for_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert recipe_arguments(recipe)["fp16"] is True
     assert recipe_arguments(get_preset("dnagpt-b-512").pretraining)["bf16"] is True
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+@pytest.mark.parametrize("name", ["gradient_checkpointing", "activation_checkpointing"])
+def test_recomputed_activations_have_either_name(name: str) -> None:
+    """Transformers 5.24 calls it otherwise than the releases before."""
+    kwargs = {"use_reentrant": False}
+    for settings in (
+        parse_settings([f"--{name}", f"--{name}_kwargs={json.dumps(kwargs)}", *GENOMES]),
+        parse_settings(GENOMES, {name: True, f"{name}_kwargs": kwargs}),
+    ):
+        assert settings.training.gradient_checkpointing
+        assert settings.training.gradient_checkpointing_kwargs == kwargs
+    assert not parse_settings([f"--{name}=false", *GENOMES]).training.gradient_checkpointing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,6 +117,8 @@ def parse_dataclasses(
         description=description,
     )
     known = {action.dest for action in parser._actions}
+    stated = {_as_installed(name, known): value for name, value in stated.items()}
+    arguments = [_as_installed(argument, known) for argument in arguments]
     for name in stated:
         if name not in known:
             raise ValueError(f"unknown setting {name!r}{_similar(name, known)}")
@@ -131,6 +133,23 @@ def parse_dataclasses(
         name = unknown[0].lstrip("-").split("=")[0]
         raise ValueError(f"unknown argument {unknown[0]}{_similar(name, known)}")
     return tuple(filled)
+
+
+# names of settings in releases of Transformers before 5.24, and since
+_RENAMED = {
+    "gradient_checkpointing": "activation_checkpointing",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
+}
+
+
+def _as_installed(argument: str, known: Collection[str]) -> str:
+    """A setting, or `--setting=value`, by the name that the installed Transformers has for it."""
+    name = argument.lstrip("-").partition("=")[0]
+    for names in _RENAMED.items():
+        if name in names:
+            chosen = names[1] if names[1] in known else names[0]
+            return argument.replace(name, chosen, 1)
+    return argument
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
