@@ -124,6 +124,12 @@ def test_a_gene_and_its_transcript_may_have_the_same_name(tmp_path: Path) -> Non
     assert (gene.name, gene.transcripts[0].name) == ("x", "x")
 
 
+def test_a_transcript_without_a_gene_is_one(tmp_path: Path) -> None:
+    text = 'gene_id ""; transcript_id "{}";'
+    genes = genes_of(tmp_path, "".join(line("exon", 1, 9, text.format(name)) for name in "xy"))
+    assert [gene.name for gene in genes] == ["x", "y"]
+
+
 def test_a_gene_of_two_contigs_is_two(tmp_path: Path) -> None:
     text = 'gene_id "x"; transcript_id "{}";'
     genes = genes_of(

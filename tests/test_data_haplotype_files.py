@@ -91,6 +91,8 @@ def test_zip_archives(tmp_path: Path) -> None:
         ("Real a 0 1 0\nReal b 0 2 0\n", r"line 2 \(b\): '2' at site 2 \(15:20_T_G\), but only 0"),
         ("Real a 0 1 0\nReal b 0 . 0\n", r"line 2 \(b\): '\.' at site 2"),
         ("Real a 0 1 0\nReal b 0 -1 0\n", r"line 2 \(b\): '-1' at site 2"),
+        ("Real a 0 ! 0 \n", r"line 1 \(a\): '!' at site 2"),
+        ("Real a 0  !\n", r"line 1 \(a\): '!' at site 2"),
         ("Real a 0 1 10\n", r"line 1 \(a\): '10' at site 3"),
         ("Real a 0|1 1|1\n", r"line 1 \(a\): '0\|1' at site 1"),
         ("Real a 0 1 0\nReal b 0 1\n", r"line 2 \(b\): 2 sites, but a has 3"),

@@ -126,6 +126,17 @@ def test_files_that_are_no_vcf(tmp_path: Path) -> None:
         read_haplotypes(tmp_path / "missing.vcf")
 
 
+@pytest.mark.parametrize("line", ["", "9", "9\tx\trs2\tC\tG", "9\t20\trs2", "9A\tT\t."])
+def test_broken_lines_of_a_chromosome_that_the_header_does_not_name(
+    tmp_path: Path, line: str
+) -> None:
+    """For which cyvcf2 gives a record that ends the process when it is asked for its name."""
+    path = vcf(tmp_path / "a.vcf", GOOD)
+    path.write_text(f"{path.read_text()}{line}\n")
+    with pytest.raises(HaplotypeError, match=r"malformed behind 1:10.*: a line that is empty, or"):
+        read_haplotypes(path)
+
+
 def test_filters(tmp_path: Path) -> None:
     path = vcf(
         tmp_path / "a.vcf", GOOD, "1 20 . C G 0|0 0|1", "1 30 . C G 1|1 1|0", "2 20 . C G 0|1 0|1"

@@ -163,10 +163,12 @@ class _Genes:
 
     def add_gtf(self, feature: Feature) -> None:
         """Keep a feature of GTF."""
-        gene, transcript = feature.attribute("gene_id"), feature.attribute("transcript_id")
+        transcript = feature.attribute("transcript_id")
+        # where no gene is named, a transcript is one of its own
+        gene = feature.attribute("gene_id") or transcript
         # a gene and a transcript may have the same name
         gene_key, transcript_key = f"gene {gene}", f"transcript {transcript}"
-        if feature.kind == "gene" or feature.kind in _EXONIC:
+        if gene and (feature.kind == "gene" or feature.kind in _EXONIC):
             names = [gene, feature.attribute("gene_name")]
             self._add_node(gene_key, feature, names, "")
         if feature.kind in _EXONIC and transcript:

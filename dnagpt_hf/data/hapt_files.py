@@ -104,7 +104,7 @@ def _alleles(text: bytes, where: str, sites: Sites | None) -> Alleles:
         # more than one letter to a value, or more than one space between two
         fields = text.split()
         row = np.asarray(
-            [field[0] - _ZERO if len(field) == 1 else 255 for field in fields], np.uint8
+            [(field[0] - _ZERO) % 256 if len(field) == 1 else 255 for field in fields], np.uint8
         )
     if row.max() > 1:
         place = int((row > 1).argmax())

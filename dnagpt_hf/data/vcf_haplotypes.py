@@ -163,6 +163,13 @@ class _Reader:
         last = "before the first record"
         try:
             for record in records:
+                # cyvcf2 gives broken lines of chromosomes that the header does not name as records
+                # without alleles, and asking these for their names ends the process
+                if record.end <= record.start:
+                    raise HaplotypeError(
+                        f"{self.path} is malformed {last}: a line that is empty, or lacks position "
+                        "or alleles"
+                    )
                 last = f"behind {_place(record)}"
                 if region is None or _lies_in(record, region):
                     yield record
