@@ -17,7 +17,12 @@ from typer.testing import CliRunner
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoint import init_checkpoint
-from dnagpt_hf.checkpoint_folder import CheckpointFolderError, check_folder, check_source
+from dnagpt_hf.checkpoint_folder import (
+    CheckpointFolderError,
+    check_folder,
+    check_source,
+    is_adapter,
+)
 from dnagpt_hf.cli.application import app
 from dnagpt_hf.presets import preset_config
 
@@ -350,3 +355,14 @@ def test_the_base_of_an_adapter_is_checked(adapted: Path, tmp_path: Path) -> Non
     change("adapter_config.json", base_model_name_or_path=str(base))(folder)
     (base / "model.safetensors").write_bytes(b"half")
     assert f"{base / 'model.safetensors'} is cut off" in refused("info", folder)
+
+
+def test_an_adapter_beside_all_weights_is_refused(adapted: Path, tmp_path: Path) -> None:
+    """Transformers adds it to them, even if it was merged into them before."""
+    folder = shutil.copytree(adapted.with_name("base"), tmp_path / "both")
+    check_folder(folder)
+    shutil.copy(adapted / "adapter_config.json", folder)
+    assert not is_adapter(folder)
+    message = r"both holds all weights and adapter_config\.json, .*: remove adapter_config\.json"
+    with pytest.raises(CheckpointFolderError, match=message):
+        check_folder(folder)
