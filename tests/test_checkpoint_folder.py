@@ -201,6 +201,27 @@ def test_what_is_wrong_is_said_in_one_line(broken: Path, damage: str) -> None:
     assert str(error.value) in refused("info", broken)
 
 
+@pytest.mark.parametrize("name", ["a.bin", "a.pt", "dna_gpt0.1b_m.pth", "a.ckpt", "a.pkl"])
+def test_a_pickle_is_named_in_place_of_weights_or_of_all(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(CheckpointFolderError, match=f"; {name} is a pickle, .* dnagpt convert"):
+        check_folder(tmp_path)
+
+
+def test_the_class_that_is_loaded_says_which_weights_are_needed(
+    whole: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(whole, tmp_path / "bare")
+    remove("*.safetensors*")(folder)
+    weights = DNAGPTForMultiTask.from_pretrained(whole).model.state_dict()
+    named = {f"model.{name}": weight for name, weight in weights.items()}
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    check_folder(folder, "DNAGPTModel")
+    check_folder(folder, "DNAGPTForSequenceClassification")
+    with pytest.raises(CheckpointFolderError, match=r"lacks weight number_head\."):
+        check_folder(folder)
+
+
 def test_a_whole_folder_is_accepted(whole: Path) -> None:
     check_folder(whole)
     check_source("dnagpt-tiny")
