@@ -289,6 +289,14 @@ def test_a_run_is_merged_later_and_taken_apart_again(
             torch.testing.assert_close(weight, expected[name], atol=1e-5, rtol=1e-4)
 
 
+def test_an_adapter_is_not_written_into_its_base(base: Path, small: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "base"))
+    before = sorted(folder.iterdir())
+    with pytest.raises(ValueError, match=r"base is the folder of the model, .*: choose another"):
+        run(folder, small, tmp_path / "." / "base", adapter="lora")
+    assert sorted(folder.iterdir()) == before
+
+
 def test_an_adapter_of_a_head(base: Path, small: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     found = run(base, small, tmp_path, head="classification", lora=True)

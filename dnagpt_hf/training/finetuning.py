@@ -78,6 +78,7 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
         ValueError: settings, records or a checkpoint cannot be used.
     """
     check_source(settings.tuning.model)
+    _check_base_stays(settings)
     tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
     data = read_task(settings, tokenizer)
     output = Path(settings.training.output_dir)
@@ -110,6 +111,16 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
         part,
         data,
     )
+
+
+def _check_base_stays(settings: FineTuningSettings) -> None:
+    tuning, output = settings.tuning, settings.training.output_dir
+    source = Path(resolve_checkpoint(tuning.model))
+    if tuning.adapter and not tuning.merge and source.resolve() == Path(output).resolve():
+        raise ValueError(
+            f"output_dir {output} is the folder of the model, which the adapter needs as it is: "
+            "choose another output_dir"
+        )
 
 
 def read_task(settings: FineTuningSettings, tokenizer: DNAGPTTokenizer) -> TaskData:
