@@ -95,6 +95,11 @@ def check_folder(
             check_folder(Path(base))
         return
     shapes = weight_shapes(folder)
+    if (folder / ADAPTER).is_file():
+        raise CheckpointFolderError(
+            f"{folder} holds all weights and {ADAPTER}, by which Transformers would add an adapter "
+            f"to them: remove {ADAPTER} and {ADAPTER_WEIGHTS} if the weights are the model"
+        )
     # weights in fewer bits have other shapes and names
     if getattr(config, "quantization_config", None) is None:
         _check_shapes(folder, config, shapes, loaded_as)

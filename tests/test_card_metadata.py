@@ -70,6 +70,8 @@ def test_the_licence_of_weights_is_that_of_what_they_were_made_from(tmp_path: Pa
     ("metadata", "message"),
     [
         ("license: mit\nlibrary_name: transformers", "has no pipeline_tag: write pipeline_tag:"),
+        ("license: mit\npipeline_tag: other", "has no library_name: write library_name:"),
+        ("library_name: transformers\npipeline_tag: other", "has no license: write license:"),
         ("[1, 2]", "metadata is damaged"),
         ("license: mit: no", "metadata is damaged"),
         ("model-index: [{name: x}]", "metadata is damaged"),
@@ -80,3 +82,14 @@ def test_metadata_that_the_hub_cannot_use(tmp_path: Path, metadata: str, message
         read_card(written(tmp_path, metadata))
     assert str(tmp_path / "README.md") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "said"), [("true", "True"), (".nan", "nan"), ("-.inf", "-inf")])
+def test_a_figure_is_a_number(tmp_path: Path, value: str, said: str) -> None:
+    metadata = (
+        "license: mit\nlibrary_name: transformers\npipeline_tag: other\n"
+        "model-index:\n- name: x\n  results:\n  - task: {type: t}\n"
+        f"    dataset: {{type: d, name: d}}\n    metrics: [{{type: mcc, value: {value}}}]"
+    )
+    with pytest.raises(CardError, match=f"its model-index gives {said} for mcc: state what was"):
+        read_card(written(tmp_path, metadata))

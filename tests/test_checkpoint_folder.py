@@ -17,7 +17,12 @@ from typer.testing import CliRunner
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoint import init_checkpoint
-from dnagpt_hf.checkpoint_folder import CheckpointFolderError, check_folder, check_source
+from dnagpt_hf.checkpoint_folder import (
+    CheckpointFolderError,
+    check_folder,
+    check_source,
+    is_adapter,
+)
 from dnagpt_hf.cli.application import app
 from dnagpt_hf.presets import preset_config
 
@@ -196,6 +201,27 @@ def test_what_is_wrong_is_said_in_one_line(broken: Path, damage: str) -> None:
     assert str(error.value) in refused("info", broken)
 
 
+@pytest.mark.parametrize("name", ["a.bin", "a.pt", "dna_gpt0.1b_m.pth", "a.ckpt", "a.pkl"])
+def test_a_pickle_is_named_in_place_of_weights_or_of_all(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(CheckpointFolderError, match=f"; {name} is a pickle, .* dnagpt convert"):
+        check_folder(tmp_path)
+
+
+def test_the_class_that_is_loaded_says_which_weights_are_needed(
+    whole: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(whole, tmp_path / "bare")
+    remove("*.safetensors*")(folder)
+    weights = DNAGPTForMultiTask.from_pretrained(whole).model.state_dict()
+    named = {f"model.{name}": weight for name, weight in weights.items()}
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    check_folder(folder, "DNAGPTModel")
+    check_folder(folder, "DNAGPTForSequenceClassification")
+    with pytest.raises(CheckpointFolderError, match=r"lacks weight number_head\."):
+        check_folder(folder)
+
+
 def test_a_whole_folder_is_accepted(whole: Path) -> None:
     check_folder(whole)
     check_source("dnagpt-tiny")
@@ -350,3 +376,14 @@ def test_the_base_of_an_adapter_is_checked(adapted: Path, tmp_path: Path) -> Non
     change("adapter_config.json", base_model_name_or_path=str(base))(folder)
     (base / "model.safetensors").write_bytes(b"half")
     assert f"{base / 'model.safetensors'} is cut off" in refused("info", folder)
+
+
+def test_an_adapter_beside_all_weights_is_refused(adapted: Path, tmp_path: Path) -> None:
+    """Transformers adds it to them, even if it was merged into them before."""
+    folder = shutil.copytree(adapted.with_name("base"), tmp_path / "both")
+    check_folder(folder)
+    shutil.copy(adapted / "adapter_config.json", folder)
+    assert not is_adapter(folder)
+    message = r"both holds all weights and adapter_config\.json, .*: remove adapter_config\.json"
+    with pytest.raises(CheckpointFolderError, match=message):
+        check_folder(folder)

@@ -152,6 +152,15 @@ class TestBatches:
         batch["attention_mask"][1] = 0
         assert torch.isfinite(model(**batch)[0]).all()
 
+    @torch.no_grad()
+    def test_the_mean_over_a_row_of_padding_is_zero(self, rows):
+        model = make_model(DNAGPTForSequenceClassification, classifier_pooling="mean")
+        batch = pad_rows(rows, "right")
+        batch["attention_mask"][1] = 0
+        logits = model(**batch).logits
+        assert torch.isfinite(logits).all()
+        assert logits[1].abs().max() == 0
+
 
 class TestPacking:
     @pytest.mark.parametrize("attention", IMPLEMENTATIONS)
@@ -444,6 +453,12 @@ class TestTraining:
         assert outputs.logits.dtype == dtype
         assert outputs.loss.dtype == torch.float32
         assert torch.isfinite(outputs.logits).all() and torch.isfinite(outputs.loss)
+        # logarithms are those of the logits in full precision
+        targets = batch["input_ids"][:, 1:]
+        targets = targets.masked_fill(targets == NUMBER, -100).flatten()
+        logits = outputs.logits[:, :-1].flatten(0, 1).double()
+        expected = torch.nn.functional.cross_entropy(logits, targets)
+        torch.testing.assert_close(outputs.token_loss.double(), expected, atol=1e-5, rtol=0)
 
     def test_tied_embeddings_are_one_tensor_after_loading(self, rows, tmp_path):
         model = make_model(tie_word_embeddings=True)

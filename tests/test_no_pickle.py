@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,9 +24,11 @@ from dnagpt_hf.training.checkpoints import CheckpointError, seal_checkpoint
 from dnagpt_hf.training.finetuning import finetune
 
 PACKAGE = Path(dnagpt_hf.__file__).parent
-SAFE = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
-UNSAFE = {"pickle.load", "pickle.loads", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
-UNSAFE |= {"pd.read_pickle", "pandas.read_pickle", "pickle.Unpickler", "eval", "exec"}
+SAFE = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pickle", False)}
+UNSAFE = {"pickle.load", "pickle.loads", "pickle.Unpickler", "pandas.read_pickle", "eval", "exec"}
+UNSAFE |= {"yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "torch.jit.load"}
+# libraries that read nothing but pickles
+UNSAFE_LIBRARIES = {"cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
 
 class Hostile:
@@ -39,22 +42,32 @@ class Hostile:
 
 
 def calls(source: str) -> Iterator[tuple[str, dict[str | None, Any]]]:
-    """Every call in a program by its name, with the constants among its arguments."""
-    for node in ast.walk(ast.parse(source)):
+    """Every call in a program by its full name, with the constants among its arguments."""
+    tree = ast.parse(source)
+    imported: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            imported |= {one.asname: module + one.name for one in node.names if one.asname}
+            if module:
+                imported |= {one.name: module + one.name for one in node.names if not one.asname}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             constants = {
                 keyword.arg: keyword.value.value
                 for keyword in node.keywords
                 if isinstance(keyword.value, ast.Constant)
             }
-            yield ast.unparse(node.func), constants
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            yield imported.get(first, first) + dot + rest, constants
 
 
 def unsafe_calls(source: str) -> list[str]:
     found = []
     for name, constants in calls(source):
         argument, value = SAFE.get(name, (None, None))
-        if name in UNSAFE or (argument and constants.get(argument) is not value):
+        is_unsafe = name in UNSAFE or name.partition(".")[0] in UNSAFE_LIBRARIES
+        if is_unsafe or (argument and constants.get(argument) is not value):
             found.append(name)
     return found
 
@@ -64,7 +77,15 @@ def test_the_package_has_no_call_that_would_load_one() -> None:
     assert len(paths) > 100
     for path in paths:
         assert unsafe_calls(path.read_text(encoding="utf-8")) == [], path
-    wrong = ["torch.load(a)", "np.load(a, allow_pickle=True)", "np.load(a)", "pickle.loads(a)"]
+    wrong = [
+        "torch.load(a)",
+        "import numpy as np; np.load(a, allow_pickle=True)",
+        "import numpy as np; np.load(a)",
+        "pickle.loads(a)",
+        "from torch import load; load(a)",
+        "from pickle import load as read; read(a)",
+        "import joblib; joblib.load(a)",
+    ]
     assert all(unsafe_calls(one) for one in wrong)
 
 
@@ -93,6 +114,19 @@ def test_in_a_checkpoint_folder(tmp_path: Path, proof: Path) -> None:
     for options in ({}, {"use_safetensors": False}, {"use_safetensors": None}):
         with pytest.raises((OSError, ValueError)):
             AutoModel.from_pretrained(folder, **options)
+
+
+def test_as_one_of_several_files_of_weights(tmp_path: Path, proof: Path) -> None:
+    folder = write_base(tmp_path / "base", max_shard_size="40KB")
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"]["model.norm.weight"] = "model-00001-of-00002.bin"
+    index.write_text(json.dumps(content))
+    torch.save({"model.norm.weight": Hostile(proof)}, folder / "model-00001-of-00002.bin")
+    with pytest.raises(CheckpointFolderError, match=r"only \.safetensors files"):
+        check_folder(folder)
+    with pytest.raises(Exception, match=r"weights_only|[Uu]npickl|safetensors"):
+        AutoModel.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "b.npy"])

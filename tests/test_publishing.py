@@ -111,6 +111,18 @@ def test_the_counts_of_the_data_do_not_name_files(folder: Path) -> None:
     assert isinstance(published, bytes) and json.loads(published) == {"records read": 4}
 
 
+def test_configurations_do_not_say_where_they_were_loaded_from(folder: Path) -> None:
+    place = {"_name_or_path": "/home/me/model", "name_or_path": "/home/me/model"}
+    place |= {"is_local": True, "local_files_only": True}
+    for name in ("config.json", "tokenizer_config.json"):
+        fields = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(fields | place))
+        published = checkpoint_files(folder)[name]
+        assert isinstance(published, bytes)
+        assert not json.loads(published).keys() & place.keys()
+        assert json.loads(published).keys() >= fields.keys() - place.keys()
+
+
 def test_a_checkpoint_of_this_package_gets_its_code(hub: Hub) -> None:
     push_checkpoint("dnagpt-tiny", "org/dnagpt-tiny")
     uploaded = hub.repositories["org/dnagpt-tiny"].files()
@@ -121,6 +133,15 @@ def test_a_checkpoint_of_this_package_gets_its_code(hub: Hub) -> None:
     )
     assert "AutoTokenizer" in json.loads(uploaded["tokenizer_config.json"])["auto_map"]
     assert uploaded["model.safetensors"] == (bundled() / "model.safetensors").read_bytes()
+
+
+def test_code_of_two_versions_is_not_mixed(folder: Path) -> None:
+    own = [folder / path.name for path in CODE]
+    files = checkpoint_files(folder)
+    assert [files[path.name] for path in CODE] == own
+    own[0].unlink()
+    files = checkpoint_files(folder)
+    assert [files[path.name] for path in CODE] == list(CODE)
 
 
 def test_pushed_twice_there_is_one_commit(hub: Hub, folder: Path) -> None:
@@ -143,8 +164,11 @@ def test_files_of_an_earlier_checkpoint_go(hub: Hub, folder: Path, tmp_path: Pat
     sharded = init_checkpoint(
         "dnagpt-test", tmp_path / "sharded", kmer_size=3, max_shard_size="100KB"
     )
+    before = len(hub.repositories[NAME].commits)
     published = push_checkpoint(sharded, NAME)
     assert set(published.removed) == {"metrics.json", "model.safetensors"}
+    # old files go in the commit that brings the new ones
+    assert len(hub.repositories[NAME].commits) == before + 1
     uploaded = hub.repositories[NAME].files()
     assert set(uploaded) >= SHARDED | {"LICENSE"}
     assert not set(uploaded) & set(published.removed)
@@ -165,6 +189,20 @@ def test_branch_and_tag(hub: Hub, folder: Path) -> None:
     assert repository.branches["main"] == first.commit
     with pytest.raises(PublishingError, match="is a commit: give the name of a branch"):
         push_checkpoint(folder, NAME, revision=first.commit)
+
+
+def test_a_branch_is_compared_with_itself_and_not_with_main(
+    hub: Hub, folder: Path, tmp_path: Path
+) -> None:
+    push_checkpoint(folder, NAME)
+    sharded = init_checkpoint(
+        "dnagpt-test", tmp_path / "sharded", kmer_size=3, max_shard_size="100KB"
+    )
+    first = push_checkpoint(sharded, NAME, revision="sharded", tag="v1")
+    assert hub.repositories[NAME].tags == {"v1": first.commit}
+    assert not push_checkpoint(sharded, NAME, revision="sharded").changed
+    assert push_checkpoint(folder, NAME).removed == ()
+    assert set(push_checkpoint(folder, NAME, revision="sharded").removed) >= SHARDED
 
 
 def test_private(hub: Hub, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import inspect
 import itertools
 import json
 import os
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader
 from transformers import BatchEncoding, DataCollatorWithPadding
 from transformers.utils import ModelOutput
 
-from dnagpt_hf import tokenization_dnagpt
+from dnagpt_hf import DNAGPTForMultiTask, tokenization_dnagpt
 from dnagpt_hf.tokenization_dnagpt import NUMBER_TOKEN, PROPERTY_TOKENS, SPECIES, DNAGPTTokenizer
 
 DYNAMIC = DNAGPTTokenizer()
@@ -253,6 +254,12 @@ def test_no_tokens_are_added() -> None:
             20,
         ]
     assert DYNAMIC.num_special_tokens_to_add() == 0
+
+
+def test_what_it_gives_are_the_inputs_of_a_model() -> None:
+    encoding = DYNAMIC("<R>ACGTAC<+><M>0.5")
+    assert list(encoding) == DYNAMIC.model_input_names
+    assert {*encoding} <= {*inspect.signature(DNAGPTForMultiTask.forward).parameters}
 
 
 def test_empty_input() -> None:

@@ -57,6 +57,21 @@ def test_figures_of_a_fine_tuning(base: Path) -> None:
     assert '- records: `{"train": 192}`' in text
 
 
+@pytest.mark.parametrize(
+    ("stated", "pipeline", "auto_class"),
+    [
+        ({}, "text-generation", "AutoModelForCausalLM"),
+        ({"head": "classification"}, "text-classification", "AutoModelForSequenceClassification"),
+    ],
+)
+def test_the_pipeline_is_that_of_the_head(
+    base: Path, stated: dict[str, Any], pipeline: str, auto_class: str
+) -> None:
+    data, text = tuned_card(base, Task(CLASS, {"label": ANSWERS}, name="motifs"), **stated)
+    assert data.pipeline_tag == pipeline
+    assert f"model = {auto_class}.from_pretrained(" in text
+
+
 def test_a_dataset_of_the_hub_is_named(base: Path) -> None:
     task = Task(NUMBER, name="levels")
     data, _ = tuned_card(base, task, data={"train": {"dataset": "org/levels"}})

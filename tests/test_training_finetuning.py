@@ -271,6 +271,32 @@ def test_adapters(base: Path, small: Path, tmp_path: Path, adapter: str) -> None
     )
 
 
+def test_a_run_is_merged_later_and_taken_apart_again(
+    base: Path, small: Path, tmp_path: Path
+) -> None:
+    """An adapter and the weights that it was merged into would both be loaded, one on the other."""
+    pytest.importorskip("peft")
+    expected = None
+    for merge in (False, True, False):
+        run(base, small, tmp_path, adapter="lora", merge=merge, num_train_epochs=1)
+        assert (tmp_path / "model.safetensors").exists() is merge
+        assert (tmp_path / "adapter_model.safetensors").exists() is not merge
+        assert (tmp_path / "adapter_config.json").exists() is not merge
+        model, _ = load_model(tmp_path, DNAGPTForMultiTask, Placement(device="cpu"))
+        weights = model.state_dict()
+        expected = weights if expected is None else expected
+        for name, weight in weights.items():
+            torch.testing.assert_close(weight, expected[name], atol=1e-5, rtol=1e-4)
+
+
+def test_an_adapter_is_not_written_into_its_base(base: Path, small: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(base, tmp_path / "base"))
+    before = sorted(folder.iterdir())
+    with pytest.raises(ValueError, match=r"base is the folder of the model, .*: choose another"):
+        run(folder, small, tmp_path / "." / "base", adapter="lora")
+    assert sorted(folder.iterdir()) == before
+
+
 def test_an_adapter_of_a_head(base: Path, small: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     found = run(base, small, tmp_path, head="classification", lora=True)

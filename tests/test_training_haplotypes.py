@@ -153,6 +153,10 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "stopped" / "checkpoint-3").is_dir()
     again = finetune_haplotypes(settings_of(real, tmp_path / "stopped"))
     assert again["validation"] == pytest.approx(whole["validation"], rel=1e-5)
+    with pytest.raises(
+        ValueError, match=r"is of a run with seed .*, which cannot go on with seed 7"
+    ):
+        finetune_haplotypes(settings_of(real, tmp_path / "stopped", seed=7))
 
 
 def test_training_stops_early(tmp_path: Path) -> None:

@@ -101,6 +101,10 @@ def test_the_same_command_again_goes_on(tmp_path: Path, genomes: Path) -> None:
     ]
     assert len(losses[1]) == 4
     assert losses[0][0] == losses[1][0]
+    with pytest.raises(
+        ValueError, match=r"is of a run with .*, which cannot .* learning_rate 0\.5"
+    ):
+        pretrain(parse_settings(["--learning_rate", "0.5"], settings))
 
 
 def test_a_model_can_be_trained_further(tmp_path: Path, genomes: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from finetuning_runs import planted, settings_of, write_base, write_table
 
 from dnagpt_hf.training.finetuning import finetune
-from dnagpt_hf.training.resumption import checkpoint_to_resume
+from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
 
 OTHER = "<R>{sequence}<+><M>{dose}<=><B>{label}"
 
@@ -63,6 +63,35 @@ def test_another_setting_is_not_passed_over(
         finetune(settings)
     assert "\n" not in str(error.value)
     assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_settings_of_the_optimizer_decide_what_is_learned(
+    base: Path, table: Path, tmp_path: Path
+) -> None:
+    usual = run_settings(settings_of(base, table, tmp_path))
+    others: dict[str, Any] = {
+        "adam_beta1": 0.5,
+        "adam_beta2": 0.5,
+        "adam_epsilon": 1e-3,
+        "data_seed": 3,
+        "label_smoothing_factor": 0.1,
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 9.0,
+        "optim": "adafactor",
+        "warmup_steps": 7,
+        "weight_decay": 0.5,
+    }
+    for name, value in others.items():
+        found = run_settings(settings_of(base, table, tmp_path, **{name: value}))
+        assert {one for one in usual if found[one] != usual[one]} == {name}
+
+
+def test_rows_in_a_step_may_be_divided_otherwise(base: Path, table: Path, tmp_path: Path) -> None:
+    usual = run_settings(settings_of(base, table, tmp_path))
+    divided = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    assert run_settings(settings_of(base, table, tmp_path, **divided)) == usual
+    more = run_settings(settings_of(base, table, tmp_path, gradient_accumulation_steps=2))
+    assert (usual["rows in a step"], more["rows in a step"]) == (8, 16)
 
 
 def test_other_data(base: Path, table: Path, run: Path, tmp_path: Path) -> None:

@@ -181,6 +181,26 @@ def test_resuming_gives_the_same_losses_and_weights(
         assert torch.equal(one, other)
 
 
+def test_resuming_goes_on_with_the_same_dropout(
+    contig: Bases, tokenizer: DNAGPTTokenizer, tmp_path: Path
+) -> None:
+    trainers = [
+        make_trainer(contig, tokenizer, tmp_path / name, max_steps=4, **SAVED)
+        for name in ("whole", "resumed")
+    ]
+    for trainer, checkpoint in zip(trainers, (None, "checkpoint-2"), strict=True):
+        for module in trainer.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.3
+        # what was drawn before in this process does not matter
+        torch.manual_seed(0 if checkpoint is None else 1)
+        folder = None if checkpoint is None else str(tmp_path / "whole" / checkpoint)
+        trainer.train(resume_from_checkpoint=folder)
+    whole, resumed = (losses(trainer) for trainer in trainers)
+    assert len(whole) == 4
+    assert resumed[2:] == whole[2:]
+
+
 def test_checkpoints_are_sealed_and_rotated(
     contig: Bases, tokenizer: DNAGPTTokenizer, tmp_path: Path
 ) -> None:

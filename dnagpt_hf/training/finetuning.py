@@ -18,7 +18,13 @@ from dnagpt_hf.analysis.answering import token_ids
 from dnagpt_hf.analysis.metrics import mean_and_deviation
 from dnagpt_hf.atomic import write_json
 from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
-from dnagpt_hf.checkpoint_folder import check_source
+from dnagpt_hf.checkpoint_folder import (
+    ADAPTER,
+    ADAPTER_WEIGHTS,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    check_source,
+)
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.data.sources import open_source
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
@@ -72,6 +78,7 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
         ValueError: settings, records or a checkpoint cannot be used.
     """
     check_source(settings.tuning.model)
+    _check_base_stays(settings)
     tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
     data = read_task(settings, tokenizer)
     output = Path(settings.training.output_dir)
@@ -104,6 +111,16 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
         part,
         data,
     )
+
+
+def _check_base_stays(settings: FineTuningSettings) -> None:
+    tuning, output = settings.tuning, settings.training.output_dir
+    source = Path(resolve_checkpoint(tuning.model))
+    if tuning.adapter and not tuning.merge and source.resolve() == Path(output).resolve():
+        raise ValueError(
+            f"output_dir {output} is the folder of the model, which the adapter needs as it is: "
+            "choose another output_dir"
+        )
 
 
 def read_task(settings: FineTuningSettings, tokenizer: DNAGPTTokenizer) -> TaskData:
@@ -302,11 +319,14 @@ def _check_weights(stated: Any, task: Task) -> None:
 def _write_model(trainer: FineTuningTrainer, settings: FineTuningSettings, data: TaskData) -> None:
     """The best checkpoint, whole or as an adapter with the configuration of its task."""
     folder = Path(settings.training.output_dir)
-    if settings.tuning.adapter is None:
+    tuning = settings.tuning
+    if settings.training.should_save:
+        _remove_other_weights(folder, is_adapter=tuning.adapter is not None and not tuning.merge)
+    if tuning.adapter is None:
         trainer.save_model()
         return
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
-    if settings.tuning.merge:
+    if tuning.merge:
         if settings.training.should_save:
             model.merge_and_unload().save_pretrained(folder)
             trainer.processing_class.save_pretrained(folder)
@@ -316,3 +336,11 @@ def _write_model(trainer: FineTuningTrainer, settings: FineTuningSettings, data:
         config = model.get_base_model().config
         config.architectures = [type(model.get_base_model()).__name__]
         config.save_pretrained(folder)
+
+
+def _remove_other_weights(folder: Path, is_adapter: bool) -> None:
+    """Delete what the run left there with another `merge`: of both kinds, both would be loaded."""
+    whole = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
+    for pattern in whole if is_adapter else (ADAPTER, ADAPTER_WEIGHTS):
+        for path in folder.glob(pattern):
+            path.unlink()
