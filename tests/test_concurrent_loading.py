@@ -18,24 +18,13 @@ PROGRAM = """
 import json, os, sys, traceback
 from multiprocessing import get_context
 
-folder, work, rounds, processes, absent, slowness = json.loads(sys.argv[1])
+folder, work, rounds, processes, absent = json.loads(sys.argv[1])
 sys.modules.update(dict.fromkeys(absent))
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, dynamic_module_utils
 
-def copy_slowly(source, target):
-    import time
-    content = open(source, "rb").read()
-    with open(target, "wb") as stream:
-        stream.write(content[: len(content) // 2])
-        stream.flush()
-        time.sleep(slowness)
-        stream.write(content[len(content) // 2 :])
-
 def load(barrier, cache, results):
     dynamic_module_utils.HF_MODULES_CACHE = cache
-    if slowness:
-        dynamic_module_utils.shutil.copyfile = copy_slowly
     barrier.wait()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
@@ -65,9 +54,9 @@ print(json.dumps(found))
 ABSENT = ["dnagpt_hf", "accelerate", "datasets", "evaluate", "pandas", "pyarrow", "pyfaidx"]
 
 
-def load_together(folder: Path, work: Path, rounds: int, slowness: float = 0.0) -> list[list[str]]:
+def load_together(folder: Path, work: Path, rounds: int) -> list[list[str]]:
     """What four processes find at each of several first loads: logits, or the error."""
-    argument = json.dumps([str(folder), str(work), rounds, 4, ABSENT, slowness])
+    argument = json.dumps([str(folder), str(work), rounds, 4, ABSENT])
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(work),
