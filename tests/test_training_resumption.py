@@ -47,7 +47,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
         ({"template": OTHER}, f'template "{OTHER}"'),
         ({"split": [8, 1, 1], "split_seed": 3}, "split [8, 1, 1], split_seed 3"),
         ({"lora": True}, 'adapter "lora"'),
-        ({"per_device_train_batch_size": 3}, "rows in a step 3"),
+        ({"per_device_train_batch_size": 3}, "total batch size 3"),
         ({"head": "classification"}, 'head "classification"'),
     ],
 )
@@ -91,7 +91,7 @@ def test_rows_in_a_step_may_be_divided_otherwise(base: Path, table: Path, tmp_pa
     divided = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
     assert run_settings(settings_of(base, table, tmp_path, **divided)) == usual
     more = run_settings(settings_of(base, table, tmp_path, gradient_accumulation_steps=2))
-    assert (usual["rows in a step"], more["rows in a step"]) == (8, 16)
+    assert (usual["total batch size"], more["rows in a step"]) == (8, 16)
 
 
 def test_other_data(base: Path, table: Path, run: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def run_settings(settings: Any) -> dict[str, Any]:
     """The settings that decide what is learned, as JSON has them."""
     training = settings.training
     found = {name: getattr(training, name) for name in _COMPARED if hasattr(training, name)}
-    found["rows in a step"] = (
+    found["total batch size"] = (
         training.per_device_train_batch_size
         * training.gradient_accumulation_steps
         * training.world_size
@@ -86,7 +86,7 @@ def _check_same(checkpoint: Path, now: dict[str, Any]) -> None:
         wanted = ", ".join(f"{name} {_short(now[name])}" for name in changed)
         raise ValueError(
             f"{checkpoint} is of a run with {said}, which cannot go on with {wanted}: choose "
-            "another output_dir, or delete that folder"
+            f"another output_dir, or delete the checkpoints in {checkpoint.parent}"
         )
 
 
