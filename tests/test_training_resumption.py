@@ -86,12 +86,12 @@ def test_settings_of_the_optimizer_decide_what_is_learned(
         assert {one for one in usual if found[one] != usual[one]} == {name}
 
 
-def test_rows_in_a_step_may_be_divided_otherwise(base: Path, table: Path, tmp_path: Path) -> None:
+def test_a_total_batch_may_be_divided_otherwise(base: Path, table: Path, tmp_path: Path) -> None:
     usual = run_settings(settings_of(base, table, tmp_path))
     divided = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
     assert run_settings(settings_of(base, table, tmp_path, **divided)) == usual
     more = run_settings(settings_of(base, table, tmp_path, gradient_accumulation_steps=2))
-    assert (usual["total batch size"], more["rows in a step"]) == (8, 16)
+    assert (usual["total batch size"], more["total batch size"]) == (8, 16)
 
 
 def test_other_data(base: Path, table: Path, run: Path, tmp_path: Path) -> None:
