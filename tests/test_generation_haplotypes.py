@@ -120,7 +120,8 @@ def generate_plainly(
     with torch.no_grad():
         ids = prompts
         for _ in range(codec.length - codec.start):
-            scores = model(ids).logits[:, -1].float()
+            zeros = torch.zeros(ids.shape)
+            scores = model(ids, number_values=zeros).logits[:, -1].float()
             for processor in processors:
                 scores = processor(ids, scores)
             ids = torch.cat([ids, scores.argmax(-1)[:, None]], 1)
