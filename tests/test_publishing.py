@@ -112,7 +112,7 @@ def test_the_counts_of_the_data_do_not_name_files(folder: Path) -> None:
 
 
 def test_configurations_do_not_say_where_they_were_loaded_from(folder: Path) -> None:
-    place = {"_name_or_path": "/home/me/model", "name_or_path": "/home/me/model"}
+    place = {"_name_or_path": "/data/me/model", "name_or_path": "/data/me/model"}
     place |= {"is_local": True, "local_files_only": True}
     for name in ("config.json", "tokenizer_config.json"):
         fields = json.loads((folder / name).read_text())
