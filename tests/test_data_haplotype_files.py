@@ -115,6 +115,8 @@ def test_hapt_that_cannot_be_read(hapt: Path, content: str, message: str) -> Non
         ("id position a0 a1\n", "holds no sites"),
         ("id position a0 a1\nx 5 A\n", "line 2: 'x 5 A' is no site"),
         ("id position a0 a1\nx five A C\n", "line 2: 'x five A C' is no site"),
+        ("id position a0 a1\nx ² A C\n", "line 2: 'x ² A C' is no site"),
+        (f"id position a0 a1\nx {'9' * 30} A C\n", "line 2: 'x 9999.* is no site"),
     ],
 )
 def test_legend_that_cannot_be_read(hapt: Path, content: str, message: str) -> None:

@@ -212,6 +212,7 @@ def test_entries_that_are_wrong(folder: Path, fields: dict[str, Any], message: s
         ("species: [a]", "species 1: expected entries name"),
         ("species: [{held_out: X, token: <R>, held_out: Y}]", "held_out stands there twice"),
         ("species: [{name: a}]\nspecies: [{name: b}]", "species stands there twice"),
+        ("[a, b]: 1", "unhashable key"),
         ("species: [{name: a, token: <R>}]\nfolder: b", "unknown entry 'folder'"),
         (b"\xff", "is no YAML"),
     ],

@@ -115,6 +115,9 @@ def test_files_that_are_no_vcf(tmp_path: Path) -> None:
             read_haplotypes(path)
     with pytest.raises(HaplotypeError, match="name every sample once"):
         read_haplotypes(vcf(path, GOOD, samples="S1 S1"))
+    path.write_bytes(vcf(path, GOOD).read_bytes().replace(b"S2", b"S\x80"))
+    with pytest.raises(HaplotypeError, match=r"a\.vcf is not read as VCF: 'utf-8' codec"):
+        read_haplotypes(path)
     with pytest.raises(HaplotypeError, match=r"record 1:10 \(rs1\) holds no genotypes"):
         read_haplotypes(vcf(path, "1 10 rs1 A T 0.5 1", format="DS"))
     with pytest.raises(HaplotypeError, match="no site; its chromosomes: 1, 2"):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from dnagpt_hf.data.records import shorten
 
 _SEPARATORS = np.frombuffer(b" \t", np.uint8)
 _ZERO = ord("0")
+_POSITION = re.compile("[0-9]{1,15}")
 
 
 @contextmanager
@@ -140,7 +142,7 @@ def read_legend(stream: IO[bytes], source: str) -> Sites:
         if not fields:
             continue
         values = dict(zip(header, fields, strict=False))
-        if len(fields) != len(header) or not values["position"].isdigit():
+        if len(fields) != len(header) or not _POSITION.fullmatch(values["position"]):
             raise HaplotypeError(
                 f"{source}, line {number:,}: {shorten(line)!r} is no site: {' '.join(header)}, the "
                 "position in bp, is needed"

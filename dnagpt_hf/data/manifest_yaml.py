@@ -43,11 +43,13 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # an error of YAML below
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{key.value} stands there twice", problem_mark=key.start_mark
                 )
-            seen.add(key.value if isinstance(key.value, str) else id(key))
+            seen.add(key.value)
             if key.value in self.names_under:
                 items = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 for item in items:

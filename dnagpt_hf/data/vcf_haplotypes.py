@@ -130,6 +130,7 @@ class _Reader:
             if samples is not None:
                 check_samples(samples, self.file.samples, str(path))
                 self.file.set_samples(list(samples))
+            self.samples: list[str] = self.file.samples
         except HaplotypeError:
             raise
         except Exception as error:
@@ -137,7 +138,7 @@ class _Reader:
                 f"{path} is not read as VCF: {error} (its header must start with ##fileformat and "
                 "name every sample once)"
             ) from error
-        if not self.file.samples:
+        if not self.samples:
             raise HaplotypeError(f"{path} holds no samples")
         self.haplotypes_of_sample: NDArray[np.int64] | None = None
 
@@ -246,7 +247,7 @@ class _Reader:
         if self.haplotypes_of_sample is None:
             raise HaplotypeError(f"{self.path} holds no records")
         names = []
-        for sample, number in zip(self.file.samples, self.haplotypes_of_sample, strict=True):
+        for sample, number in zip(self.samples, self.haplotypes_of_sample, strict=True):
             names += [sample] if number == 1 else [sample + strand for strand in STRANDS]
         return np.asarray(names, dtype=np.str_)
 
@@ -263,7 +264,7 @@ class _Reader:
         where = f"{self.path}, record {_place(record)}"
         if sample is None:
             return where
-        return f"{where}: the genotype of sample {self.file.samples[sample]}"
+        return f"{where}: the genotype of sample {self.samples[sample]}"
 
 
 def _place(record: Any) -> str:
