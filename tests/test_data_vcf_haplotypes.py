@@ -118,6 +118,13 @@ def test_files_that_are_no_vcf(tmp_path: Path) -> None:
     path.write_bytes(vcf(path, GOOD).read_bytes().replace(b"S2", b"S\x80"))
     with pytest.raises(HaplotypeError, match=r"a\.vcf is not read as VCF: 'utf-8' codec"):
         read_haplotypes(path)
+    for allele in (b"\tA\t", b"\tT\t"):
+        whole = vcf(path, GOOD).read_bytes()
+        path.write_bytes(whole.replace(allele, b"\t\x80\t"))
+        with pytest.raises(
+            HaplotypeError, match=r"a\.vcf, record 1:10 holds text that is no UTF-8"
+        ):
+            read_haplotypes(path)
     with pytest.raises(HaplotypeError, match=r"record 1:10 \(rs1\) holds no genotypes"):
         read_haplotypes(vcf(path, "1 10 rs1 A T 0.5 1", format="DS"))
     with pytest.raises(HaplotypeError, match="no site; its chromosomes: 1, 2"):

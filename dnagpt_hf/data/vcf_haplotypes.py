@@ -90,13 +90,18 @@ def read_vcf(
     reader = _Reader(path, samples, rules or GenotypeRules())
     columns, sites = [], []
     for record in reader.records(region):
-        column = reader.column(record)
-        if column is None:
-            continue
-        frequency = column.mean(dtype=np.float64)
-        if min(frequency, 1 - frequency) >= min_maf:
-            columns.append(column)
-            sites.append((record.CHROM, record.POS, record.REF, record.ALT[0], record.ID))
+        try:
+            column = reader.column(record)
+            if column is None:
+                continue
+            frequency = column.mean(dtype=np.float64)
+            if min(frequency, 1 - frequency) >= min_maf:
+                columns.append(column)
+                sites.append((record.CHROM, record.POS, record.REF, record.ALT[0], record.ID))
+        except UnicodeDecodeError as error:
+            raise HaplotypeError(
+                f"{path}, record {record.CHROM}:{record.POS} holds text that is no UTF-8: {error}"
+            ) from error
     reader.tell_dropped()
     if not columns:
         where = "" if region is None else f" in {region}"
