@@ -14,17 +14,15 @@ from typing import Any
 
 from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
 
-# of the package's own settings: what is measured, written or done faster, but not learned
 # fmt: off
+# of the package's own settings: what is measured, written or done faster, but not learned
 _FREE = {
     "attention", "bootstrap", "cache_folder", "check_genomes", "early_stopping", "eval_rows",
     "lora", "merge", "metric", "name", "seeds", "task", "token_loss",
 }
-# fmt: on
 # files, which may lie in another folder when the next job goes on
 _FILES = {"data", "genomes", "haplotypes", "legend", "model", "populations", "test"}
-# of TrainingArguments; more epochs, or fewer, are the same run
-# fmt: off
+# of TrainingArguments, whose names differ between releases; more epochs, or fewer, are the same run
 _COMPARED = {
     "adam_beta1", "adam_beta2", "adam_epsilon", "data_seed", "label_smoothing_factor",
     "learning_rate", "lr_scheduler_type", "max_grad_norm", "optim", "seed", "warmup_ratio",
