@@ -58,7 +58,7 @@ compat-quick: $(READY)  ## checkpoints between the pinned and the oldest release
 	@OMP_NUM_THREADS=1 $(PY) tests/compat/matrix.py --quick
 
 fuzz: $(READY)  ## random input for the readers, the tokenizer and the converter, for an hour
-	@DNAGPT_FUZZ=5000 $(PYTEST) tests/test_fuzz.py
+	@DNAGPT_FUZZ=5000 $(PYTEST) tests/project/test_fuzz.py
 
 bench: $(READY)  ## the benchmarks; each prints its figures
 	@for program in benchmarks/*.py; do echo "==> $$program"; $(PY) "$$program"; done

@@ -35,13 +35,13 @@ from benchmark_training_step import gpt2_config, peak_mb, seconds_of
 from transformers import GPT2ForSequenceClassification, TrainingArguments
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
-from dnagpt_hf.data.records import Record
+from dnagpt_hf.finetuning.adapters import freeze_unused
+from dnagpt_hf.finetuning.collator import TaskCollator
+from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.presets import preset_config, preset_tokenizer
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.examples import ExampleEncoder
 from dnagpt_hf.tasks.task import Task
-from dnagpt_hf.training.adapters import freeze_unused
-from dnagpt_hf.training.finetuning_trainer import FineTuningTrainer
-from dnagpt_hf.training.task_collator import TaskCollator
 
 HEADS = ("language", "classification")
 ANSWERS = {"N": "0", "A": "1"}

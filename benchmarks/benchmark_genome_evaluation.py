@@ -27,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from dnagpt_hf.analysis.genome_statistics.components import compare_components
-from dnagpt_hf.analysis.genome_statistics.distances import DistanceBlocks, haplotype_distances
-from dnagpt_hf.analysis.genome_statistics.evaluation import evaluate_genomes
-from dnagpt_hf.analysis.genome_statistics.linkage import linkage_disequilibrium
-from dnagpt_hf.analysis.genome_statistics.report import write_report
-from dnagpt_hf.analysis.reference_generators import GENERATORS, mosaic
-from dnagpt_hf.data.haplotype_sites import Sites
-from dnagpt_hf.data.haplotypes import STRANDS, Haplotypes
+from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
+from dnagpt_hf.haplotypes.sites import Sites
+from dnagpt_hf.haplotypes.statistics.components import compare_components
+from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, haplotype_distances
+from dnagpt_hf.haplotypes.statistics.evaluation import evaluate_genomes
+from dnagpt_hf.haplotypes.statistics.linkage import linkage_disequilibrium
+from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS, mosaic
+from dnagpt_hf.haplotypes.statistics.report import write_report
 
 POPULATIONS = ("AFR", "AMR", "EAS", "EUR", "SAS")
 ANCESTORS, FOUNDERS = 40, 200

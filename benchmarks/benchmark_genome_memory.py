@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnagpt_hf.data.genome_files import open_genome
+from dnagpt_hf.genomes.fasta import open_genome
 
 LINE = 60
 RECORD = 250_000_000

@@ -33,10 +33,10 @@ from scipy.integrate import simpson
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from dnagpt_hf import DNAGPTForMultiTask
-from dnagpt_hf.data.haplotype_format import HaplotypeFormat
-from dnagpt_hf.generation.haplotype_prompts import Prompts
-from dnagpt_hf.generation.haplotype_sampling import HaplotypeSampler
 from dnagpt_hf.generation.sampling import Sampling, sequence_keys
+from dnagpt_hf.haplotypes.format import HaplotypeFormat
+from dnagpt_hf.haplotypes.prompts import Prompts
+from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 
 TEMPERATURE = 0.8

@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
-from dnagpt_hf.analysis.kmer_counts import count_kmers
+from dnagpt_hf.evaluation.kmer_counts import count_kmers
 
 
 def seconds(function: Callable[[], object]) -> float:

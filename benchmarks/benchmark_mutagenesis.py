@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.analysis.answer_scores import AnsweredRecord, answer_record
-from dnagpt_hf.analysis.attribution import input_gradients, integrated_gradients
-from dnagpt_hf.analysis.batches import map_in_batches, padded_batch
-from dnagpt_hf.analysis.mutagenesis import BASES, in_silico_mutagenesis
-from dnagpt_hf.data.encoding import RecordEncoder
-from dnagpt_hf.data.records import Record
-from dnagpt_hf.data.templates import Template
+from dnagpt_hf.inference.answer_scores import AnsweredRecord, answer_record
+from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
+from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
+from dnagpt_hf.records.encoding import RecordEncoder
+from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import Template
 
 TEMPLATE = "<R>{sequence}<=><M>"
 

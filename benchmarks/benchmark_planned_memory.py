@@ -20,8 +20,8 @@ import sys
 import torch
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
+from dnagpt_hf.planning.memory import CONTEXT, PRECISIONS, Setup, training_memory
 from dnagpt_hf.presets import preset_config
-from dnagpt_hf.training.memory import CONTEXT, PRECISIONS, Setup, training_memory
 
 STEPS = 3
 # Memory that is freed goes back to the system at once, so that resident memory is what is in use

@@ -31,10 +31,10 @@ from datasets import Sequence as SequenceOf
 from pyfaidx import Fasta
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.data.collator import DNAGPTDataCollator
-from dnagpt_hf.data.genome_files import open_genome
-from dnagpt_hf.data.objectives import Objectives
-from dnagpt_hf.data.pretraining import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.genomes.fasta import open_genome
+from dnagpt_hf.pretraining.collator import DNAGPTDataCollator
+from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.pretraining.objectives import Objectives
 
 LINE = 60
 KMER_SIZE = 6

@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.analysis.kmer_baseline import KmerBaseline
-from dnagpt_hf.analysis.metrics import (
+from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
+from dnagpt_hf.evaluation.metrics import (
     bootstrap_intervals,
     classification_metrics,
     regression_metrics,
 )
-from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.finetuning.run import read_task
+from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 from dnagpt_hf.tasks.examples import Examples
-from dnagpt_hf.training.arguments import read_yaml
-from dnagpt_hf.training.finetuning import read_task
-from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+from dnagpt_hf.training.settings import read_yaml
 
 
 def columns(

@@ -32,8 +32,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
+from dnagpt_hf.planning.flops import measured_matmul_rate, training_flops_per_token
 from dnagpt_hf.presets import preset_config
-from dnagpt_hf.training.flops import measured_matmul_rate, training_flops_per_token
 
 # (preset, rows of a batch); each row has as many tokens as the model has positions
 SIZES = {"cpu": {"dnagpt-s-512": 2, "dnagpt-tiny": 8}, "cuda": {"dnagpt-m": 8, "dnagpt-b-512": 16}}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dnagpt_hf.registration import register_when_imported
 
 if TYPE_CHECKING:
-    from dnagpt_hf.bundled_checkpoints import bundled as bundled
+    from dnagpt_hf.checkpoints.bundled import bundled as bundled
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig as DNAGPTConfig
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask as DNAGPTForMultiTask
     from dnagpt_hf.modeling_dnagpt import (
@@ -28,7 +28,7 @@ _MODULES = {
     "DNAGPTForSequenceClassification": "modeling_dnagpt",
     "DNAGPTModel": "modeling_dnagpt",
     "DNAGPTTokenizer": "tokenization_dnagpt",
-    "bundled": "bundled_checkpoints",
+    "bundled": "checkpoints.bundled",
 }
 __all__ = ["__version__", *_MODULES]
 

@@ -942,7 +942,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
                 for logits that are not kept, or are missing where logits are skipped.
 
         `Trainer` evaluates a batch that has every kind of label in this signature, as
-        [`~dnagpt_hf.data.collator.DNAGPTDataCollator`] makes it; with a collator that gives
+        [`~dnagpt_hf.pretraining.collator.DNAGPTDataCollator`] makes it; with a collator that gives
         `labels` alone, pass `TrainingArguments(label_names=["labels"])`.
         """
         # sequence parallelism hands in labels that are shifted already; Trainer would take a named

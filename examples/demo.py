@@ -25,23 +25,23 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments, set_seed
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.analysis.baselines import UNIFORM_LOSS, MarkovModel
-from dnagpt_hf.analysis.objectives import ObjectiveReader
-from dnagpt_hf.checkpoint import save_checkpoint
-from dnagpt_hf.data.genomes import (
+from dnagpt_hf.checkpoints.card import render_model_card
+from dnagpt_hf.checkpoints.saving import save_checkpoint
+from dnagpt_hf.generation import generate_dna
+from dnagpt_hf.genomes.bases import (
     Bases,
     gc_content,
     hold_out,
     normalise_bases,
-    read_genome,
     reverse_complement,
     window_starts,
 )
-from dnagpt_hf.data.objectives import Objectives
-from dnagpt_hf.data.pretraining import PretrainingDataset, SpeciesSequences, stack_rows
-from dnagpt_hf.generation import generate_dna
-from dnagpt_hf.model_card import render_model_card
-from dnagpt_hf.training.trainer import PretrainingTrainer
+from dnagpt_hf.genomes.fasta import read_genome
+from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.pretraining.markov_baseline import UNIFORM_LOSS, MarkovModel
+from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
+from dnagpt_hf.pretraining.objectives import Objectives
+from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 
 SPECIES = "<U>"
 # Subtelomeric repeats occur at both ends of the chromosome; its middle occurs nowhere else.

@@ -28,8 +28,8 @@ from transformers import (
     set_seed,
 )
 
-from dnagpt_hf.analysis.metrics import metric_path
-from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+from dnagpt_hf.evaluation.metrics import metric_path
 
 
 @dataclass

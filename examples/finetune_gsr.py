@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 
 from transformers import HfArgumentParser
 
-from dnagpt_hf.training.finetuning import finetune
-from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+from dnagpt_hf.finetuning.run import finetune
+from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 
 
 @dataclass

@@ -20,8 +20,8 @@ command is given again. `dnagpt genomes generate` writes new haplotypes with the
 import sys
 from collections.abc import Sequence
 
-from dnagpt_hf.training.haplotype_arguments import parse_haplotype_settings
-from dnagpt_hf.training.haplotypes import finetune_haplotypes
+from dnagpt_hf.haplotypes.settings import parse_haplotype_settings
+from dnagpt_hf.haplotypes.training import finetune_haplotypes
 
 
 def main(arguments: Sequence[str]) -> None:

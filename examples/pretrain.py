@@ -18,8 +18,8 @@ same program with its settings in a file.
 import sys
 from collections.abc import Sequence
 
-from dnagpt_hf.training.arguments import parse_settings
-from dnagpt_hf.training.pretraining import pretrain
+from dnagpt_hf.pretraining.run import pretrain
+from dnagpt_hf.pretraining.settings import parse_settings
 
 
 def main(arguments: Sequence[str]) -> None:

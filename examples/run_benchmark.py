@@ -24,11 +24,11 @@ from pathlib import Path
 
 from transformers import HfArgumentParser
 
-from dnagpt_hf.analysis.kmer_baseline import KmerBaseline
-from dnagpt_hf.analysis.metrics import classification_metrics
-from dnagpt_hf.data.sources import open_source
-from dnagpt_hf.training.finetuning import finetune
-from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
+from dnagpt_hf.evaluation.metrics import classification_metrics
+from dnagpt_hf.finetuning.run import finetune
+from dnagpt_hf.finetuning.settings import parse_finetuning_settings
+from dnagpt_hf.tasks.sources import open_source
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from training_runs import Run, free_port
 
-from dnagpt_hf.data.records import Record
+from dnagpt_hf.records.reading import Record
 
 MOTIF = "GATTAC"
 CLASS = "<R>{sequence}<=><B>{label}"
@@ -66,14 +66,14 @@ def as_records(rows: Iterable[Mapping[str, Any]], source: str = "a.csv") -> list
 
 def write_base(folder: Path, **config: Any) -> Path:
     """A model of two layers that reads 3-mers, so that its vocabulary is small."""
-    from dnagpt_hf.checkpoint import init_checkpoint
+    from dnagpt_hf.checkpoints.saving import init_checkpoint
 
     return init_checkpoint("dnagpt-test", folder, **{"kmer_size": 3, **config})
 
 
 def settings_of(base: Path, table: Path, output: Path, **stated: Any) -> Any:
     """Settings of a run of seconds."""
-    from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+    from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 
     return parse_finetuning_settings([], content_of(base, table, output, **stated), output.parent)
 
@@ -106,7 +106,7 @@ def start(
 ) -> Run:
     """Start a fine-tuning in processes of its own, which get what torchrun would give them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["finetuning_runs", "dnagpt_hf.training.finetuning"])
+    context.set_forkserver_preload(["finetuning_runs", "dnagpt_hf.finetuning.run"])
     folder.mkdir(exist_ok=True)
     port = free_port()
     run = Run()
@@ -146,8 +146,8 @@ def _run(
     os.environ.update({name: str(number) for name, number in place.items()})
     if place:
         os.environ.update(LOCAL_WORLD_SIZE=str(place["WORLD_SIZE"]), MASTER_ADDR="127.0.0.1")
-    from dnagpt_hf.training.finetuning import finetune
-    from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+    from dnagpt_hf.finetuning.run import finetune
+    from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 
     if prepare is not None:
         prepare()
@@ -156,7 +156,7 @@ def _run(
 
 def kill_in_step(step: int) -> None:
     """Let the process die as by kill -9 when a step has its gradients, but no new weights."""
-    from dnagpt_hf.training.finetuning_trainer import FineTuningTrainer
+    from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 
     make_gradients = FineTuningTrainer.training_step
 

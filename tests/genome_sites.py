@@ -11,8 +11,8 @@ from typing import Any
 
 from webserver import Server
 
-from dnagpt_hf.data.checksums import file_checksum
-from dnagpt_hf.data.genome_sources import Servers
+from dnagpt_hf.genomes.download.checksums import file_checksum
+from dnagpt_hf.genomes.download.sources import Servers
 
 
 def servers(server: Server) -> Servers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dnagpt_hf.data.haplotype_sites import Sites
-from dnagpt_hf.data.haplotypes import STRANDS, Haplotypes
+from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
+from dnagpt_hf.haplotypes.sites import Sites
 
 
 def make_sites(number: int, chromosomes: int = 1, step: int = 500) -> Sites:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.data.records import Record
 from dnagpt_hf.presets import preset_config
+from dnagpt_hf.records.reading import Record
 
 CLASS = "<R>{sequence}<=><B>"
 NUMBER = "<R>{sequence}<+><M>{x}<=><M>"

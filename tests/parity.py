@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dnagpt_hf.original_checkpoint import OriginalSizes
+from dnagpt_hf.checkpoints.original import OriginalSizes
 from dnagpt_hf.presets import vocabulary_size
 
 # the sizes of a small file in the original layout, which stands in for the released weights

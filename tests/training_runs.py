@@ -119,7 +119,7 @@ def start(
         prepare: called in each process before the program.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training_runs", "dnagpt_hf.training.pretraining", "deepspeed"])
+    context.set_forkserver_preload(["training_runs", "dnagpt_hf.pretraining.run", "deepspeed"])
     folder.mkdir(exist_ok=True)
     port = free_port()
     run = Run()
@@ -191,9 +191,9 @@ def _share_models_on_processors() -> None:
 
 def _record(rows: Path, indexes: Path) -> None:
     """Write down the number of each training row that is read, and each index that is made."""
-    from dnagpt_hf.data import genome_files
-    from dnagpt_hf.data.pretraining import PretrainingDataset
-    from dnagpt_hf.training import pretraining
+    from dnagpt_hf.genomes import fasta as genome_files
+    from dnagpt_hf.pretraining import run as pretraining
+    from dnagpt_hf.pretraining.dataset import PretrainingDataset
 
     read, write_index = PretrainingDataset.__getitem__, genome_files.write_index
 
@@ -220,7 +220,7 @@ def set_environment(variables: Mapping[str, str]) -> None:
 
 def kill_in_step(step: int) -> None:
     """Let the process die as by kill -9 when a step has its gradients, but no new weights."""
-    from dnagpt_hf.training.trainer import PretrainingTrainer
+    from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 
     make_gradients = PretrainingTrainer.training_step
 
@@ -235,7 +235,7 @@ def kill_in_step(step: int) -> None:
 
 def kill_while_saving(step: int) -> None:
     """Let the process die as by kill -9 when half of a checkpoint is written."""
-    from dnagpt_hf.training.trainer import PretrainingTrainer
+    from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 
     save = PretrainingTrainer._save_optimizer_and_scheduler
 

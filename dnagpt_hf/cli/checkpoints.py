@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import check_folder, model_class, read_config
+from dnagpt_hf.checkpoints.validation import check_folder, model_class, read_config
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import quiet_transformers
 from dnagpt_hf.cli.progress import progress_bar
@@ -49,7 +49,7 @@ def convert(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Turn an original .pth file into a checkpoint folder."""
-    from dnagpt_hf.conversion import convert_checkpoint
+    from dnagpt_hf.checkpoints.conversion import convert_checkpoint
 
     with progress_bar("converting", None) as report:
         result = convert_checkpoint(
@@ -74,7 +74,7 @@ def export(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write a checkpoint folder as a file of the original DNAGPT."""
-    from dnagpt_hf.conversion import export_checkpoint
+    from dnagpt_hf.checkpoints.conversion import export_checkpoint
 
     typer.echo(f"{export_checkpoint(folder, destination, overwrite=overwrite)} written")
 
@@ -115,7 +115,7 @@ def init(
         "num_attention_heads": heads,
     }
     overrides = {name: value for name, value in overrides.items() if value is not None}
-    from dnagpt_hf.checkpoint import init_checkpoint
+    from dnagpt_hf.checkpoints.saving import init_checkpoint
 
     quiet_transformers()
     init_checkpoint(
@@ -174,7 +174,7 @@ def _describe_preset(name: str) -> dict[str, Any]:
 
 def _describe_folder(folder: Path) -> dict[str, Any]:
     name = model_class(folder)
-    from dnagpt_hf.analysis.answering import stated_labels
+    from dnagpt_hf.inference.answering import stated_labels
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     check_folder(folder)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.data.records import Record
+from dnagpt_hf.records.reading import Record
 
 
 class Anchor(str, Enum):
@@ -139,8 +139,8 @@ def windows(
     The label is signal for sites and none for negatives. How many there are of each, and what was
     left out, is told on standard error.
     """
-    from dnagpt_hf.data.negatives import Negatives
-    from dnagpt_hf.data.regions import RegionWindows, counted
+    from dnagpt_hf.annotation.negatives import Negatives
+    from dnagpt_hf.annotation.site_windows import RegionWindows, counted
 
     drawn = None
     if negatives:
@@ -198,8 +198,8 @@ def genes(
     Columns are those of Xpresso's table; numbers are as they are, without logarithms. How many
     genes there are, and what was left out, is told on standard error.
     """
-    from dnagpt_hf.data.genes import GeneTable
-    from dnagpt_hf.data.regions import counted
+    from dnagpt_hf.annotation.genes import GeneTable
+    from dnagpt_hf.annotation.site_windows import counted
 
     records = GeneTable(
         annotation,
@@ -245,7 +245,7 @@ def _write(
     output_format: options.TableFormat | None,
     overwrite: bool,
 ) -> None:
-    from dnagpt_hf.data.writers import row_writer
+    from dnagpt_hf.records.writing import row_writer
 
     format = output_format and output_format.value
     with row_writer(output, format=format, overwrite=overwrite) as write:

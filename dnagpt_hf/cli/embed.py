@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.checkpoints.validation import model_class
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar, reported
@@ -52,15 +52,15 @@ def embed(
     The file has float32 embeddings, one row for each record. With --pooling token it has one row
     for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
     """
-    from dnagpt_hf.data.records import RecordReader
-    from dnagpt_hf.data.vectors import vector_format, vector_writer
-    from dnagpt_hf.data.writers import check_output
+    from dnagpt_hf.records.reading import RecordReader
+    from dnagpt_hf.records.vectors import vector_format, vector_writer
+    from dnagpt_hf.records.writing import check_output
 
     vector_format(output)
     check_output(output, overwrite=overwrite)
     model_class(folder)
     with RecordReader(input, format=format and format.value) as reader:
-        from dnagpt_hf.analysis.embedding import embed_records
+        from dnagpt_hf.inference.embedding import embed_records
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
         model, tokenizer = load_model(folder, DNAGPTModel, Placement(device, dtype, threads))

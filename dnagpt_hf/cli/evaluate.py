@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.checkpoints.validation import model_class
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.predict import parse_answers
@@ -61,11 +61,11 @@ def evaluate(
     precision-recall curves and the confusion of classes, and numbers predicted against true ones.
     """
     from dnagpt_hf import modeling_dnagpt
-    from dnagpt_hf.analysis.answering import answers_of
-    from dnagpt_hf.analysis.evaluation import Evaluation
-    from dnagpt_hf.analysis.evaluation_report import report, write_figures
-    from dnagpt_hf.atomic import check_new_file, new_file
-    from dnagpt_hf.tasks.paper_results import paper_results
+    from dnagpt_hf.atomic_files import check_new_file, new_file
+    from dnagpt_hf.evaluation.evaluation import Evaluation
+    from dnagpt_hf.evaluation.published import paper_results
+    from dnagpt_hf.evaluation.report import report, write_figures
+    from dnagpt_hf.inference.answering import answers_of
 
     check_new_file(output / "metrics.json", overwrite=overwrite)
     if compare is not None:
@@ -102,7 +102,7 @@ def evaluate(
 
 
 def _task(config: Any, template: str | None, answers: str | None) -> Task:
-    from dnagpt_hf.analysis.prediction import asked_task
+    from dnagpt_hf.inference.prediction import asked_task
 
     task = asked_task(config, template, parse_answers(answers) if answers else None)
     if task is None:
@@ -116,7 +116,7 @@ def _task(config: Any, template: str | None, answers: str | None) -> Task:
 def _records(
     path: str, format: str | None, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
-    from dnagpt_hf.data.records import RecordReader
+    from dnagpt_hf.records.reading import RecordReader
     from dnagpt_hf.tasks.dataset import read_examples
 
     with RecordReader(path, format=format) as reader, progress_bar("reading", reader.size) as bar:
@@ -127,12 +127,12 @@ def _part_of_task(
     folder: Path, path: Path, part: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
     """A part of the data of a fine-tuning, divided as there, for the task of the checkpoint."""
-    from dnagpt_hf.data.sources import open_source
+    from dnagpt_hf.finetuning.data_report import as_divided, check_same_records, read_data_report
+    from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.dataset import prepare_task
+    from dnagpt_hf.tasks.sources import open_source
     from dnagpt_hf.tasks.splits import FRACTIONS
-    from dnagpt_hf.training.arguments import read_yaml
-    from dnagpt_hf.training.data_reports import as_divided, check_same_records, read_data_report
-    from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+    from dnagpt_hf.training.settings import read_yaml
 
     in_file = parse_finetuning_settings([], read_yaml(path), path.parent).data
     report = read_data_report(folder)

@@ -26,11 +26,11 @@ def finetune(
     by torchrun or accelerate launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli finetune
     TASK.yaml
     """
-    from dnagpt_hf.training.arguments import read_yaml
-    from dnagpt_hf.training.finetuning_arguments import parse_finetuning_settings
+    from dnagpt_hf.finetuning.settings import parse_finetuning_settings
+    from dnagpt_hf.training.settings import read_yaml
 
     settings = parse_finetuning_settings(context.args, read_yaml(config), config.parent)
-    from dnagpt_hf.training.finetuning import finetune as run
+    from dnagpt_hf.finetuning.run import finetune as run
 
     tuned = run(settings)
     if not settings.training.should_save:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.checkpoints.validation import model_class
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import Report, progress_bar
@@ -109,7 +109,7 @@ def generate(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Continue prompts with DNA of an exact length, or with any tokens and numbers."""
-    from dnagpt_hf.data.writers import check_output, output_stream
+    from dnagpt_hf.records.writing import check_output, output_stream
 
     if (bases is None) == (max_new_tokens is None):
         raise typer.BadParameter("state how much to write, with --bases or --max-new-tokens")
@@ -196,9 +196,9 @@ def _read_prompts(
     tokenizer: DNAGPTTokenizer,
     only_dna: bool,
 ) -> Iterator[Prompt]:
-    from dnagpt_hf.data.records import RecordReader
-    from dnagpt_hf.data.templates import Template
     from dnagpt_hf.generation import split_remainder
+    from dnagpt_hf.records.reading import RecordReader
+    from dnagpt_hf.records.templates import Template
 
     filled = Template("{sequence}" if template is None else template)
     with RecordReader(input, format=format and format.value, text_by_default=True) as reader:
@@ -220,7 +220,7 @@ def _check_input(input: str) -> None:
 
 
 def _format(output: str, stated: GeneratedFormat | None, only_dna: bool) -> str:
-    from dnagpt_hf.data.records import format_of_name
+    from dnagpt_hf.records.reading import format_of_name
 
     if stated is None:
         by_name = format_of_name(output)
@@ -237,7 +237,7 @@ def _format(output: str, stated: GeneratedFormat | None, only_dna: bool) -> str:
 
 
 def _written(prompt: Prompt, copy: int, number: int, generated: str, format: str) -> str:
-    from dnagpt_hf.data.writers import fasta
+    from dnagpt_hf.records.writing import fasta
 
     name = prompt.name if number == 1 else f"{prompt.name}_{copy}"
     if format == "fasta":

@@ -17,7 +17,7 @@ from dnagpt_hf.cli.haplotypes import convert_haplotypes, evaluate
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.data.genome_check import SpeciesReport
+    from dnagpt_hf.genomes.composition import SpeciesReport
 
 # contigs that are named where they stand out
 NAMED = 5
@@ -55,8 +55,8 @@ def check(
 
     Species of DNAGPT-M are compared with the base pairs that the paper counts for them.
     """
-    from dnagpt_hf.data.genome_check import check_genomes
-    from dnagpt_hf.data.manifest import load_manifest, manifest_path, open_species
+    from dnagpt_hf.genomes.composition import check_genomes
+    from dnagpt_hf.genomes.manifest import load_manifest, manifest_path, open_species
 
     species = open_species(load_manifest(manifest_path(manifest)), cache_folder)
     total = sum(len(part) for one in species for part in (*one.training, *one.held_out))

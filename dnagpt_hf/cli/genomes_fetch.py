@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnagpt_hf.cli.progress import progress_bar
-from dnagpt_hf.data.genome_sources import Servers
+from dnagpt_hf.genomes.download.sources import Servers
 
 if TYPE_CHECKING:
-    from dnagpt_hf.data.fetch import Failure, Found
-    from dnagpt_hf.data.wanted import Wanted
-    from dnagpt_hf.data.web import Web
+    from dnagpt_hf.genomes.download.fetch import Failure, Found
+    from dnagpt_hf.genomes.download.http import Web
+    from dnagpt_hf.genomes.download.requests import Wanted
 
 
 def fetch(
@@ -71,8 +71,8 @@ def fetch(
     What is there already is kept, and what was interrupted goes on where it stopped when the same
     command is given again. Lengths and checksums are compared with those of the server.
     """
-    from dnagpt_hf.data.fetch import find_genomes
-    from dnagpt_hf.data.web import Web
+    from dnagpt_hf.genomes.download.fetch import find_genomes
+    from dnagpt_hf.genomes.download.http import Web
 
     if manifest is None and not accession and accessions is None and taxon is None:
         raise typer.BadParameter("give a manifest, --accession, --accessions or --taxon")
@@ -106,9 +106,9 @@ def _wanted(
     web: Web,
     servers: Servers,
 ) -> list[Wanted]:
-    from dnagpt_hf.data import wanted
-    from dnagpt_hf.data.genome_sources import TaxonSource
-    from dnagpt_hf.data.manifest import load_manifest, manifest_path
+    from dnagpt_hf.genomes.download import requests as wanted
+    from dnagpt_hf.genomes.download.sources import TaxonSource
+    from dnagpt_hf.genomes.manifest import load_manifest, manifest_path
 
     genomes = []
     if manifest is not None:
@@ -123,8 +123,13 @@ def _wanted(
 
 
 def _fetch(found: Sequence[Found], folder: Path, web: Web, jobs: int) -> list[Failure]:
-    from dnagpt_hf.data.fetch import bytes_text, check_space, fetch_genomes
-    from dnagpt_hf.data.fetched import NAME, folder_lock, merged_entries, update_manifest
+    from dnagpt_hf.genomes.download.fetch import bytes_text, check_space, fetch_genomes
+    from dnagpt_hf.genomes.download.manifest_entries import (
+        NAME,
+        folder_lock,
+        merged_entries,
+        update_manifest,
+    )
 
     merged_entries(folder / NAME, found)
     check_space(found, folder)
@@ -142,7 +147,7 @@ def _fetch(found: Sequence[Found], folder: Path, web: Web, jobs: int) -> list[Fa
 
 
 def _show(found: Sequence[Found]) -> None:
-    from dnagpt_hf.data.fetch import bytes_text
+    from dnagpt_hf.genomes.download.fetch import bytes_text
 
     for genome in found:
         size = "unknown" if genome.size is None else genome.size

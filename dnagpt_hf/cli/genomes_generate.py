@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.checkpoints.validation import model_class
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.data.haplotype_sites import Sites
-    from dnagpt_hf.data.haplotypes import Haplotypes
-    from dnagpt_hf.generation.haplotypes import GeneratedHaplotypes
+    from dnagpt_hf.haplotypes.generation import GeneratedHaplotypes
+    from dnagpt_hf.haplotypes.haplotypes import Haplotypes
+    from dnagpt_hf.haplotypes.sites import Sites
 
 # first field of every line of a .hapt file
 LABEL = "DNAGPT"
@@ -91,8 +91,8 @@ def generate(
     The same seed gives the same genomes, whatever the batch size. What is finished is kept in
     OUTPUT.unfinished until all is: when a run was stopped, the same command goes on with it.
     """
-    from dnagpt_hf.data.haplotype_files import write_haplotypes
-    from dnagpt_hf.generation.haplotypes import generate_haplotypes
+    from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+    from dnagpt_hf.haplotypes.generation import generate_haplotypes
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 
     if model_class(folder) != "DNAGPTForMultiTask":
@@ -143,8 +143,8 @@ def summary(output: Path, generated: GeneratedHaplotypes) -> str:
 
 def _sites(folder: Path, legend: Path | None) -> Sites | None:
     """The sites of a legend, or those that the model was trained on if they are known."""
-    from dnagpt_hf.data.haplotype_format import LEGEND
-    from dnagpt_hf.data.hapt_files import open_text, read_legend
+    from dnagpt_hf.haplotypes.files.hapt import open_text, read_legend
+    from dnagpt_hf.haplotypes.format import LEGEND
 
     path = folder / LEGEND if legend is None else legend
     if legend is None and not path.is_file():
@@ -157,10 +157,10 @@ def _check_output(output: Path, sites: Sites | None, *, overwrite: bool) -> None
     """Refuse a file that could not be written in the end, before any work is done."""
     import numpy as np
 
-    from dnagpt_hf.atomic import check_new_file
-    from dnagpt_hf.data.haplotype_files import write_haplotypes
-    from dnagpt_hf.data.haplotypes import Haplotypes
-    from dnagpt_hf.data.hapt_files import legend_path
+    from dnagpt_hf.atomic_files import check_new_file
+    from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+    from dnagpt_hf.haplotypes.files.hapt import legend_path
+    from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 
     check_new_file(output, overwrite=overwrite)
     alleles = np.zeros((1, 1 if sites is None else len(sites)), np.uint8)
@@ -173,7 +173,7 @@ def _check_output(output: Path, sites: Sites | None, *, overwrite: bool) -> None
 
 def _known(prefix: Path, sites: Sites | None) -> Haplotypes:
     """Haplotypes over the first sites of the model."""
-    from dnagpt_hf.data.haplotype_files import read_haplotypes
+    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
 
     known = read_haplotypes(prefix)
     if sites is not None and known.sites is not None:

@@ -13,9 +13,9 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.analysis.genome_statistics.evaluation import GenomeEvaluation
-    from dnagpt_hf.data.haplotype_sites import Region
-    from dnagpt_hf.data.vcf_haplotypes import GenotypeRules
+    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
+    from dnagpt_hf.haplotypes.sites import Region
+    from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation
 
 # columns in which any table has room
 MEASURED = 1000
@@ -137,16 +137,16 @@ def evaluate(
     haplotypes. Real haplotypes of other people and simple generators always stand beside the
     generated ones. Writes evaluation.html, .md and .json.
     """
-    from dnagpt_hf.analysis.genome_statistics.evaluation import (
+    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+    from dnagpt_hf.haplotypes.haplotypes import parse_share
+    from dnagpt_hf.haplotypes.populations import read_populations
+    from dnagpt_hf.haplotypes.sites import Region
+    from dnagpt_hf.haplotypes.statistics.evaluation import (
         evaluate_genomes,
         number_of_parts,
         set_test_part_aside,
     )
-    from dnagpt_hf.analysis.genome_statistics.report import check_report_folder, write_report
-    from dnagpt_hf.data.haplotype_files import read_haplotypes
-    from dnagpt_hf.data.haplotype_sites import Region
-    from dnagpt_hf.data.haplotypes import parse_share
-    from dnagpt_hf.data.populations import read_populations
+    from dnagpt_hf.haplotypes.statistics.report import check_report_folder, write_report
 
     check_report_folder(output, overwrite=overwrite)
     rules = _rules(missing, unphased, multiallelic, snps_only)
@@ -215,10 +215,10 @@ def convert_haplotypes(
 
     The rarer allele is looked at among the samples and populations that are kept.
     """
-    from dnagpt_hf.atomic import check_new_file
-    from dnagpt_hf.data.haplotype_files import read_haplotypes, write_haplotypes
-    from dnagpt_hf.data.haplotype_sites import Region
-    from dnagpt_hf.data.populations import read_populations
+    from dnagpt_hf.atomic_files import check_new_file
+    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
+    from dnagpt_hf.haplotypes.populations import read_populations
+    from dnagpt_hf.haplotypes.sites import Region
 
     check_new_file(output, overwrite=overwrite)
     if population and populations is None:
@@ -247,14 +247,14 @@ def convert_haplotypes(
 def _rules(
     missing: Dropped, unphased: Unphased, multiallelic: Dropped, snps_only: bool
 ) -> GenotypeRules:
-    from dnagpt_hf.data.vcf_haplotypes import GenotypeRules
+    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 
     return GenotypeRules(missing.value, unphased.value, multiallelic.value, snps_only)
 
 
 def _vcf(path: Path, region: Region | None) -> Region | None:
     """The region, where it spares reading the rest of a chromosome."""
-    from dnagpt_hf.data.vcf_haplotypes import is_vcf_name
+    from dnagpt_hf.haplotypes.files.vcf import is_vcf_name
 
     return region if is_vcf_name(path) else None
 
@@ -286,7 +286,7 @@ def _show(evaluation: GenomeEvaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from dnagpt_hf.analysis.genome_statistics.tables import description, table
+    from dnagpt_hf.haplotypes.statistics.tables import description, table
 
     header, rows = table(evaluation)
     number = 1 + len(evaluation.sets)

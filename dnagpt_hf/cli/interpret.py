@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.checkpoints.validation import model_class
 from dnagpt_hf.cli import interpret_options as shown
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.interpret_options import (
@@ -25,9 +25,9 @@ from dnagpt_hf.cli.predict import parse_answers
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.analysis.answer_scores import AnsweredRecord
-    from dnagpt_hf.analysis.attribution import Attribution
-    from dnagpt_hf.analysis.mutagenesis import Mutagenesis
+    from dnagpt_hf.inference.answer_scores import AnsweredRecord
+    from dnagpt_hf.interpretation.attribution import Attribution
+    from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
 
 class HeadsChoice(str, Enum):
@@ -73,7 +73,7 @@ def attention(
     One layer with averaged heads is drawn with the attention that each base gets from the position
     of the answer; otherwise there is a panel for each layer, or for each head.
     """
-    from dnagpt_hf.data.records import RecordReader
+    from dnagpt_hf.records.reading import RecordReader
 
     parts = [parse_region(text) for text in region or []]
     layers = None if layer == "all" else [parse_layer(layer)]
@@ -81,10 +81,10 @@ def attention(
     name = model_class(folder)
     with RecordReader(input, format=format and format.value) as reader:
         found = find_record(reader, record)
-    from dnagpt_hf.analysis.attention import attention_maps, received_by_base
-    from dnagpt_hf.analysis.figures import save_figure
-    from dnagpt_hf.analysis.interpretation_arrays import attention_arrays, save_arrays
-    from dnagpt_hf.analysis.interpretation_figures import attention_figure, attention_grid
+    from dnagpt_hf.evaluation.figures import save_figure
+    from dnagpt_hf.interpretation.arrays import attention_arrays, save_arrays
+    from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
+    from dnagpt_hf.interpretation.figures import attention_figure, attention_grid
 
     model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
     question: dict[str, Any] = {
@@ -163,7 +163,7 @@ def attribute(
 
     The score of a class is its log-odds against the other answers, and that of a number the number.
     """
-    from dnagpt_hf.data.records import RecordReader
+    from dnagpt_hf.records.reading import RecordReader
 
     parts = [parse_region(text) for text in region or []]
     start, end = (0, None) if mutated is None else parse_range(mutated, "range")
@@ -174,11 +174,11 @@ def attribute(
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
     with RecordReader(input, format=format and format.value) as reader:
         found = find_record(reader, record)
-    from dnagpt_hf.analysis.answer_scores import answer_record
-    from dnagpt_hf.analysis.figures import save_figure
-    from dnagpt_hf.analysis.interpretation_arrays import save_arrays, track_arrays
-    from dnagpt_hf.analysis.interpretation_figures import track_figure
-    from dnagpt_hf.analysis.mutagenesis import in_silico_mutagenesis
+    from dnagpt_hf.evaluation.figures import save_figure
+    from dnagpt_hf.inference.answer_scores import answer_record
+    from dnagpt_hf.interpretation.arrays import save_arrays, track_arrays
+    from dnagpt_hf.interpretation.figures import track_figure
+    from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
     model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
     answered = answer_record(
@@ -224,7 +224,7 @@ def attribute(
 def _gradients(
     answered: AnsweredRecord, method: Method, steps: int, max_tokens: int
 ) -> Attribution:
-    from dnagpt_hf.analysis.attribution import input_gradients, integrated_gradients
+    from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 
     if method is Method.gradient:
         return input_gradients(answered)
@@ -235,7 +235,7 @@ def _summary(
     answered: AnsweredRecord, tracks: Sequence[Attribution | Mutagenesis]
 ) -> Iterator[str]:
     """What the figure shows, in lines of text."""
-    from dnagpt_hf.analysis.mutagenesis import Mutagenesis
+    from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
     yield f"{answered.placed.record.name}: {answered.unit} = {answered.score:.4g}"
     for one in tracks:

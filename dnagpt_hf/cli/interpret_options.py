@@ -12,9 +12,9 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 
 if TYPE_CHECKING:
-    from dnagpt_hf.analysis.interpretation_figures import Region
-    from dnagpt_hf.analysis.token_places import PlacedRecord
-    from dnagpt_hf.data.records import Record, RecordReader
+    from dnagpt_hf.inference.token_spans import PlacedRecord
+    from dnagpt_hf.interpretation.figures import Region
+    from dnagpt_hf.records.reading import Record, RecordReader
 
 _RANGE = re.compile(r"(\d[\d,]*)-(\d[\d,]*)")
 
@@ -63,7 +63,7 @@ def find_record(reader: RecordReader, wanted: str | None) -> Record:
     Raises:
         RecordError: there is no such record, or the file cannot be read.
     """
-    from dnagpt_hf.data.records import RecordError
+    from dnagpt_hf.records.reading import RecordError
 
     numbered: Record | None = None
     count = 0
@@ -91,7 +91,7 @@ def parse_region(text: str) -> Region:
         >>> parse_region("5'UTR:1-300")
         Region(name="5'UTR", start=0, end=300)
     """
-    from dnagpt_hf.analysis.interpretation_figures import Region
+    from dnagpt_hf.interpretation.figures import Region
 
     name, sign, extent = text.rpartition(":")
     if not sign or not name:
@@ -138,9 +138,9 @@ def check_outputs(output: Path | None, arrays: Path | None, *, overwrite: bool) 
         ValueError: a name has an unknown ending, or the file exists and may not be replaced.
         ImportError: a figure is wanted, and matplotlib is not installed.
     """
-    from dnagpt_hf.analysis.figures import figure_format, new_figure
-    from dnagpt_hf.analysis.interpretation_arrays import check_array_name
-    from dnagpt_hf.atomic import check_new_file
+    from dnagpt_hf.atomic_files import check_new_file
+    from dnagpt_hf.evaluation.figures import figure_format, new_figure
+    from dnagpt_hf.interpretation.arrays import check_array_name
 
     if output is None and arrays is None:
         raise typer.BadParameter("state what to write, with --output or --arrays")

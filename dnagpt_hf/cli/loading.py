@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from dnagpt_hf.checkpoint_folder import CheckpointFolderError, check_folder
+from dnagpt_hf.checkpoints.validation import CheckpointFolderError, check_folder
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def load_model(
     """
     import torch
 
-    from dnagpt_hf.adapter_folder import load_pretrained
+    from dnagpt_hf.checkpoints.loading import load_pretrained
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     if placement.threads is not None:

@@ -53,7 +53,7 @@ class TableFormat(str, Enum):
 
 def _checkpoint(folder: Path) -> Path:
     """The folder of a checkpoint that comes with this package, or the folder that was given."""
-    from dnagpt_hf.bundled_checkpoints import resolve_checkpoint
+    from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
 
     return Path(resolve_checkpoint(folder))
 

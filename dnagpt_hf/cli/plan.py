@@ -13,9 +13,9 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.presets import PRESETS, get_preset
 
 if TYPE_CHECKING:
-    from dnagpt_hf.training.cost import Estimate
-    from dnagpt_hf.training.hardware import GPU
-    from dnagpt_hf.training.planning import Candidate, Job, Plan
+    from dnagpt_hf.planning.cost import Estimate
+    from dnagpt_hf.planning.hardware import GPU
+    from dnagpt_hf.planning.plan import Candidate, Job, Plan
 
 
 class Strategy(str, Enum):
@@ -126,9 +126,9 @@ def plan(
     Nothing is run and no GPU is needed. Times rest on --mfu, which is an assumption until a step
     has been measured.
     """
-    from dnagpt_hf.training.hardware import get_gpu, parse_memory
-    from dnagpt_hf.training.planning import make_plan
-    from dnagpt_hf.training.planning_tables import preset_job
+    from dnagpt_hf.planning.hardware import get_gpu, parse_memory
+    from dnagpt_hf.planning.plan import make_plan
+    from dnagpt_hf.planning.tables import preset_job
 
     get_preset(preset)
     kind = None if gpu is None else get_gpu(gpu)
@@ -167,7 +167,7 @@ def plan(
 def _table(
     table: Table, kind: GPU | None, gpus: int | None, precision: str | None, price: float | None
 ) -> str:
-    from dnagpt_hf.training.planning_tables import markdown, memory_table, time_table
+    from dnagpt_hf.planning.tables import markdown, memory_table, time_table
 
     if table == Table.memory:
         return markdown(memory_table(precision=precision))
@@ -186,7 +186,7 @@ def _estimate(
     price: float | None,
 ) -> tuple[Estimate | None, list[str]]:
     """Time and cost, or why there are none."""
-    from dnagpt_hf.training.cost import PRETRAINING_BASES, estimate_run
+    from dnagpt_hf.planning.cost import PRETRAINING_BASES, estimate_run
 
     bases = PRETRAINING_BASES.get(preset) if bases is None else bases
     if kind is None:
@@ -243,8 +243,8 @@ def _show(preset: str, made: Plan) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    from dnagpt_hf.training.hardware import GIB
-    from dnagpt_hf.training.planning import USABLE
+    from dnagpt_hf.planning.hardware import GIB
+    from dnagpt_hf.planning.plan import USABLE
 
     job = made.job
     shown = RichTable(
@@ -301,7 +301,7 @@ def _recommendation(best: Candidate, made: Plan) -> str:
 
 
 def _readable_estimate(estimate: Estimate, made: Plan, mfu: float, kind: GPU) -> str:
-    from dnagpt_hf.training.cost import duration
+    from dnagpt_hf.planning.cost import duration
 
     lines = [
         f"training: {estimate.tokens:.3g} tokens, {estimate.flops:.3g} FLOPs",

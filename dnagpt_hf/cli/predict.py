@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoint_folder import model_class
+from dnagpt_hf.checkpoints.validation import model_class
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar, reported
 
 if TYPE_CHECKING:
-    from dnagpt_hf.analysis.answering import Answered
-    from dnagpt_hf.analysis.prediction import Prediction
+    from dnagpt_hf.inference.answering import Answered
+    from dnagpt_hf.inference.prediction import Prediction
 
 
 def predict(
@@ -54,8 +54,8 @@ def predict(
     answers in the token language: a template that ends in <M> asks for a number, and one that ends
     in <B> or <R> for one of the --answers.
     """
-    from dnagpt_hf.data.records import RecordReader
-    from dnagpt_hf.data.writers import check_output, row_writer, table_format
+    from dnagpt_hf.records.reading import RecordReader
+    from dnagpt_hf.records.writing import check_output, row_writer, table_format
 
     labels = None if answers is None else parse_answers(answers)
     written_format = table_format(output, output_format and output_format.value)
@@ -65,7 +65,7 @@ def predict(
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to predict with")
     with RecordReader(input, format=format and format.value) as reader:
         from dnagpt_hf import modeling_dnagpt
-        from dnagpt_hf.analysis.prediction import predict_records
+        from dnagpt_hf.inference.prediction import predict_records
 
         model_type = getattr(modeling_dnagpt, name)
         model, tokenizer = load_model(folder, model_type, Placement(device, dtype, threads))

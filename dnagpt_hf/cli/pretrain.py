@@ -25,10 +25,11 @@ def pretrain(
     stopped goes on when the same command is given again. With several processes, start it by
     torchrun or accelerate launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli pretrain CONFIG.yaml
     """
-    from dnagpt_hf.training.arguments import parse_settings, read_yaml
+    from dnagpt_hf.pretraining.settings import parse_settings
+    from dnagpt_hf.training.settings import read_yaml
 
     settings = parse_settings(context.args, read_yaml(config))
-    from dnagpt_hf.training import pretraining
+    from dnagpt_hf.pretraining import run as pretraining
 
     trainer = pretraining.pretrain(settings)
     if trainer.is_world_process_zero():

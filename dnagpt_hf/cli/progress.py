@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dnagpt_hf.data.records import Record, RecordReader
+from dnagpt_hf.records.reading import Record, RecordReader
 
 
 class Report(Protocol):

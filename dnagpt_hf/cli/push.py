@@ -61,8 +61,8 @@ def push(
     configurations, code, card, and figures of a fine-tuning. Nothing else of the folder is, and no
     pickle.
     """
-    from dnagpt_hf.published_files import checkpoint_files
-    from dnagpt_hf.publishing import check_name, push_checkpoint
+    from dnagpt_hf.checkpoints.published_files import checkpoint_files
+    from dnagpt_hf.checkpoints.publishing import check_name, push_checkpoint
 
     if dry_run:
         check_name(name)

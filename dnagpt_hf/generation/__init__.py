@@ -5,12 +5,12 @@ Constraints are logits processors and stopping criteria of Transformers, and `ge
 own, for many sequences of one length.
 """
 
-from .constraints import ExactBases, OnlyAnswers, OnlyDNA, ReadableText
-from .haplotypes import GeneratedHaplotypes, generate_haplotypes
-from .sampling import Sampling, SeededNoise, sequence_keys
-from .sequences import generate_dna, generate_records, split_remainder
-from .stopping import StopAfterTokens, WhenDone, stops_in_place
-from .vocabulary import KmerTable
+from dnagpt_hf.generation.constraints import ExactBases, OnlyAnswers, OnlyDNA, ReadableText
+from dnagpt_hf.generation.sampling import Sampling, SeededNoise, sequence_keys
+from dnagpt_hf.generation.sequences import generate_dna, generate_records, split_remainder
+from dnagpt_hf.generation.stopping import StopAfterTokens, WhenDone, stops_in_place
+from dnagpt_hf.generation.vocabulary import KmerTable
+from dnagpt_hf.haplotypes.generation import GeneratedHaplotypes, generate_haplotypes
 
 __all__ = [
     "ExactBases",

@@ -7,9 +7,9 @@ from typing import Any, cast
 import torch
 from transformers.generation import LogitsProcessor, LogitsProcessorList
 
-from ..modeling_dnagpt import DNAGPTForMultiTask
-from ..tokenization_dnagpt import DNAGPTTokenizer
-from .sampling import Sampling, sequence_keys
+from dnagpt_hf.generation.sampling import Sampling, sequence_keys
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Constrain = Callable[[Sequence["Row"], int], Sequence[LogitsProcessor]]
 

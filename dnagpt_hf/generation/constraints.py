@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from transformers.generation import LogitsProcessor
 
-from ..tokenization_dnagpt import DNAGPTTokenizer
-from .vocabulary import KmerTable, token_id
+from dnagpt_hf.generation.vocabulary import KmerTable, token_id
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
 class Constraint(LogitsProcessor):

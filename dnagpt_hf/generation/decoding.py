@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 
 # positions by which the graphs of a sequence differ
 _GRAPH_LENGTH = 256

@@ -6,12 +6,12 @@ from typing import Any
 
 from transformers.generation import LogitsProcessor, SuppressTokensLogitsProcessor
 
-from ..modeling_dnagpt import DNAGPTForMultiTask
-from ..tokenization_dnagpt import DNAGPTTokenizer
-from .batches import Row, generate_rows, read_prompts
-from .constraints import ExactBases, ReadableText, check_num_bases
-from .sampling import Sampling
-from .vocabulary import token_id
+from dnagpt_hf.generation.batches import Row, generate_rows, read_prompts
+from dnagpt_hf.generation.constraints import ExactBases, ReadableText, check_num_bases
+from dnagpt_hf.generation.sampling import Sampling
+from dnagpt_hf.generation.vocabulary import token_id
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
 def generate_dna(

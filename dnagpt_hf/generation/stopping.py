@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from transformers.generation import StoppingCriteria
 
-from ..tokenization_dnagpt import DNAGPTTokenizer
-from .constraints import Constraint, ExactBases, per_row
-from .vocabulary import KmerTable, token_id
+from dnagpt_hf.generation.constraints import Constraint, ExactBases, per_row
+from dnagpt_hf.generation.vocabulary import KmerTable, token_id
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
 class StopAfterTokens(Constraint):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 BASES = frozenset("NACGT")
 

@@ -1,1 +1,1 @@
-"""What a task is, and the paper's tasks as data."""
+"""Tasks as data, the sources of their records, and splits."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnagpt_hf.data.encoding import Truncation
-from dnagpt_hf.data.records import Record
-from dnagpt_hf.data.streams import ALL, PARTS
-from dnagpt_hf.data.templates import Template
+from dnagpt_hf.records.encoding import Truncation
+from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.columns import ALL, PARTS
 from dnagpt_hf.tasks.examples import (
     ExampleEncoder,
     Examples,

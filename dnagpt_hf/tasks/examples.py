@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from dnagpt_hf.data.encoding import EncodedRecord, RecordEncoder, Truncation
-from dnagpt_hf.data.records import Record
-from dnagpt_hf.data.templates import parse_number
+from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
+from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import parse_number
 from dnagpt_hf.tasks.splits import sequence_key
 from dnagpt_hf.tasks.task import Answer, Task
 

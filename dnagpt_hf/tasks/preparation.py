@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.data.templates import parse_number
+from dnagpt_hf.records.templates import parse_number
 
 _LOGARITHM = re.compile(r"(log|log2|log10)\(\s*x\s*(?:\+\s*([0-9.eE+-]+)\s*)?\)")
 _FUNCTIONS = {"log": math.log, "log2": math.log2, "log10": math.log10}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.data.streams import PARTS
+from dnagpt_hf.tasks.columns import PARTS
 
 # 6 : 1.5 : 2.5, section 3.1 of the paper
 FRACTIONS = (0.6, 0.15, 0.25)

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from dnagpt_hf.data.templates import Slot, Template
+from dnagpt_hf.records.templates import Slot, Template
 from dnagpt_hf.tasks.preparation import Preparation, SequenceCut, Transform
 
 if TYPE_CHECKING:

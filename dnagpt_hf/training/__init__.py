@@ -1,1 +1,1 @@
-"""Training: losses, sizes of a run, and the loop over batches."""
+"""Settings, checkpoints, resumption and losses that all trainings share."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from dnagpt_hf.atomic import new_file
+from dnagpt_hf.atomic_files import new_file
 
 logger = logging.getLogger(__name__)
 

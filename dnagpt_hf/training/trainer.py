@@ -1,142 +1,132 @@
-"""Transformers' `Trainer` with the joint loss of pre-training."""
+"""Transformers' `Trainer` with checkpoints that are complete or not there."""
 
 from __future__ import annotations
 
-import time
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors import SafetensorError
 from torch import nn
+from transformers import Trainer
 
-from dnagpt_hf.data.pretraining import EpochSampler
-from dnagpt_hf.training.checkpointing_trainer import CheckpointingTrainer
-from dnagpt_hf.training.flops import training_flops_per_token
-from dnagpt_hf.training.metrics import ObjectiveMetrics, target_counts
+from dnagpt_hf.atomic_files import write_json
+from dnagpt_hf.training.checkpoints import (
+    RUN,
+    CheckpointError,
+    last_checkpoint,
+    loading,
+    remove_later_checkpoints,
+    rotate_checkpoints,
+    seal_checkpoint,
+)
 
 
-class PretrainingTrainer(CheckpointingTrainer):
-    """`Trainer` for [`DNAGPTForMultiTask`] on rows of records.
+class CheckpointingTrainer(Trainer):
+    """What training a DNAGPT needs in any case.
 
-    What it adds to [`CheckpointingTrainer`]:
-
-    - The loss is the mean over all tokens and over all numbers of an optimizer step, however the
-      step is divided into processes and accumulation steps. Logits are never made.
-    - Rows come in the order of their numbers, which go on from epoch to epoch; an epoch ends with
-      a full step, whatever the number of processes.
-    - The log has the figures of [`ObjectiveMetrics`], `mbp_per_second`, and, with `matmul_flops`,
-      `model_flops_utilisation`.
+    - Weights of linear layers decay; embeddings and norms do not.
+    - A checkpoint is complete or not there, and an old one goes when a new one is complete.
 
     Args:
-        model: a [`DNAGPTForMultiTask`].
+        model: a DNAGPT model.
         args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
             tokenizer) must be given.
-        matmul_flops: floating-point operations per second of one device at its best, by which
-            utilisation is measured.
+        run: the settings that every checkpoint keeps, so that no other run goes on from it.
     """
 
     def __init__(
-        self, model: Any, *args: Any, matmul_flops: float | None = None, **kwargs: Any
+        self, model: Any, *args: Any, run: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> None:
+        use_cache = model.config.use_cache
         super().__init__(model, *args, **kwargs)
-        config = self.accelerator.unwrap_model(self.model).config
-        self.number_loss_weight = config.number_loss_weight
-        self.training_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
-        self.evaluation_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
-        self.matmul_flops = matmul_flops
-        self._config = config
-        self._targets = torch.ones(2)
-        self._num_tokens = 0
-        self._clock = time.perf_counter()
+        # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
+        # generate without one. Training asks for none anyway.
+        model.config.use_cache = use_cache
+        if self.args.n_gpu > 1:
+            raise ValueError(
+                f"one process sees {self.args.n_gpu} GPUs: start one process for each, with "
+                "torchrun --nproc-per-node or accelerate launch"
+            )
+        self._run = run
+        self._model_class = type(self.accelerator.unwrap_model(self.model))
 
-    # -- data --------------------------------------------------------------------------------------
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Names of the weights of linear layers."""
+        return [
+            f"{name}.weight" if name else "weight"
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear)
+        ]
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Where the last step lacks rows, accelerate fills it with the first rows of the epoch,
-        # which would count twice. Rows are numbered on through all epochs: the next ones follow.
-        rows = self.get_total_train_batch_size(self.args)
-        length = -(-len(dataset) // rows) * rows
-        return EpochSampler(length, epoch=lambda: int(self.state.epoch or 0))
-
-    # -- loss --------------------------------------------------------------------------------------
-
-    def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
-    ) -> tuple[list[Any], Any]:
-        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        if batches:
-            counts = torch.stack([target_counts(batch) for batch in batches]).sum(0)
-            total: Any = self.accelerator.reduce(counts.to(self.args.device).float(), "sum")
-            self._targets = total.clamp(min=1)
-            self._num_tokens += sum(batch["input_ids"].numel() for batch in batches)
-        return batches, None
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        outputs = model(**inputs, skip_logits=True, use_cache=False)
-        if model.training:
-            self.training_metrics.update(inputs, outputs)
-            loss = self._share_of_step(inputs, outputs)
-        else:
-            self.evaluation_metrics.update(inputs, outputs)
-            loss = outputs["loss"]
-        return (loss, outputs) if return_outputs else loss
-
-    def _share_of_step(self, inputs: Mapping[str, Any], outputs: Any) -> torch.Tensor:
-        """What this batch adds to the loss of its optimizer step.
-
-        `Trainer` divides it by the accumulation steps, and gradients are averaged over processes:
-        both are multiplied in, so that what remains is a sum over targets by their number.
-        """
-        tokens, numbers = target_counts(inputs) / self._targets
-        loss = outputs["token_loss"] * tokens
-        loss = loss + self.number_loss_weight * outputs["number_loss"] * numbers
-        return loss * self.current_gradient_accumulation_steps * self.args.world_size
-
-    # -- reports -----------------------------------------------------------------------------------
-
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        # "loss" marks the reports of training steps, which every process makes
-        if "loss" in logs:
-            figures = self.training_metrics.compute(self._sum_over_processes)
-            seconds = time.perf_counter() - self._clock
-            bases = figures.pop("bases", 0.0)
-            # the joint loss has been averaged over the same steps by Trainer
-            figures.pop("loss", None)
-            logs.update(figures)
-            logs["mbp_per_second"] = bases / seconds / 1e6
-            if self.matmul_flops is not None:
-                length = self.train_dataset.positions
-                flops = training_flops_per_token(self._config, length) * self._num_tokens
-                logs["model_flops_utilisation"] = flops / seconds / self.matmul_flops
-            self._num_tokens, self._clock = 0, time.perf_counter()
-        super().log(logs, *args, **kwargs)
-
-    def _sum_over_processes(self, sums: torch.Tensor) -> torch.Tensor:
-        total: Any = self.accelerator.reduce(sums.float(), "sum")
-        return total
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        # Trainer deletes old checkpoints before the new one is known to be complete, and in the end
+        # the last one, by which a run that is started again would know that it is at its end
+        self._checkpoints_kept = self.args.save_total_limit
+        self.args.save_total_limit = None
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self.args.save_total_limit = self._checkpoints_kept
 
     @contextmanager
     def _stopped_clock(self) -> Iterator[None]:
-        """Keep what is not training out of the throughput."""
-        before = time.perf_counter()
+        """Keep what is not training out of figures of speed."""
         yield
-        self._clock += time.perf_counter() - before
 
-    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
-        self.evaluation_metrics.sums = None
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         with self._stopped_clock():
-            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-            figures = self.evaluation_metrics.compute(self._sum_over_processes)
-        figures.pop("bases", None)
-        output.metrics.update(
-            {f"{metric_key_prefix}_{name}": figure for name, figure in figures.items()}
+            try:
+                if self.args.should_save:
+                    # what an earlier run left behind must not be taken for this one's
+                    shutil.rmtree(folder, ignore_errors=True)
+                self.accelerator.wait_for_everyone()
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    if self._run is not None:
+                        write_json(folder / RUN, self._run)
+                    seal_checkpoint(folder)
+                    remove_later_checkpoints(folder)
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise self._not_saved(folder, error) from error
+            limit = self._checkpoints_kept
+            if limit is not None and self.args.should_save:
+                rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
+        # FSDP2 gives a model a class of its own; save_pretrained would put the source of that one
+        # beside the weights instead of the model's
+        model = self.accelerator.unwrap_model(self.model)
+        wrapped = type(model)
+        model.__class__ = self._model_class
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            model.__class__ = wrapped
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with loading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with loading(checkpoint or ""):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with loading(checkpoint or ""):
+            super()._load_rng_state(checkpoint)
+
+    def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
+        shutil.rmtree(folder, ignore_errors=True)
+        last = last_checkpoint(folder.parent)
+        kept = "there is no earlier one" if last is None else f"{last} is complete"
+        return CheckpointError(
+            f"{folder} could not be written ({' '.join(str(error).split())}); {kept}: make room "
+            "and start the same command again, which goes on from there"
         )
-        return output

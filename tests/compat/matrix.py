@@ -34,7 +34,7 @@ from environments import (
 )
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.checkpoint import save_checkpoint
+from dnagpt_hf.checkpoints.saving import save_checkpoint
 from dnagpt_hf.presets import preset_config
 
 PROGRAM = Path(__file__).with_name("crossload.py")

@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from dnagpt_hf.analysis.metrics import classification_metrics
+from dnagpt_hf.evaluation.metrics import classification_metrics
 from dnagpt_hf.metrics import CITATION
 
 _DESCRIPTION = """
@@ -24,7 +24,7 @@ Returns:
     accuracy, f1, mcc, precision, recall, auroc, auprc. The areas are NaN where the references
     hold one class only.
 Examples:
-    >>> from dnagpt_hf.analysis.metrics import metric_path
+    >>> from dnagpt_hf.evaluation.metrics import metric_path
     >>> metric = evaluate.load(str(metric_path("classification")))
     >>> metric.compute(predictions=[[0.8, 0.2], [0.1, 0.9]], references=[0, 1])["mcc"]
     1.0

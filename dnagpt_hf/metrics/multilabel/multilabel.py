@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from dnagpt_hf.analysis.metrics import multilabel_metrics
+from dnagpt_hf.evaluation.metrics import multilabel_metrics
 from dnagpt_hf.metrics import CITATION
 
 _DESCRIPTION = """
@@ -23,7 +23,7 @@ Returns:
     accuracy, f1, mcc, precision, recall, auroc, auprc: averages over labels; each of them for
     each label, as auroc_NAME; subset_accuracy: share of records without a wrong label.
 Examples:
-    >>> from dnagpt_hf.analysis.metrics import metric_path
+    >>> from dnagpt_hf.evaluation.metrics import metric_path
     >>> metric = evaluate.load(str(metric_path("multilabel")))
     >>> predictions, references = [[0.8, 0.2], [0.1, 0.9]], [[1, 0], [1, 1]]
     >>> metric.compute(predictions=predictions, references=references)["subset_accuracy"]

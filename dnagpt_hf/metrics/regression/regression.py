@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from dnagpt_hf.analysis.metrics import regression_metrics
+from dnagpt_hf.evaluation.metrics import regression_metrics
 from dnagpt_hf.metrics import CITATION
 
 _DESCRIPTION = """
@@ -23,7 +23,7 @@ Returns:
     r2, pearson, spearman, mse, mae; of several numbers their averages, and each of them for each
     number, as r2_NAME.
 Examples:
-    >>> from dnagpt_hf.analysis.metrics import metric_path
+    >>> from dnagpt_hf.evaluation.metrics import metric_path
     >>> metric = evaluate.load(str(metric_path("regression")))
     >>> metric.compute(predictions=[0.5, 1.0, 1.5], references=[0.0, 1.0, 2.0])["r2"]
     0.75

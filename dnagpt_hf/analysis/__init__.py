@@ -1,1 +1,0 @@
-"""Metrics and reference models to measure DNAGPT against."""

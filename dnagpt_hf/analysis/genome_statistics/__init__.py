@@ -1,1 +1,0 @@
-"""Statistics by which artificial genomes are compared with real ones."""

@@ -1,0 +1,1 @@
+"""GFF, GTF and BED: transcripts, sites, negatives, windows, genes with their features."""

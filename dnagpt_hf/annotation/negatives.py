@@ -1,0 +1,246 @@
+"""Places that look like the sites of a genome and are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnagpt_hf.annotation.sites import ANCHORS, Site
+from dnagpt_hf.annotation.windows import GenomeWindows, Window
+from dnagpt_hf.genomes.bases import Bases, Interval, reverse_complement
+from dnagpt_hf.genomes.contigs import Contig
+
+NEGATIVE = "none"
+DrawNegatives = Callable[[Site], list[Site]]
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Which other places are drawn for the sites of a genome.
+
+    Args:
+        match: the motif that stands at each of them, or several of which one does, such as `ATG`
+            for starts of translation, `GT` for donors, `AG` for acceptors.
+        per_site: how many are drawn for each site.
+        seed: the same seed draws the same.
+        within: `gene` draws from the site's own gene, on its strand; `genome` from both strands of
+            the contigs on which sites are. By default `gene`, and `genome` for BED.
+        label: their label.
+
+    Raises:
+        ValueError: one of them is not possible.
+    """
+
+    match: str | Sequence[str]
+    per_site: int = 1
+    seed: int = 0
+    within: str | None = None
+    label: str = NEGATIVE
+
+    def __post_init__(self) -> None:
+        several = isinstance(self.match, list | tuple)
+        motifs = tuple(map(str, self.match)) if several else (str(self.match),)
+        object.__setattr__(self, "match", motifs)
+        if not motifs or not all(motif and set(motif) <= set("ACGT") for motif in motifs):
+            raise ValueError(
+                f"negatives: match is {', '.join(motifs)!r}: give a motif of A, C, G and T, as ATG"
+            )
+        if len({len(motif) for motif in motifs}) > 1:
+            raise ValueError(f"negatives: {', '.join(motifs)} differ in length: give those of one")
+        if type(self.per_site) is not int or self.per_site < 1:
+            raise ValueError(f"negatives: per_site is {self.per_site!r}: give a number, 1 or more")
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f"negatives: seed is {self.seed!r}: give a number, 0 or more")
+        if self.within not in (None, "gene", "genome"):
+            raise ValueError(f"negatives: within is {self.within!r}: choose gene or genome")
+
+    def check(self, anchor: str, window: Window, is_bed: bool) -> None:
+        """Refuse a motif or place that an anchor, its window or file cannot have.
+
+        Raises:
+            ValueError: the motif is as long as no such site, is not in the window, or the file has
+                no genes.
+        """
+        width, motif = ANCHORS[anchor], self.match[0]
+        if width and len(motif) != width:
+            raise ValueError(
+                f"negatives: {motif} has {len(motif)} bases, but {anchor} has {width}: match them"
+            )
+        if len(motif) > window.site + window.downstream:
+            raise ValueError(
+                f"negatives: {motif} is longer than the {window.downstream} bases downstream, in "
+                "which it stands: give more"
+            )
+        if is_bed and self.within == "gene":
+            raise ValueError(
+                "negatives: BED has no genes: choose within genome, or give a GFF file"
+            )
+
+    def stand_at(self, sequence: str, position: int) -> bool:
+        """Whether a motif begins at a position of a sequence."""
+        return sequence[position : position + len(self.match[0])] in self.match
+
+
+def negative_drawer(
+    negatives: Negatives, sites: Sequence[Site], genome: GenomeWindows, window: Window
+) -> DrawNegatives:
+    """A function that draws the negatives of a site; sites are to be given in their order.
+
+    No place is drawn twice, none is one of the sites, and the window of each lies in its contig
+    unless windows are padded. There may be fewer of them than asked for where a gene has no more.
+
+    Args:
+        negatives: which.
+        sites: all sites, so that none is drawn.
+        genome: where to draw.
+        window: what is to be cut round them.
+    """
+    within = negatives.within or ("gene" if sites and sites[0].within else "genome")
+    if within == "gene":
+        return _OfGenes(negatives, sites, genome, window)
+    return _OfGenome(negatives, sites, genome, window)
+
+
+class _OfGenes:
+    """Draws from the gene of each site."""
+
+    def __init__(
+        self,
+        negatives: Negatives,
+        sites: Iterable[Site],
+        genome: GenomeWindows,
+        window: Window,
+    ) -> None:
+        self._negatives = negatives
+        self._genome = genome
+        self._window = window
+        self._taken = {site.place for site in sites}
+        self._generator = np.random.default_rng(negatives.seed)
+        self._gene: tuple[str, str, Interval | None] | None = None
+        self._positions: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def __call__(self, site: Site) -> list[Site]:
+        positions = self._in_gene_of(site)
+        drawn: list[Site] = []
+        for index in self._generator.permutation(len(positions)):
+            place = site.contig, int(positions[index]), site.strand
+            negative = _negative(site, *place, gene=site.gene)
+            if negative.place not in self._taken:
+                self._taken.add(negative.place)
+                drawn.append(negative)
+            if len(drawn) == self._negatives.per_site:
+                break
+        return drawn
+
+    def _in_gene_of(self, site: Site) -> NDArray[np.int64]:
+        gene = site.contig, site.strand, site.within
+        # sites of a gene stand together
+        if gene != self._gene:
+            contig, is_reverse = self._genome.contigs[site.contig], site.strand == "-"
+            start, end = site.within or (0, len(contig))
+            self._gene = gene
+            self._positions = _occurrences(
+                contig, Interval(start, end), is_reverse, self._negatives.match, self._window
+            )
+        return self._positions
+
+
+class _OfGenome:
+    """Draws from all contigs on which there are sites."""
+
+    def __init__(
+        self,
+        negatives: Negatives,
+        sites: Sequence[Site],
+        genome: GenomeWindows,
+        window: Window,
+    ) -> None:
+        self._negatives = negatives
+        self._genome = genome
+        self._window = window
+        # sites by contig and strand
+        self._sites: dict[str, dict[str, list[int]]] = {}
+        for site in sites:
+            if site.contig in genome.contigs:
+                of_strand = self._sites.setdefault(site.contig, {"+": [], "-": []})
+                of_strand["-" if site.strand == "-" else "+"].append(site.position)
+        self._drawn = iter(self._draw(negatives.per_site * len(sites)))
+
+    def __call__(self, site: Site) -> list[Site]:
+        return [_negative(site, *place) for place in islice(self._drawn, self._negatives.per_site)]
+
+    def _draw(self, count: int) -> list[tuple[str, int, str]]:
+        """Places at random, in random order."""
+        generator = np.random.default_rng(self._negatives.seed)
+        # positions of a large genome are not kept, but found once more
+        ends = np.cumsum([len(positions) for _, _, positions in self._candidates()])
+        total = int(ends[-1]) if len(ends) else 0
+        chosen = generator.choice(total, size=min(count, total), replace=False)
+        order = np.argsort(chosen)
+        ranks = chosen[order]
+        places: list[tuple[str, int, str]] = [("", 0, "")] * len(chosen)
+        first = 0
+        for (name, strand, positions), end in zip(self._candidates(), ends, strict=True):
+            start = int(end) - len(positions)
+            last = int(np.searchsorted(ranks, end))
+            for place, rank in zip(order[first:last], ranks[first:last], strict=True):
+                places[place] = (name, int(positions[rank - start]), strand)
+            first = last
+        return places
+
+    def _candidates(self) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Contigs, strands, and all positions on them that are no site."""
+        for name, by_strand in self._sites.items():
+            contig = self._genome.contigs[name]
+            for strand, sites in by_strand.items():
+                positions = _occurrences(
+                    contig,
+                    Interval(0, len(contig)),
+                    strand == "-",
+                    self._negatives.match,
+                    self._window,
+                )
+                yield name, strand, np.setdiff1d(positions, sites)
+
+
+def _negative(site: Site, contig: str, position: int, strand: str, gene: str = "") -> Site:
+    """A place drawn for a site; what the columns of its line say is not said of it."""
+    return Site(
+        contig,
+        position,
+        strand,
+        name=f"{contig}:{position + (strand != '-')}({strand})",
+        line=site.line,
+        gene=gene,
+        values=dict.fromkeys(site.values, ""),
+    )
+
+
+def _occurrences(
+    contig: Contig, part: Interval, is_reverse: bool, motifs: Sequence[str], window: Window
+) -> NDArray[np.int64]:
+    """Positions in a part of a contig at which a motif begins and whose windows can be cut."""
+    bases = contig[part.start : part.end]
+    width = len(motifs[0])
+    found = np.zeros(max(len(bases) - width + 1, 0), dtype=bool)
+    for motif in motifs:
+        letters = np.frombuffer(motif.encode(), np.uint8)
+        found |= _matches(bases, reverse_complement(letters) if is_reverse else letters)
+    positions = np.flatnonzero(found) + part.start + (width if is_reverse else 0)
+    if window.edge == "pad":
+        return positions
+    # the same for all positions of a strand
+    start, end = window.interval(0, is_reverse)
+    return positions[(positions + start >= 0) & (positions + end <= len(contig))]
+
+
+def _matches(bases: Bases, motif: Bases) -> NDArray[np.bool_]:
+    """Where a motif begins in a sequence."""
+    found = np.ones(max(len(bases) - len(motif) + 1, 0), dtype=bool)
+    for offset, base in enumerate(motif):
+        found &= bases[offset : offset + len(found)] == base
+    return found

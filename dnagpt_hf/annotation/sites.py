@@ -1,0 +1,263 @@
+"""Sites in a genome: starts and ends of regions, genes, coding sequences and introns."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dnagpt_hf.annotation.gff import read_features
+from dnagpt_hf.annotation.transcripts import Gene, Transcript, read_genes
+from dnagpt_hf.genomes.bases import Interval
+from dnagpt_hf.records.reading import RecordError, did_you_mean, shorten
+from dnagpt_hf.records.text_lines import numbered_lines
+
+# bases that make the site itself: a codon, or the two at an end of an intron
+ANCHORS = {
+    "start": 0,
+    "centre": 0,
+    "tss": 0,
+    "tts": 0,
+    "tis": 3,
+    "stop": 3,
+    "donor": 2,
+    "acceptor": 2,
+}
+_OF_TRANSCRIPTS = ("tss", "tts", "tis", "stop", "donor", "acceptor")
+_OF_BED = ("start", "centre", "tss", "tts")
+_BED_SUFFIX = ".bed"
+_COMPRESSED_SUFFIXES = (".gz", ".bgz")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place on a strand of a contig.
+
+    Args:
+        contig: name of the contig.
+        position: the cut between two bases, counted from the left end of the contig, before which
+            stands what is upstream. The bases of the site itself are behind it, in the direction
+            of the strand.
+        strand: `+`, `-`, or `.`, which is read as `+`.
+        name: name of the region, gene or transcript.
+        line: line of the file.
+        gene: name of its gene.
+        within: the interval of its gene.
+        values: further columns of its line.
+    """
+
+    contig: str
+    position: int
+    strand: str
+    name: str
+    line: int
+    gene: str = ""
+    within: Interval | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, bool, int]:
+        """What two sites at the same place have in common."""
+        return self.contig, self.strand == "-", self.position
+
+
+def is_bed(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is BED, by its name.
+
+    Example:
+
+        >>> is_bed("sites.bed.gz"), is_bed("genes.gff3")
+        (True, False)
+    """
+    name = Path(path)
+    if name.suffix.lower() in _COMPRESSED_SUFFIXES:
+        name = name.with_suffix("")
+    return name.suffix.lower() == _BED_SUFFIX
+
+
+def check_anchor(path: str | os.PathLike[str], anchor: str, feature: str | None) -> None:
+    """Refuse an anchor that a file cannot have.
+
+    Raises:
+        ValueError: it is unknown, or not one of this kind of file; or a feature does not fit it.
+    """
+    if anchor not in ANCHORS:
+        raise ValueError(
+            f"unknown anchor {anchor!r}{did_you_mean(anchor, ANCHORS)} (choose one of "
+            f"{', '.join(ANCHORS)})"
+        )
+    if is_bed(path) and anchor not in _OF_BED:
+        raise ValueError(
+            f"{os.fspath(path)}: BED does not say where {anchor} is: give a GFF3 or GTF file, or "
+            f"one of {', '.join(_OF_BED)}"
+        )
+    if feature is not None and (is_bed(path) or anchor in _OF_TRANSCRIPTS):
+        raise ValueError(
+            f"feature {feature!r}: only the anchors start and centre of a GFF3 or GTF file are "
+            f"those of a feature: leave it out for {anchor}"
+            + (" of a BED file" if is_bed(path) else "")
+        )
+
+
+def read_sites(
+    path: str | os.PathLike[str], anchor: str, *, feature: str | None = None
+) -> tuple[Iterator[Site], Counter[str]]:
+    """Sites of a BED, GFF3 or GTF file, plain or compressed with gzip or bgzip.
+
+    Args:
+        path: the file; one whose name ends in `.bed` is BED.
+        anchor:
+            Which place. `start` and `centre` are those of a region of BED or of a feature; `tss`
+            and `tts` the two ends of a transcript, or of a region of BED; `tis` is the first codon
+            and `stop` the last one of a coding sequence; `donor` and `acceptor` are the first and
+            the last two bases of an intron. All of them follow the strand.
+        feature: type of the features, such as `gene`, of which `start` and `centre` are taken.
+
+    Returns:
+        The sites, and how many were left out and why, which is complete when all are read. Several
+        transcripts of a gene have one site where it is the same place; a region of BED is kept
+        however often it stands there.
+
+    Raises:
+        ValueError: the anchor does not fit the file.
+        RecordError: a line is malformed, or there is no site.
+    """
+    check_anchor(path, anchor, feature)
+    left_out: Counter[str] = Counter()
+    if is_bed(path):
+        sites = _bed_sites(path, anchor)
+    elif anchor in _OF_TRANSCRIPTS:
+        sites = _unique(_transcript_sites(read_genes(path), anchor, left_out))
+    else:
+        sites = _unique(_feature_sites(path, anchor, feature or "gene"))
+    return _some(sites, f"{os.fspath(path)} has no {feature or anchor}"), left_out
+
+
+def _some(sites: Iterable[Site], problem: str) -> Iterator[Site]:
+    site = None
+    for site in sites:
+        yield site
+    if site is None:
+        raise RecordError(f"{problem}: there is nothing to cut windows from")
+
+
+def _unique(sites: Iterable[Site]) -> Iterator[Site]:
+    seen = set()
+    for site in sites:
+        if site.place not in seen:
+            seen.add(site.place)
+            yield site
+
+
+def _cut(anchor: str, start: int, end: int, strand: str) -> int:
+    """The position of an anchor of a region."""
+    is_reverse = strand == "-"
+    if anchor == "centre":
+        # the middle base of an odd length stands behind the cut on either strand
+        return (start + end + is_reverse) // 2
+    return end if (anchor == "tts") != is_reverse else start
+
+
+def _bed_sites(path: str | os.PathLike[str], anchor: str) -> Iterator[Site]:
+    for number, fields, names in _bed_lines(path):
+        where = f"{os.fspath(path)}, line {number}"
+        contig, start, end, *more = fields
+        if not (start.isdecimal() and end.isdecimal() and int(start) <= int(end)):
+            raise RecordError(
+                f"{where}: {shorten(start)} to {shorten(end)} are no positions: they count from "
+                "0, and the end is not before the start"
+            )
+        name, score, strand, *rest = more + ["", "", "."][len(more) :]
+        if strand not in ("+", "-", "."):
+            raise RecordError(f"{where}: strand {shorten(strand)!r}: write +, - or .")
+        extra = {
+            names[column] if column < len(names) else f"column{column + 7}": value
+            for column, value in enumerate(rest)
+        }
+        yield Site(
+            contig,
+            _cut(anchor, int(start), int(end), strand),
+            strand,
+            "" if name == "." else name,
+            number,
+            values={"score": score, **extra},
+        )
+
+
+def _bed_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Numbers and fields of lines, and the names of the columns behind the sixth."""
+    names: list[str] = []
+    count = 0
+    for number, line in numbered_lines(path):
+        if not line.strip() or line.startswith(("track", "browser")):
+            continue
+        fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
+        if line.startswith("#"):
+            # a comment, or names of columns, as some programs write them
+            names = fields[6:] if "\t" in line else names
+            continue
+        count = count or len(fields)
+        if len(fields) != count or count < 3:
+            raise RecordError(
+                f"{os.fspath(path)}, line {number}: {len(fields)} fields, but BED has 3 or more, "
+                "as many on each line"
+            )
+        yield number, fields, names
+
+
+def _feature_sites(path: str | os.PathLike[str], anchor: str, kind: str) -> Iterator[Site]:
+    for feature in read_features(path):
+        if feature.kind == kind:
+            name = next(
+                filter(None, map(feature.attribute, ("ID", "transcript_id", "gene_id", "Name"))), ""
+            )
+            yield Site(
+                feature.contig,
+                _cut(anchor, feature.start, feature.end, feature.strand),
+                feature.strand,
+                name,
+                feature.line,
+                within=Interval(feature.start, feature.end),
+            )
+
+
+def _transcript_sites(genes: Iterable[Gene], anchor: str, left_out: Counter[str]) -> Iterator[Site]:
+    for gene in genes:
+        for transcript in gene.transcripts:
+            for position in _positions(transcript, anchor, left_out):
+                yield Site(
+                    transcript.contig,
+                    position,
+                    transcript.strand,
+                    transcript.name,
+                    transcript.line,
+                    gene=gene.name,
+                    within=Interval(gene.start, gene.end),
+                )
+
+
+def _positions(transcript: Transcript, anchor: str, left_out: Counter[str]) -> Iterator[int]:
+    """Where a transcript has an anchor, in its own direction."""
+    step = -1 if transcript.strand == "-" else 1
+    width = ANCHORS[anchor]
+    if anchor in ("tss", "tts"):
+        yield _cut(anchor, transcript.start, transcript.end, transcript.strand)
+    elif anchor in ("tis", "stop"):
+        if not transcript.coding:
+            left_out["untranslated transcripts"] += 1
+        elif anchor == "tis" and transcript.phase:
+            left_out["transcripts without a start codon"] += 1
+        else:
+            ends = transcript.coding[0].start, transcript.coding[-1].end
+            first, last = ends[::step]
+            yield first if anchor == "tis" else last - step * width
+    else:
+        for intron in transcript.introns[::step]:
+            if intron.end - intron.start < 2 * width:
+                left_out["introns too short for it"] += 1
+            else:
+                first, last = intron[::step]
+                yield first if anchor == "donor" else last - step * width

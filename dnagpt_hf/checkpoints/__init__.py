@@ -1,0 +1,1 @@
+"""Folders of weights: loading, validation, saving, conversion, cards, publishing."""

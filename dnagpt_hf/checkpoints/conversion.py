@@ -1,0 +1,327 @@
+"""Between the original `.pth` files and checkpoint folders, in both directions."""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from dnagpt_hf.atomic_files import check_new_file, check_new_folder, new_file
+from dnagpt_hf.checkpoints.card import render_model_card
+from dnagpt_hf.checkpoints.original import (
+    HEADS,
+    VOCABULARY_WEIGHTS,
+    ConversionError,
+    OriginalSizes,
+    common_dtype,
+    measure,
+    names_in_model,
+    read_state_dict,
+)
+from dnagpt_hf.checkpoints.saving import (
+    LazyTensor,
+    Progress,
+    parse_dtype,
+    write_checkpoint,
+)
+from dnagpt_hf.checkpoints.validation import (
+    CheckpointFolderError,
+    check_folder,
+    is_adapter,
+    model_class,
+    read_config,
+    weight_files,
+)
+from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.presets import get_preset, presets_of_sizes, vocabulary_fields
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+logger = logging.getLogger(__name__)
+
+# (layers, width) → heads: the only thing that the tensors of a file do not tell.
+_KNOWN_HEADS = {(12, 768): 12, (60, 2048): 64}
+
+
+@dataclass(frozen=True)
+class ConversionResult:
+    """What a conversion found in a file, and what it had to add.
+
+    Args:
+        folder: the checkpoint folder.
+        config: its configuration.
+        dynamic_kmer: kind of the vocabulary.
+        dtype: data type of the weights.
+        new_heads: heads of the original that the file lacks, which now hold random numbers.
+        warning: one sentence on those heads, or `None`.
+    """
+
+    folder: Path
+    config: DNAGPTConfig
+    dynamic_kmer: bool
+    dtype: torch.dtype
+    new_heads: tuple[str, ...]
+    warning: str | None
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    num_attention_heads: int | None = None,
+    dynamic_kmer: bool | None = None,
+    preset: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    seed: int = 0,
+    max_shard_size: int | str = "5GB",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ConversionResult:
+    """Turn an original `.pth` file into a checkpoint folder of `DNAGPTForMultiTask`.
+
+    Sizes, vocabulary and positions come from the tensors, never from the name of the file. The
+    file is memory-mapped and written shard by shard.
+
+    Args:
+        num_attention_heads: needed where width and depth are not those of a published model.
+        dynamic_kmer: insist on one kind of vocabulary; by default the count of entries decides.
+        preset: name of the preset that the model card describes; by default none is claimed,
+            because a fine-tuned file has the same sizes as the model that it was made from.
+        dtype: data type of the weights; by default that of the file.
+        seed: for the weights of heads that the file lacks.
+        max_shard_size: largest weight file, in bytes or as `"5GB"`.
+        overwrite: replace a checkpoint folder that exists.
+        progress: called with (bytes written, bytes in all) after every shard.
+
+    Raises:
+        ConversionError: the file is no original DNAGPT file; the message names the key.
+        DestinationError: `destination` exists.
+        ValueError: unknown `dtype` or `preset`.
+    """
+    path = Path(source)
+    if Path(destination).resolve() in path.resolve().parents:
+        raise ConversionError(f"{path} lies in the folder that would be replaced, {destination}")
+    check_new_folder(destination, overwrite=overwrite)
+    wanted = None if dtype is None else parse_dtype(dtype)
+    if preset is not None:
+        get_preset(preset)
+    state_dict = read_state_dict(path)
+    sizes, lacking = measure(state_dict, path)
+    dtype_out = wanted or common_dtype(state_dict, path)
+    config, is_dynamic = _configuration(sizes, num_attention_heads, dynamic_kmer, path)
+    fitting = presets_of_sizes(sizes.num_layers, sizes.hidden_size, config.kmer_size, is_dynamic)
+    if preset is not None and preset not in fitting:
+        others = f"it fits {', '.join(fitting)}" if fitting else "it fits none, leave preset out"
+        raise ConversionError(f"{path}: its sizes are not those of {preset}: {others}")
+    warning = _warning(lacking, path, seed)
+    if warning is not None:
+        logger.warning(warning)
+    tensors = _tensors_in_model(state_dict, sizes, config, dtype_out, seed)
+    folder = write_checkpoint(
+        destination,
+        config,
+        DNAGPTTokenizer(
+            kmer_size=config.kmer_size,
+            dynamic_kmer=is_dynamic,
+            model_max_length=config.max_position_embeddings,
+        ),
+        tensors,
+        model_card=_card(Path(destination).name, config, path, preset, fitting, warning),
+        max_shard_size=max_shard_size,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    return ConversionResult(folder, config, is_dynamic, dtype_out, tuple(lacking), warning)
+
+
+def _configuration(
+    sizes: OriginalSizes, heads: int | None, dynamic_kmer: bool | None, path: Path
+) -> tuple[DNAGPTConfig, bool]:
+    try:
+        kmer_size, is_dynamic = sizes.vocabulary_kind(dynamic_kmer)
+    except ConversionError as error:
+        raise ConversionError(f"{path}: {error}") from None
+    if heads is None:
+        heads = _KNOWN_HEADS.get((sizes.num_layers, sizes.hidden_size))
+    if heads is None:
+        raise ConversionError(
+            f"{path}: {sizes.num_layers} layers of width {sizes.hidden_size} are no published "
+            "model, and the number of attention heads is not in the file: give it with "
+            "num_attention_heads= (--num-heads)"
+        )
+    if heads < 1 or sizes.hidden_size % heads:
+        raise ConversionError(
+            f"{path}: {heads} attention heads do not divide the width {sizes.hidden_size}: give "
+            "another number with num_attention_heads= (--num-heads)"
+        )
+    config = DNAGPTConfig(
+        **vocabulary_fields(kmer_size, is_dynamic),
+        hidden_size=sizes.hidden_size,
+        num_hidden_layers=sizes.num_layers,
+        num_attention_heads=heads,
+        intermediate_size=sizes.intermediate_size,
+        max_position_embeddings=sizes.positions,
+    )
+    return config, is_dynamic
+
+
+def _warning(lacking: list[str], path: Path, seed: int) -> str | None:
+    if not lacking:
+        return None
+    return (
+        f"{path.name} lacks {' and '.join(lacking)}: the weights of "
+        f"{' and '.join(HEADS[head] for head in lacking)} are random numbers (seed {seed}) and "
+        "must be trained before use"
+    )
+
+
+def _tensors_in_model(
+    state_dict: Mapping[str, torch.Tensor],
+    sizes: OriginalSizes,
+    config: DNAGPTConfig,
+    dtype: torch.dtype,
+    seed: int,
+) -> dict[str, LazyTensor]:
+    tensors: dict[str, LazyTensor] = {}
+    for original, shape in sizes.shapes().items():
+        names = names_in_model(original)
+        if original in VOCABULARY_WEIGHTS:
+            shape_out: tuple[int, ...] = (config.vocab_size, *shape[1:])
+        else:
+            shape_out = (shape[0] // len(names), *shape[1:])
+        for part, name in enumerate(names):
+            if original in state_dict:
+                load = partial(_read_part, state_dict[original], part, shape_out, dtype)
+            else:
+                load = partial(_new_weight, original, shape, shape_out, dtype, config, seed)
+            tensors[name] = LazyTensor(shape_out, dtype, load)
+    return tensors
+
+
+def _read_part(
+    tensor: torch.Tensor, part: int, shape: tuple[int, ...], dtype: torch.dtype
+) -> torch.Tensor:
+    """One of the parts of `tensor` along its first axis, with zero rows after its last row."""
+    rows = tensor.detach()[part * shape[0] : (part + 1) * shape[0]].to(dtype)
+    if rows.shape[0] == shape[0]:
+        return rows
+    return torch.cat([rows, rows.new_zeros(shape[0] - rows.shape[0], *shape[1:])])
+
+
+def _new_weight(
+    original: str,
+    shape: tuple[int, ...],
+    shape_out: tuple[int, ...],
+    dtype: torch.dtype,
+    config: DNAGPTConfig,
+    seed: int,
+) -> torch.Tensor:
+    """A weight as the model would initialise it: gains of 1, all else normally distributed."""
+    if len(shape) == 1:
+        return torch.ones(shape, dtype=dtype)
+    # The name is in the seed, so that the order of the shards does not change the numbers.
+    generator = torch.Generator().manual_seed((zlib.crc32(original.encode()) + seed) % 2**63)
+    weight = torch.empty(shape).normal_(std=config.initializer_range, generator=generator)
+    return _read_part(weight, 0, shape_out, dtype)
+
+
+def _card(
+    name: str,
+    config: DNAGPTConfig,
+    path: Path,
+    preset: str | None,
+    fitting: list[str],
+    warning: str | None,
+) -> str:
+    origin = [f"Converted from `{path.name}`, a file in the layout of the original DNAGPT."]
+    if warning is not None:
+        origin.append(f"{warning[0].upper()}{warning[1:]}.")
+    if preset is None and fitting:
+        origin.append(
+            f"Width, depth and vocabulary are those of {' and '.join(fitting)}; a model fine-tuned "
+            "from one of these has the same sizes, so the file alone does not tell which it is."
+        )
+    return render_model_card(name, config, preset=preset, origin=" ".join(origin), released=True)
+
+
+def export_checkpoint(
+    folder: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write the weights of a `DNAGPTForMultiTask` folder as a `.pth` file of the original layout.
+
+    Every tensor equals that of the file which was converted, in the order of the original. The
+    rows that pad the vocabulary are left out. The queries, keys and values of all layers are
+    joined in memory, about a quarter of the file; the rest is memory-mapped.
+
+    Returns:
+        The file, a state dict.
+
+    Raises:
+        ConversionError: the folder holds another kind of model, or lacks a weight.
+        DestinationError: `destination` exists and `overwrite` is not given.
+    """
+    source = Path(folder)
+    check_new_file(destination, overwrite=overwrite)
+    try:
+        check_folder(source, needs_tokenizer=False)
+        config = read_config(source)
+    except CheckpointFolderError as error:
+        raise ConversionError(f"{error}; nothing was exported") from error
+    if is_adapter(source) or model_class(source) != "DNAGPTForMultiTask":
+        held = "an adapter" if is_adapter(source) else model_class(source)
+        raise ConversionError(
+            f"{source} holds {held}, and the original layout has only DNAGPTForMultiTask: export "
+            "the folder that it was made from"
+        )
+    sizes = OriginalSizes(
+        vocabulary=config.number_token_id,
+        positions=config.max_position_embeddings,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        intermediate_size=config.intermediate_size,
+    )
+    tensors = _read_weights(source)
+    if config.tie_word_embeddings:
+        tensors.setdefault("token_head.out_proj.weight", tensors["model.embed_tokens.weight"])
+    state_dict = {
+        original: _join(source, original, shape, tensors)
+        for original, shape in sizes.shapes().items()
+    }
+    with new_file(destination, overwrite=overwrite) as partial_file:
+        torch.save(state_dict, partial_file)
+    return Path(destination)
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of all weight files, memory-mapped."""
+    tensors: dict[str, torch.Tensor] = {}
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as weights:
+            names = weights.keys()
+            tensors.update({name: weights.get_tensor(name) for name in names})
+    return tensors
+
+
+def _join(
+    folder: Path, original: str, shape: tuple[int, ...], tensors: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    parts = [tensors[name] for name in names_in_model(original)]
+    joined = torch.cat(parts) if len(parts) > 1 else parts[0]
+    if original in VOCABULARY_WEIGHTS:
+        # A slice would be saved together with the rows that it leaves out.
+        joined = joined[: shape[0]].clone()
+    if tuple(joined.shape) != shape:
+        raise ConversionError(
+            f"{folder}: the weights of {original} have shape {tuple(joined.shape)}, config.json "
+            f"says {shape}"
+        )
+    return joined

@@ -1,1 +1,0 @@
-"""Genomes in, records of the token language out."""

@@ -1,0 +1,276 @@
+"""Figures of an evaluation: curves, confusion matrices, predicted against true numbers.
+
+Each function takes arrays and returns a `matplotlib.figure.Figure` that no window or global state
+knows of; `save_figure` writes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.evaluation.metric_inputs import (
+    class_arrays,
+    class_numbers,
+    column_names,
+    label_arrays,
+)
+from dnagpt_hf.evaluation.metrics import regression_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURE_FORMATS = (".png", ".svg", ".pdf")
+SIZE = (6.0, 5.0)
+"""Width and height in inches."""
+DOTS_PER_INCH = 150
+
+# the colours of Okabe and Ito, which differ to every kind of colour vision, without the yellow
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_LINES = ("-", "--", "-.", ":")
+_MOST_POINTS = 2000
+_MOST_WRITTEN_CLASSES = 12
+_MOST_NAMED_CURVES = len(COLOURS) * len(_LINES)
+_MOST_LETTERS = 40
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a figure as PNG, SVG or PDF, as the ending of the name says.
+
+    Raises:
+        ValueError: the ending is another one, or the file exists and `overwrite` is not given.
+    """
+    name = figure_format(path)
+    with new_file(path, overwrite=overwrite) as partial:
+        figure.savefig(partial, format=name, dpi=DOTS_PER_INCH)
+
+
+def figure_format(path: str | os.PathLike[str]) -> str:
+    """The format that the ending of a name states, to be checked before any work is done.
+
+    Raises:
+        ValueError: it states none of `FIGURE_FORMATS`.
+
+    Example:
+
+        >>> figure_format("maps.SVG")
+        'svg'
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FIGURE_FORMATS:
+        raise ValueError(
+            f"{os.fspath(path)}: the ending {suffix!r} names no format for figures: choose one of "
+            f"{', '.join(FIGURE_FORMATS)}"
+        )
+    return suffix[1:]
+
+
+def new_figure(
+    width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Figure:
+    """An empty figure that no window or global state knows of; sizes are in inches.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("figures need matplotlib: pip install 'dnagpt_hf[plot]'") from error
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def plot_roc(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    names: Sequence[str] | None = None,
+    *,
+    positive: int | None = None,
+) -> Figure:
+    """Receiver operating characteristics, with the area of each in the legend.
+
+    Args:
+        labels: classes, from 0, `(records,)`; or labels 0 or 1, `(records, labels)`.
+        probabilities: `(records, classes)`, or those of 1, `(records, labels)`.
+        names: one for each column; by default their numbers.
+        positive: of two classes the one to draw; by default a curve for each class.
+
+    Raises:
+        ValueError: the arrays do not fit each other.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+        >>> figure = plot_roc([0, 1, 1], [[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]], ["no", "yes"])
+        >>> [line.get_label() for line in figure.axes[0].lines]
+        ['no: 1.000', 'yes: 1.000', 'chance: 0.500']
+    """
+    from sklearn.metrics import auc, roc_curve
+
+    figure, axes = _figure("false positive rate", "true positive rate")
+    for style, name, is_positive, scores in _curves(labels, probabilities, names, positive):
+        if is_positive.all() or not is_positive.any():
+            axes.plot([], [], label=f"{name}: not defined", **style)
+            continue
+        false_rate, true_rate, _ = roc_curve(is_positive, scores)
+        axes.plot(false_rate, true_rate, label=f"{name}: {auc(false_rate, true_rate):.3f}", **style)
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="chance: 0.500")
+    _unit_square(axes, "lower right", "area under the curve")
+    return figure
+
+
+def plot_precision_recall(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    names: Sequence[str] | None = None,
+    *,
+    positive: int | None = None,
+) -> Figure:
+    """Precision against recall, with average precision and share of positives in the legend.
+
+    The share, which a guess reaches at any recall, is also drawn as a thin line of the same colour.
+
+    Args:
+        labels: classes, from 0, `(records,)`; or labels 0 or 1, `(records, labels)`.
+        probabilities: `(records, classes)`, or those of 1, `(records, labels)`.
+        names: one for each column; by default their numbers.
+        positive: of two classes the one to draw; by default a curve for each class.
+
+    Raises:
+        ValueError: the arrays do not fit each other.
+        ImportError: matplotlib is not installed.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    figure, axes = _figure("recall", "precision")
+    for style, name, is_positive, scores in _curves(labels, probabilities, names, positive):
+        if is_positive.all() or not is_positive.any():
+            axes.plot([], [], label=f"{name}: not defined", **style)
+            continue
+        precision, recall, _ = precision_recall_curve(is_positive, scores)
+        area, share = average_precision_score(is_positive, scores), is_positive.mean()
+        axes.plot(
+            recall,
+            precision,
+            drawstyle="steps-post",
+            label=f"{name}: {area:.3f} (guess: {share:.3f})",
+            **style,
+        )
+        axes.axhline(share, color=style["color"], linewidth=0.8, linestyle=":")
+    _unit_square(axes, "lower left", "average precision")
+    return figure
+
+
+def plot_confusion_matrix(labels: ArrayLike, predicted: ArrayLike, names: Sequence[str]) -> Figure:
+    """Counts of true and predicted classes, with their shares of the true class.
+
+    Args:
+        labels: classes, from 0, `(records,)`.
+        predicted: classes, `(records,)`.
+        names: one for each class. Up to 12 classes, the numbers stand in the fields.
+
+    Raises:
+        ValueError: the arrays do not fit each other, or a class has no name.
+        ImportError: matplotlib is not installed.
+    """
+    from sklearn.metrics import confusion_matrix
+
+    known = column_names(names, len(names))
+    true = class_numbers(labels, len(np.atleast_1d(labels)), len(known))
+    counts = confusion_matrix(
+        true, class_numbers(predicted, len(true), len(known)), labels=range(len(known))
+    )
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure, axes = _figure("predicted", "true")
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class")
+    axes.set_yticks(range(len(known)), known)
+    # names that do not fit beside each other stand aslant
+    aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    fits = max(map(len, known)) * len(known) <= _MOST_LETTERS
+    axes.set_xticks(range(len(known)), known, **({} if fits else aslant))
+    if len(known) <= _MOST_WRITTEN_CLASSES:
+        _write_fields(axes, counts, shares)
+    return figure
+
+
+def plot_predicted_against_true(
+    targets: ArrayLike, predictions: ArrayLike, name: str = "value"
+) -> Figure:
+    """Predicted against true numbers, with the line on which they are equal.
+
+    Args:
+        targets: `(records,)`.
+        predictions: `(records,)`. More than 2,000 records are drawn as hexagons, whose colour is
+            the number of records in them.
+        name: what the numbers are, and their unit.
+
+    Raises:
+        ValueError: the arrays do not fit each other, or hold what is not finite.
+        ImportError: matplotlib is not installed.
+    """
+    true, predicted = np.asarray(targets, dtype=float), np.asarray(predictions, dtype=float)
+    if true.size != true.shape[0]:
+        raise ValueError(f"targets of shape {true.shape}: one figure is about one number a record")
+    metrics = regression_metrics(true, predicted)
+    figure, axes = _figure(f"true {name}", f"predicted {name}")
+    low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+    margin = (high - low or 1) / 20
+    limits = low - margin, high + margin
+    if len(true) > _MOST_POINTS:
+        drawn = axes.hexbin(true, predicted, gridsize=45, bins="log", extent=limits * 2, mincnt=1)
+        figure.colorbar(drawn, ax=axes, label="records")
+    else:
+        axes.scatter(true, predicted, s=14, alpha=0.6, color=COLOURS[0], linewidths=0)
+    axes.plot(limits, limits, color=COLOURS[1], linewidth=1, label="equal")
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.legend(loc="upper left")
+    axes.set_title(
+        f"r² {metrics['r2']:.3f}, Pearson {metrics['pearson']:.3f}, {len(true):,} records"
+    )
+    return figure
+
+
+def _figure(x_label: str, y_label: str) -> tuple[Figure, Any]:
+    figure = new_figure(*SIZE)
+    return figure, figure.add_subplot(xlabel=x_label, ylabel=y_label)
+
+
+def _curves(
+    labels: ArrayLike, probabilities: ArrayLike, names: Sequence[str] | None, positive: int | None
+) -> Iterator[tuple[dict[str, Any], str, NDArray[np.bool_], NDArray[np.float64]]]:
+    """Style, name, whether each record is positive, and its score, for each curve."""
+    if np.ndim(labels) == 2:
+        true, scores, known = label_arrays(labels, probabilities, names)
+        is_positive = true == 1
+    else:
+        classes, scores = class_arrays(labels, probabilities, positive)
+        known = column_names(names, scores.shape[1])
+        is_positive = classes[:, None] == np.arange(scores.shape[1])
+    wanted = range(scores.shape[1]) if positive is None else [positive]
+    for number, column in enumerate(wanted):
+        line = _LINES[number // len(COLOURS) % len(_LINES)]
+        style = {"color": COLOURS[number % len(COLOURS)], "linestyle": line, "linewidth": 1.5}
+        yield style, known[column], is_positive[:, column], scores[:, column]
+
+
+def _unit_square(axes: Any, place: str, title: str) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    curves = len(axes.get_legend_handles_labels()[1])
+    if curves <= _MOST_NAMED_CURVES:
+        size = "medium" if curves <= 8 else "x-small"
+        axes.legend(loc=place, title=title, fontsize=size, title_fontsize=size)
+
+
+def _write_fields(axes: Any, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    size = min(11.0, 60 / len(counts))
+    for (row, column), count in np.ndenumerate(counts):
+        text = f"{count:,}\n{shares[row, column]:.1%}"
+        colour = "white" if shares[row, column] > 0.65 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)

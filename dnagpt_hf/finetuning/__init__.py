@@ -1,0 +1,1 @@
+"""Fine-tuning on a task: settings, the run, its trainer, adapters."""

@@ -1,0 +1,85 @@
+"""The model card of a fine-tuned model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from huggingface_hub import EvalResult
+
+from dnagpt_hf.checkpoints.card import describe_settings
+from dnagpt_hf.checkpoints.card_metadata import (
+    evaluation_results,
+    is_hub_name,
+)
+from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.evaluation.report import metrics_table
+from dnagpt_hf.finetuning.settings import FineTuningSettings
+from dnagpt_hf.tasks.dataset import TaskData
+from dnagpt_hf.tasks.hub_datasets import dataset_names
+from dnagpt_hf.training.card import made_from_released, write_card
+
+
+def write_finetuning_card(
+    settings: FineTuningSettings,
+    config: DNAGPTConfig,
+    data: TaskData,
+    part: str,
+    content: Mapping[str, Any],
+) -> None:
+    """Write the card of a model that was tuned on a task, with a `model-index` of its figures.
+
+    Args:
+        settings: of the run.
+        config: of the model.
+        data: the task and its examples.
+        part: part of the data that was measured.
+        content: what `Evaluation.write` gave of it.
+    """
+    tuning: Any = settings.tuning
+    training: Any = settings.training
+    source = None if tuning.from_scratch else tuning.model
+    facts = {
+        "task": data.task.as_dict(),
+        "model": tuning.model,
+        "from scratch": tuning.from_scratch,
+        "head": tuning.head,
+        "adapter": tuning.adapter,
+        "epochs": training.num_train_epochs,
+        "learning rate": training.learning_rate,
+        "batch size": training.train_batch_size,
+        "seed": training.seed,
+        "records": {name: one["records"] for name, one in data.report["parts"].items()},
+    }
+    datasets = dataset_names(settings.data.data)
+    write_card(
+        training.output_dir,
+        config,
+        summary="A DNAGPT model that was tuned for one task.",
+        origin=f"Fine-tuned from `{tuning.model}` with `dnagpt finetune`."
+        if source
+        else f"Trained from new weights of the sizes of `{tuning.model}` with `dnagpt finetune`.",
+        released=made_from_released(source),
+        training=describe_settings(facts),
+        results=f"On the {part} part of the data:\n\n{metrics_table(content)}\n\n"
+        "Not measured: other data, other species, and other frequencies of the answers.",
+        measured=_measured(data, datasets, part, content["metrics"]),
+        classifies=tuning.head == "classification",
+        base_model=source,
+        datasets=datasets,
+    )
+
+
+def _measured(
+    data: TaskData, datasets: Sequence[str], part: str, metrics: Mapping[str, float]
+) -> list[EvalResult]:
+    named = [name for name in datasets if is_hub_name(name)]
+    only_numbers = all(answer.is_number for answer in data.task.answer_list)
+    return evaluation_results(
+        metrics,
+        data.task.name,
+        task="other" if only_numbers else "text-classification",
+        task_name=data.task.template,
+        dataset_type=named[0] if len(named) == 1 else "custom",
+        split=part,
+    )

@@ -1,0 +1,209 @@
+"""Transformers' `Trainer` for tasks of the token language, and for classification heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.trainer_utils import EvalLoopOutput
+
+from dnagpt_hf.evaluation.evaluation import Evaluation
+from dnagpt_hf.finetuning.collator import TaskCollator
+from dnagpt_hf.inference.answering import Answers, answers_of, score_records
+from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
+from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.training.trainer import CheckpointingTrainer
+
+# most tokens of a batch of an evaluation, padding included
+_EVAL_TOKENS = 2**17
+
+
+class FineTuningTrainer(CheckpointingTrainer):
+    """`Trainer` for examples of one task.
+
+    The loss is that of the answers: cross-entropy of tokens or classes, and λ times the mean
+    squared error of standardised numbers. Evaluation asks the model as prediction does, in batches
+    of records of similar lengths, and reports the metrics of [`Evaluation`].
+
+    Args:
+        model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`], or either with
+            adapters.
+        task: what it learns.
+        head: `"language"` or `"classification"`.
+        class_weights: weight of each label in the loss, for each answer that is no number.
+        number_loss_weight: λ.
+        kwargs: arguments of `Trainer`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *args: Any,
+        task: Task,
+        head: Head = "language",
+        class_weights: Sequence[Sequence[float] | None] | None = None,
+        number_loss_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        tokenizer = kwargs["processing_class"]
+        collator = TaskCollator(task, tokenizer, head)
+        super().__init__(model, *args, data_collator=collator, **kwargs)
+        self.task = task
+        self.head = head
+        self.collator = collator
+        self.number_loss_weight = number_loss_weight
+        self.class_weights: list[torch.Tensor | None] = [
+            None if weights is None else torch.tensor(weights)
+            for weights in class_weights or (None,) * len(task.answer_list)
+        ]
+        # columns, counted from the first of those that are kept, that predict the answers
+        self._columns = [place for place, token in enumerate(collator.stream) if token is None]
+
+    # -- loss --------------------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        inputs = dict(inputs)
+        targets = inputs.pop("targets")
+        if self.head == "language":
+            outputs = model(**inputs, logits_to_keep=len(self.collator.stream), use_cache=False)
+            loss = self._language_loss(outputs, targets)
+        else:
+            outputs = model(**inputs, use_cache=False)
+            loss = self._head_loss(outputs.logits.float(), targets)
+        return (loss, outputs) if return_outputs else loss
+
+    def _language_loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
+        token_losses, number_losses = [], []
+        for place, column in enumerate(self._columns):
+            target = targets[:, place]
+            if self.collator.is_number[place]:
+                errors = outputs.number_predictions[:, column].float() - target
+                number_losses.append(errors.square().mean())
+                continue
+            chosen = target.long()
+            ids = torch.as_tensor(self.collator.token_ids[place], device=chosen.device)[chosen]
+            losses = nn.functional.cross_entropy(
+                outputs.logits[:, column].float(), ids, reduction="none"
+            )
+            token_losses.append(self._weighted_mean(losses, chosen, place))
+        loss = torch.stack(token_losses).mean() if token_losses else targets.new_zeros(())
+        if number_losses:
+            loss = loss + self.number_loss_weight * torch.stack(number_losses).mean()
+        return loss
+
+    def _head_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        problem = self.accelerator.unwrap_model(self.model).config.problem_type
+        if problem == "regression":
+            return nn.functional.mse_loss(logits, targets)
+        if problem == "multi_label_classification":
+            losses = nn.functional.binary_cross_entropy_with_logits(
+                logits, targets, reduction="none"
+            )
+            columns = range(logits.shape[1])
+            means = [
+                self._weighted_mean(losses[:, place], targets[:, place].long(), place)
+                for place in columns
+            ]
+            return torch.stack(means).mean()
+        chosen = targets[:, 0].long()
+        losses = nn.functional.cross_entropy(logits, chosen, reduction="none")
+        return self._weighted_mean(losses, chosen, 0)
+
+    def _weighted_mean(
+        self, losses: torch.Tensor, chosen: torch.Tensor, place: int
+    ) -> torch.Tensor:
+        weights = self.class_weights[place]
+        if weights is None:
+            return losses.mean()
+        # a sum over the records divided by their count, as without weights: so that several
+        # processes and accumulated batches give the gradients of one
+        return (losses * weights.to(losses.device)[chosen]).mean()
+
+    # -- evaluation --------------------------------------------------------------------------------
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Ask the model for all examples; the dataset is read directly, not by the loader."""
+        evaluation = self.evaluate_examples(dataloader.dataset)
+        metrics = {
+            f"{metric_key_prefix}_{name}": value for name, value in evaluation.metrics().items()
+        }
+        return EvalLoopOutput(
+            evaluation.scores, evaluation.targets, metrics, len(evaluation.targets)
+        )
+
+    def evaluate_examples(self, examples: Examples) -> Evaluation:
+        """What the model answers for examples, whose numbers are standardised already.
+
+        Every process asks for its share; all get the whole result.
+        """
+        answers = self._answers()
+        was_training = answers.model.training
+        answers.model.eval()
+        order = np.argsort(-examples.lengths, kind="stable")
+        rank, world = self.args.process_index, self.args.world_size
+        # every process has as many records, of about the same lengths, so that all of them run as
+        # many batches, which is what models spread over processes need
+        share = np.resize(order, -(-len(order) // world) * world)[rank::world]
+        records = (encoded_record(examples, int(number)) for number in share)
+        with self.compute_loss_context_manager():
+            rows = score_records(
+                answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS
+            )
+            scores = np.stack([row for _, row in rows])
+        answers.model.train(was_training)
+        if world > 1:
+            gathered = self.accelerator.gather(torch.as_tensor(scores, device=self.args.device))
+            shares = [np.resize(order, len(share) * world)[one::world] for one in range(world)]
+            share, scores = np.concatenate(shares), gathered.cpu().numpy()
+        complete = np.zeros((len(examples), scores.shape[1]), dtype=np.float32)
+        complete[share] = scores
+        return Evaluation.of(self.task, answers.outputs, examples, complete)
+
+    def metric_names(self, examples: Examples) -> list[str]:
+        """The metrics that an evaluation of these examples has; the model is not asked."""
+        outputs = self._answers().outputs
+        scores = np.full((len(examples), sum(output.width for output in outputs)), 0.5, np.float32)
+        return list(Evaluation.of(self.task, outputs, examples, scores).metrics())
+
+    def _answers(self) -> Answers:
+        model = self.accelerator.unwrap_model(self.model)
+        # PEFT puts a model of its own round the one that it adapts
+        model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return answers_of(model, self.processing_class, self.task)
+
+
+def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:
+    """Weights by which all classes weigh the same: records / (classes · records of the class).
+
+    Args:
+        targets: class of each record, `(records,)`.
+        count: number of classes.
+
+    Example:
+
+        >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
+        [0.6666666666666666, 2.0]
+    """
+    records = np.bincount(targets.astype(int), minlength=count)
+    return [float(len(targets) / (count * number)) if number else 0.0 for number in records]
+
+
+def label_weights(stated: Mapping[str, float], labels: Sequence[str]) -> list[float]:
+    """Weights of labels as stated, 1 where none is."""
+    return [float(stated.get(label, 1.0)) for label in labels]

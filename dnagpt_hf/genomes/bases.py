@@ -1,0 +1,157 @@
+"""FASTA files as arrays of bases, and the windows that may be cut from them.
+
+A sequence is a `uint8` array of upper-case ASCII letters: A, C, G, T and N. Positions count from 0,
+and intervals leave out their end.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bases = NDArray[np.uint8]
+
+G, C, N = b"GCN"
+# the paper drops windows with more than 5 % undetermined bases
+MAX_N_FRACTION = 0.05
+
+
+def _letters(pairs: dict[str, str], default: int) -> Bases:
+    table = np.full(256, default, dtype=np.uint8)
+    for letters, base in pairs.items():
+        for letter in letters:
+            table[[ord(letter), ord(letter.lower())]] = ord(base)
+    return table
+
+
+# 0 marks what is no nucleotide letter
+_NORMALISED = _letters({"A": "A", "C": "C", "G": "G", "TU": "T", "NRYSWKMBDHV": "N"}, default=0)
+NORMALISED = _NORMALISED.tobytes()
+_COMPLEMENT = _letters({"A": "T", "C": "G", "G": "C", "TU": "A"}, default=N).tobytes()
+
+
+class GenomeError(ValueError):
+    """A genome file that cannot be used; the message names the file and the record."""
+
+
+class Interval(NamedTuple):
+    """Bases `start` to `end`, without `end`."""
+
+    start: int
+    end: int
+
+
+def normalise_bases(letters: bytes | Bases, source: str = "sequence", start: int = 0) -> Bases:
+    """Bring letters to A, C, G, T and N.
+
+    Lower case (soft masks) is read as upper case, U as T, and IUPAC ambiguity codes as N.
+
+    Args:
+        letters: ASCII letters.
+        source: what to call the sequence in an error.
+        start: position of the first letter in it.
+
+    Raises:
+        GenomeError: a character is no nucleotide letter.
+
+    Example:
+
+        >>> normalise_bases(b"acgUR").tobytes()
+        b'ACGTN'
+    """
+    array = np.frombuffer(letters, dtype=np.uint8) if isinstance(letters, bytes) else letters
+    bases = _NORMALISED.take(array)
+    if not bases.all():
+        position = int(np.argmin(bases))
+        raise GenomeError(
+            f"{source}: {chr(array[position])!r} at position {start + position + 1:,} is no "
+            "nucleotide letter: use A, C, G, T, U, N or IUPAC codes"
+        )
+    return bases
+
+
+def reverse_complement(bases: Bases) -> Bases:
+    """The other strand, read in its own direction; N stays N."""
+    return np.frombuffer(bases.tobytes().translate(_COMPLEMENT)[::-1], dtype=np.uint8)
+
+
+def gc_content(bases: Bases) -> float:
+    """Fraction of G and C among the bases that are not N; NaN if there are none.
+
+    Example:
+
+        >>> gc_content(normalise_bases(b"GCANNNN"))
+        0.6666666666666666
+    """
+    known = len(bases) - np.count_nonzero(bases == N)
+    gc = np.count_nonzero(bases == G) + np.count_nonzero(bases == C)
+    # some releases of NumPy count in integers of their own
+    return int(gc) / int(known) if known else float("nan")
+
+
+def window_starts(
+    bases: Bases,
+    length: int,
+    stride: int | None = None,
+    max_n_fraction: float = MAX_N_FRACTION,
+) -> NDArray[np.int64]:
+    """Starts of the windows that lie inside a sequence and hold few N.
+
+    Args:
+        bases: the sequence.
+        length: bases in a window.
+        stride: bases from one start to the next; `length` by default, so that windows do not
+            overlap.
+        max_n_fraction: windows with a larger fraction of N are dropped.
+
+    Raises:
+        ValueError: length or stride is less than 1.
+
+    Example:
+
+        >>> window_starts(normalise_bases(b"ACGTNNACGT"), length=2)
+        array([0, 2, 6, 8])
+    """
+    stride = length if stride is None else stride
+    if length < 1 or stride < 1:
+        raise ValueError(f"window length {length} and stride {stride} must be at least 1")
+    starts = np.arange(0, len(bases) - length + 1, stride, dtype=np.int64)
+    n_before = np.concatenate([[0], np.cumsum(bases == N, dtype=np.int64)])
+    n_count = n_before[starts + length] - n_before[starts]
+    return starts[n_count <= max_n_fraction * length]
+
+
+def hold_out(length: int, start: float, end: float, gap: int) -> tuple[list[Interval], Interval]:
+    """Split a contig into training parts and one contiguous held-out part.
+
+    Args:
+        length: bases in the contig.
+        start: where the held-out part starts, as a fraction of the contig.
+        end: where it ends.
+        gap: bases on either side of it that belong to neither, so that no window sees both.
+
+    Returns:
+        The training intervals, those that are empty left out, and the held-out interval.
+
+    Raises:
+        ValueError: the fractions do not lie between 0 and 1 in this order, or nothing is left.
+
+    Example:
+
+        >>> hold_out(1000, start=0.5, end=0.65, gap=10)
+        ([Interval(start=0, end=490), Interval(start=660, end=1000)], Interval(start=500, end=650))
+    """
+    if not 0 <= start < end <= 1 or gap < 0:
+        raise ValueError(
+            f"a held-out part from {start} to {end} with a gap of {gap} is not possible: "
+            "give 0 <= start < end <= 1 and a gap of 0 or more"
+        )
+    held_out = Interval(round(length * start), round(length * end))
+    parts = [Interval(0, held_out.start - gap), Interval(held_out.end + gap, length)]
+    training = [part for part in parts if part.start < part.end]
+    if not training or held_out.start == held_out.end:
+        raise ValueError(
+            f"a contig of {length:,} bases cannot be held out from {start} to {end} with a gap of "
+            f"{gap:,}: one side would be empty"
+        )
+    return training, held_out

@@ -1,0 +1,1 @@
+"""Downloads of genomes from Ensembl and NCBI."""

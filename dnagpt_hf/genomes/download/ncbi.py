@@ -1,0 +1,197 @@
+"""Genome assemblies of NCBI: their files by accession, and the reference genomes of a taxon."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote, unquote
+
+from dnagpt_hf.genomes.download.checksums import Checksum
+from dnagpt_hf.genomes.download.http import MissingError, Web
+from dnagpt_hf.genomes.download.sources import RemoteGenome, Servers, SourceError, check_accession
+
+PAGE_SIZE = 500
+# what repeats a part of the primary assembly in another version
+OTHER_VERSIONS = ("alt-scaffold", "fix-patch", "novel-patch")
+ORGANELLES = "non-nuclear"
+_VERSION = re.compile(r"(GC[AF]_\d{9})\.(\d+)_.*")
+_ORGANISM = re.compile(r"#\s*Organism name:\s*(.*?)\s*(\([^()]*\))?\s*")
+
+
+@dataclass(frozen=True)
+class ReferenceGenome:
+    """A reference genome in NCBI's list: accession, organism and number of base pairs."""
+
+    accession: str
+    organism: str
+    bases: int | None
+
+
+def ncbi_genome(accession: str, web: Web, servers: Servers) -> RemoteGenome:
+    """Find the file of an assembly, its organism, and the records to leave out.
+
+    Left out are organelles, alternative loci and patches.
+
+    Raises:
+        SourceError: there is no such assembly or version.
+        DownloadError: the server cannot be asked.
+    """
+    folder, name = _folder(accession, web, servers)
+    file = f"{name}_genomic.fna.gz"
+    checksums = _md5(web.text(f"{folder}md5checksums.txt"))
+    if file not in checksums:
+        raise SourceError(f"{folder}md5checksums.txt has no file {file}: choose another assembly")
+    try:
+        report = web.text(f"{folder}{name}_assembly_report.txt")
+    except MissingError:
+        report = ""
+    organism, leave_out = parse_report(report, refseq=name.startswith("GCF"))
+    exact = "_".join(name.split("_")[:2])
+    return RemoteGenome(folder + quote(file), file, checksums[file], organism, leave_out, exact)
+
+
+def reference_genomes(taxon: str, web: Web, servers: Servers) -> list[ReferenceGenome]:
+    """The reference genomes of a taxon, one for each species that has one.
+
+    Raises:
+        SourceError: there is none, or the answer cannot be read.
+        DownloadError: the server cannot be asked.
+    """
+    url = f"{servers.datasets}/genome/taxon/{quote(taxon, safe='')}/dataset_report"
+    reports = list(_reports(url, web))
+    accessions = {report.get("accession") for report in reports}
+    # an assembly may be there twice, under the accessions of RefSeq and of GenBank
+    genomes = [
+        _reference_genome(report, url)
+        for report in reports
+        if not str(report.get("accession")).startswith("GCA_")
+        or report.get("paired_accession") not in accessions
+    ]
+    if not genomes:
+        raise SourceError(f"NCBI lists no reference genome for the taxon {taxon!r}: check its name")
+    return list({genome.accession: genome for genome in genomes}.values())
+
+
+def parse_report(text: str, *, refseq: bool) -> tuple[str | None, tuple[str, ...]]:
+    """Read the organism and the records to leave out from an assembly report.
+
+    Args:
+        text: the report.
+        refseq: whether records have their names from RefSeq; otherwise from GenBank.
+
+    Example:
+
+        >>> row = "MT assembled-molecule MT Mitochondrion J01415.2 = NC_012920.1 non-nuclear 16569"
+        >>> report = "# Organism name:  Homo sapiens (human)\\n" + row.replace(" ", "\\t")
+        >>> parse_report(report, refseq=True)
+        ('Homo sapiens', ('NC_012920.1',))
+    """
+    organism = None
+    leave_out = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            found = _ORGANISM.fullmatch(line)
+            organism = found[1] if found is not None else organism
+            continue
+        columns = line.split("\t")
+        if len(columns) < 8:
+            continue
+        _, role, _, _, genbank, _, name, unit = columns[:8]
+        record = name if refseq else genbank
+        # what only the other archive has is no record of this file
+        if record != "na" and (role in OTHER_VERSIONS or unit == ORGANELLES):
+            leave_out.append(record)
+    return organism or None, tuple(leave_out)
+
+
+def _folder(accession: str, web: Web, servers: Servers) -> tuple[str, str]:
+    """Address and name of the folder of an assembly, of the newest version if none is asked for."""
+    prefix, _, wanted = check_accession(accession).partition(".")
+    parts = "/".join([prefix[:3], prefix[4:7], prefix[7:10], prefix[10:13]])
+    url = f"{servers.ncbi}/{parts}/"
+    try:
+        listing = web.text(url)
+    except MissingError as error:
+        raise SourceError(f"NCBI has no assembly {accession}: {url} is not there") from error
+    versions = {
+        int(found[2]): name
+        for name in links(listing)
+        if (found := _VERSION.fullmatch(name)) and found[1] == prefix
+    }
+    version = int(wanted) if wanted else max(versions, default=0)
+    if version not in versions:
+        known = ", ".join(f"{prefix}.{number}" for number in sorted(versions)) or "none"
+        raise SourceError(f"NCBI has no assembly {accession}: its versions at {url} are {known}")
+    return f"{url}{quote(versions[version])}/", versions[version]
+
+
+def links(page: str) -> list[str]:
+    """Names of the files and folders to which an index page of a web server links.
+
+    Example:
+
+        >>> links('<a href="../">up</a> <a href="GCF_1/">GCF_1/</a> <a href="a%20b">a b</a>')
+        ['GCF_1', 'a b']
+    """
+    parser = _LinkParser()
+    parser.feed(page)
+    names = [unquote(target.rstrip("/").rpartition("/")[2]) for target in parser.targets]
+    return [name for name in names if name not in ("", ".", "..")]
+
+
+class _LinkParser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets += [value for name, value in attributes if name == "href" and value]
+
+
+def _md5(text: str) -> dict[str, Checksum]:
+    """Checksums by file name; a line is `digits  ./name`."""
+    checksums = {}
+    for line in text.splitlines():
+        digits, _, name = line.strip().partition(" ")
+        if re.fullmatch("[0-9a-fA-F]{32}", digits):
+            checksums[name.strip().removeprefix("./")] = Checksum("md5", digits)
+    return checksums
+
+
+def _reports(url: str, web: Web) -> Iterator[Mapping[str, Any]]:
+    """The list of assemblies, page after page."""
+    parameters = {
+        "filters.reference_only": "true",
+        "filters.exclude_paired_reports": "true",
+        "filters.assembly_version": "current",
+        "page_size": str(PAGE_SIZE),
+    }
+    tokens = set()
+    while True:
+        try:
+            page = json.loads(web.text(url, parameters))
+            yield from page.get("reports", [])
+            token = page.get("next_page_token", "")
+        except (json.JSONDecodeError, AttributeError, TypeError) as error:
+            raise SourceError(f"{url}: the answer is no list of assemblies ({error})") from error
+        if not token or token in tokens:
+            return
+        tokens.add(token)
+        parameters["page_token"] = token
+
+
+def _reference_genome(report: Mapping[str, Any], url: str) -> ReferenceGenome:
+    try:
+        length = str(report.get("assembly_stats", {}).get("total_sequence_length", ""))
+        return ReferenceGenome(
+            check_accession(report["accession"]),
+            report["organism"]["organism_name"],
+            int(length) if length.isdecimal() else None,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SourceError(f"{url}: an assembly in the list has no {error}") from error

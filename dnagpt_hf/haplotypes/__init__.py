@@ -1,0 +1,1 @@
+"""Haplotypes: their files and codec, models of them, artificial genomes."""

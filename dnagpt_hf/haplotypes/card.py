@@ -1,0 +1,62 @@
+"""The model card of a model of haplotypes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dnagpt_hf.checkpoints.card import describe_settings
+from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.haplotypes.settings import HaplotypeSettings
+from dnagpt_hf.training.card import made_from_released, write_card
+
+
+def write_haplotype_card(
+    settings: HaplotypeSettings, config: DNAGPTConfig, results: Mapping[str, Any]
+) -> None:
+    """Write the card of a model that was trained on haplotypes.
+
+    Args:
+        settings: of the run.
+        config: of the model.
+        results: figures of each part that was measured.
+    """
+    training: Any = settings.training
+    source = None if settings.model.from_scratch else settings.model.model
+    facts = {
+        "haplotypes": config.haplotypes,
+        "model": settings.model.model,
+        "from scratch": settings.model.from_scratch,
+        "epochs": training.num_train_epochs,
+        "learning rate": training.learning_rate,
+        "batch size": training.train_batch_size,
+        "seed": training.seed,
+    }
+    write_card(
+        training.output_dir,
+        config,
+        summary="A DNAGPT model that writes haplotypes of one set of sites.",
+        origin="Trained on haplotypes with `examples/finetune_haplotypes.py`, from "
+        f"{'' if source else 'new weights of the sizes of '}`{settings.model.model}`.",
+        released=made_from_released(source),
+        training=describe_settings(facts),
+        results=f"{_parts_table(results)}\n\nNot measured: other populations and other sites.",
+        base_model=source,
+    )
+
+
+def _parts_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for one in results.values() for name in one))
+    lines = [
+        f"| part | {' | '.join(name.replace('_', ' ') for name in names)} |",
+        "| --- |" + " ---: |" * len(names),
+    ]
+    for part, one in results.items():
+        lines.append(f"| {part} | {' | '.join(_cell(one.get(name)) for name in names)} |")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

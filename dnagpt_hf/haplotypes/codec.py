@@ -1,0 +1,327 @@
+"""Haplotypes in the token language: alleles as bases, several sites to a token.
+
+A haplotype is written as DNA, one letter for each site, between an instruction and a stop symbol:
+
+    <R>TTATTTTATTTTTTAT…<!>          human haplotype
+    <R><3>TTATTTTATTTTTTAT…<!>       haplotype of the population that <3> stands for
+
+The reference allele is `A` and the alternative one `T` by default, the same letters at every site.
+So a token means the same wherever it stands, 64 of the 6-mers are enough, insertions and deletions
+can be written as well as SNPs, and no legend is needed to read a sequence back. The two letters
+pair with each other: the other strand of such a sequence is one as well. The bases that a site
+really has can be used instead.
+
+Sites fill k-mers from the left. What remains is a shorter k-mer in the dynamic vocabulary, and is
+filled up with `N` in the fixed one. The stop symbol is the last token, as in the paper (section 9),
+where generated sequences are thrown away that do not have it in the right place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnagpt_hf.haplotypes.haplotypes import Alleles
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Texts
+from dnagpt_hf.tokenization_dnagpt import ALPHABET, PROPERTY_TOKENS, DNAGPTTokenizer
+
+Ids = NDArray[np.int64]
+
+STOP_TOKEN = "<!>"
+"""A reserved token that no task of the paper uses."""
+
+# rows that are encoded at once: the intermediate arrays stay small
+_ROWS = 256
+_LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedHaplotypes:
+    """What token sequences say as haplotypes.
+
+    Args:
+        alleles: uint8 `(sequences, sites)`; 0 where a sequence is not valid.
+        has_prefix: whether the tokens before the alleles are as they should be, `(sequences,)`.
+        has_stop: whether the first stop symbol stands right behind the last site, `(sequences,)`.
+        has_alleles: whether every letter is an allele of its site, `(sequences,)`.
+        populations: population that each sequence states, "" where it states none, `(sequences,)`;
+            `None` for a codec without populations.
+    """
+
+    alleles: Alleles
+    has_prefix: NDArray[np.bool_]
+    has_stop: NDArray[np.bool_]
+    has_alleles: NDArray[np.bool_]
+    populations: Texts | None = None
+
+    @property
+    def is_valid(self) -> NDArray[np.bool_]:
+        """Which sequences are haplotypes: `(sequences,)`."""
+        return self.has_prefix & self.has_stop & self.has_alleles
+
+
+class HaplotypeCodec:
+    """Writes haplotypes as tokens and reads them back, whole matrices at once.
+
+    Args:
+        tokenizer: gives the ids; its vocabulary decides how many sites a token holds.
+        num_sites: alleles of a haplotype.
+        letters: base of allele 0 and base of allele 1, or a base for every site of each.
+        stop: token behind the last site.
+        prefix: token before the first site; "" for none.
+        populations: reserved token of each population, written behind the prefix.
+
+    Attributes:
+        num_tokens: tokens that hold alleles.
+        start: place of the first of them.
+        length: tokens of a haplotype, prefix and stop symbol included.
+
+    Raises:
+        HaplotypeError: a letter is no base, the two of a site are the same, or a token is not of
+            the token language or has two meanings.
+
+    Example:
+
+        >>> codec = HaplotypeCodec(DNAGPTTokenizer(), num_sites=8)
+        >>> codec.texts([[0, 1, 1, 0, 0, 0, 1, 0]])
+        ['<R>ATTAAATA<!>']
+        >>> ids = codec.encode([[0, 1, 1, 0, 0, 0, 1, 0]])
+        >>> decoded = codec.decode(ids)
+        >>> ids.shape, decoded.alleles.tolist(), decoded.is_valid.tolist()
+        ((1, 4), [[0, 1, 1, 0, 0, 0, 1, 0]], [True])
+    """
+
+    def __init__(
+        self,
+        tokenizer: DNAGPTTokenizer,
+        num_sites: int,
+        *,
+        letters: tuple[str | Sequence[str], str | Sequence[str]] = ("A", "T"),
+        stop: str = STOP_TOKEN,
+        prefix: str = "<R>",
+        populations: Mapping[str, str] | None = None,
+    ) -> None:
+        if num_sites < 1:
+            raise HaplotypeError(f"{num_sites} sites, but a haplotype has at least one")
+        self.tokenizer = tokenizer
+        self.num_sites = num_sites
+        self.stop, self.prefix, self.populations = stop, prefix, dict(populations or {})
+        self._check_tokens()
+        vocabulary = tokenizer.get_vocab()
+        self.stop_id = vocabulary[stop]
+        self._prefix_ids = [vocabulary[prefix]] if prefix else []
+        self._population_ids = {name: vocabulary[one] for name, one in self.populations.items()}
+        self.start = len(self._prefix_ids) + bool(self.populations)
+        kmer_size = int(tokenizer.kmer_size)
+        self.num_tokens = -(-num_sites // kmer_size)
+        self.length = self.start + self.num_tokens + 1
+        # (2, sites): letter of each allele
+        self._letters = self._letters_of_sites(letters)
+        self._fill_tables(kmer_size, vocabulary)
+
+    def _check_tokens(self) -> None:
+        wanted = [self.stop, *([self.prefix] if self.prefix else []), *self.populations.values()]
+        reserved = set(PROPERTY_TOKENS) - {self.tokenizer.pad_token}
+        for token in wanted:
+            if token not in reserved:
+                raise HaplotypeError(
+                    f"{token!r} is no token that can be used here: choose one of "
+                    f"{' '.join(sorted(reserved))}"
+                )
+            if wanted.count(token) > 1:
+                raise HaplotypeError(f"{token} has two meanings: choose another token for one")
+
+    def _letters_of_sites(
+        self, letters: tuple[str | Sequence[str], str | Sequence[str]]
+    ) -> NDArray[np.uint8]:
+        rows = []
+        for allele, given in enumerate(letters):
+            bases = [given] * self.num_sites if given in tuple("ACGT") else list(given)
+            if len(bases) != self.num_sites:
+                raise HaplotypeError(
+                    f"{len(bases):,} letters for allele {allele}, but one or {self.num_sites:,} "
+                    "are needed"
+                )
+            for site, base in enumerate(bases):
+                if base not in tuple("ACGT"):
+                    raise HaplotypeError(
+                        f"{base!r} for allele {allele} of site {site + 1:,} is not A, C, G or T: "
+                        "use the same two letters for all sites"
+                    )
+            rows.append(np.frombuffer("".join(bases).encode(), np.uint8))
+        same = rows[0] == rows[1]
+        if same.any():
+            raise HaplotypeError(
+                f"both alleles of site {int(same.argmax()) + 1:,} are the same base"
+            )
+        return np.stack(rows)
+
+    def _fill_tables(self, kmer_size: int, vocabulary: Mapping[str, int]) -> None:
+        rest = self.num_sites % kmer_size
+        is_padded = bool(rest) and "N" * rest not in vocabulary
+        lengths = np.full(self.num_tokens, kmer_size)
+        if rest and not is_padded:
+            lengths[-1] = rest
+        # place of each site in its k-mer, and what a letter there counts in an id
+        column = np.arange(self.num_sites) % kmer_size
+        unit = len(ALPHABET) ** (np.repeat(lengths, kmer_size)[: self.num_sites] - 1 - column)
+        digit = np.argsort(_LETTERS)[np.searchsorted(np.sort(_LETTERS), self._letters)]
+        self._starts = np.arange(0, self.num_sites, kmer_size)
+        first_ids = np.asarray([vocabulary["N" * length] for length in lengths.tolist()])
+        self._base = first_ids + np.add.reduceat(digit[0] * unit, self._starts)
+        self._weights = ((digit[1] - digit[0]) * unit).astype(np.int32)
+        # (2, tokens, kmer_size): letters of a sequence of zeros and of ones, as k-mers
+        filler = ord("N") if is_padded else 0
+        expected = np.full((2, self.num_tokens * kmer_size), filler, np.uint8)
+        expected[:, : self.num_sites] = self._letters
+        self._expected = expected.reshape(2, self.num_tokens, kmer_size)
+        # (vocabulary, kmer_size): letters of every k-mer, zeros for other tokens
+        self._kmers = _kmer_letters(self.tokenizer, kmer_size)
+
+    def texts(self, alleles: Any, populations: Sequence[str] | None = None) -> list[str]:
+        """Haplotypes as texts of the token language.
+
+        Args:
+            alleles: 0 and 1, `(haplotypes, sites)`.
+            populations: one for each haplotype, for a codec that has populations.
+        """
+        alleles = self._checked(alleles)
+        heads = self._heads(len(alleles), populations)
+        names = self.tokenizer.convert_ids_to_tokens(list(range(len(PROPERTY_TOKENS))))
+        fill = "N" * int((self._expected[0] == ord("N")).sum())
+        zero, one = self._letters
+        return [
+            "".join(names[index] for index in head)
+            + np.where(row == 0, zero, one).tobytes().decode("ascii")
+            + fill
+            + self.stop
+            for head, row in zip(heads, alleles, strict=True)
+        ]
+
+    def encode(self, alleles: Any, populations: Sequence[str] | None = None) -> Ids:
+        """Haplotypes as token ids, int64 `(haplotypes, length)`.
+
+        Args:
+            alleles: 0 and 1, `(haplotypes, sites)`.
+            populations: one for each haplotype, for a codec that has populations.
+
+        Raises:
+            HaplotypeError: another number of sites, an allele that is not 0 or 1, or a population
+                that the codec does not know.
+        """
+        alleles = self._checked(alleles)
+        ids = np.empty((len(alleles), self.length), np.int64)
+        ids[:, : self.start] = self._heads(len(alleles), populations)
+        ids[:, -1] = self.stop_id
+        for rows in _groups(len(alleles)):
+            shares = np.add.reduceat(alleles[rows] * self._weights, self._starts, axis=1)
+            ids[rows, self.start : -1] = self._base + shares
+        return ids
+
+    def decode(self, ids: Any) -> DecodedHaplotypes:
+        """Read token ids as haplotypes, and tell which of them are haplotypes.
+
+        Args:
+            ids: `(sequences, tokens)`, of any number of tokens; what stands behind the stop symbol
+                is not looked at.
+
+        Raises:
+            HaplotypeError: the ids are not two-dimensional or not in the vocabulary.
+        """
+        ids = np.asarray(ids)
+        if ids.ndim != 2 or (ids.size and not 0 <= ids.min() <= ids.max() < len(self._kmers)):
+            raise HaplotypeError(
+                f"ids of shape {ids.shape}: (sequences, tokens) of ids below {len(self._kmers):,} "
+                "are needed"
+            )
+        rows = ids.shape[0]
+        if ids.shape[1] < self.length:
+            # too short to end in a stop symbol; the padding token is no letter
+            filler = np.full((rows, self.length - ids.shape[1]), self.tokenizer.pad_token_id)
+            ids = np.concatenate([ids, filler], axis=1)
+        is_stop = ids == self.stop_id
+        has_stop = is_stop.any(axis=1) & (is_stop.argmax(axis=1) == self.length - 1)
+        has_prefix, populations = self._read_heads(ids)
+        alleles = np.zeros((rows, self.num_sites), np.uint8)
+        has_alleles = np.empty(rows, dtype=bool)
+        for group in _groups(rows):
+            # (rows, tokens, kmer_size)
+            letters = self._kmers[ids[group, self.start : self.length - 1]]
+            is_second = letters == self._expected[1]
+            has_alleles[group] = (is_second | (letters == self._expected[0])).all(axis=(1, 2))
+            alleles[group] = is_second.reshape(len(letters), -1)[:, : self.num_sites]
+        alleles[~(has_prefix & has_stop & has_alleles)] = 0
+        return DecodedHaplotypes(alleles, has_prefix, has_stop, has_alleles, populations)
+
+    def prompt(self, population: str | None = None) -> list[int]:
+        """Ids before the alleles, with which generation starts.
+
+        Raises:
+            HaplotypeError: the codec has populations and none is stated, or not this one.
+        """
+        return self._heads(1, None if population is None else [population])[0].tolist()
+
+    def allele_ids(self, token: int) -> Ids:
+        """Ids that may stand at one of the `num_tokens` places: one for every row of alleles."""
+        kmer_size = self._expected.shape[2]
+        weights = self._weights[token * kmer_size : (token + 1) * kmer_size]
+        rows = np.arange(2 ** len(weights))[:, None] >> np.arange(len(weights))[::-1] & 1
+        return (self._base[token] + rows @ weights).astype(np.int64)
+
+    def _checked(self, alleles: Any) -> Alleles:
+        alleles = np.asarray(alleles)
+        if alleles.ndim != 2 or alleles.shape[1] != self.num_sites:
+            raise HaplotypeError(
+                f"alleles of shape {alleles.shape}, but (haplotypes, {self.num_sites:,}) is needed"
+            )
+        wrong = (alleles != 0) & (alleles != 1)
+        if wrong.any():
+            row, site = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            raise HaplotypeError(
+                f"haplotype {row + 1:,} has the allele {alleles[row, site]} at site {site + 1:,}: "
+                "only 0 and 1 are alleles"
+            )
+        return alleles.astype(np.uint8, copy=False)
+
+    def _heads(self, rows: int, populations: Sequence[str] | None) -> Ids:
+        """Ids before the alleles: `(haplotypes, start)`."""
+        if bool(self.populations) != (populations is not None):
+            raise HaplotypeError(
+                "this codec has populations: state one for each haplotype"
+                if self.populations
+                else "this codec has no populations: state their tokens when it is made"
+            )
+        heads = np.empty((rows, self.start), np.int64)
+        heads[:, : len(self._prefix_ids)] = self._prefix_ids
+        if populations is not None:
+            unknown = [one for one in populations if one not in self._population_ids]
+            if unknown:
+                known = ", ".join(self.populations)
+                raise HaplotypeError(f"no token for population {unknown[0]!r}; there are {known}")
+            heads[:, -1] = [self._population_ids[one] for one in populations]
+        return heads
+
+    def _read_heads(self, ids: Ids) -> tuple[NDArray[np.bool_], Texts | None]:
+        has_prefix = (ids[:, : len(self._prefix_ids)] == self._prefix_ids).all(axis=1)
+        if not self.populations:
+            return has_prefix, None
+        names = {one: name for name, one in self._population_ids.items()}
+        populations = np.asarray(
+            [names.get(one, "") for one in ids[:, self.start - 1].tolist()], dtype=np.str_
+        )
+        return has_prefix & (populations != ""), populations
+
+
+def _kmer_letters(tokenizer: DNAGPTTokenizer, kmer_size: int) -> NDArray[np.uint8]:
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    kmers = [token if set(token) <= set(ALPHABET) else "" for token in tokens]
+    return np.asarray(kmers, dtype=f"S{kmer_size}").view(np.uint8).reshape(-1, kmer_size)
+
+
+def _groups(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, _ROWS):
+        yield slice(start, min(start + _ROWS, rows))

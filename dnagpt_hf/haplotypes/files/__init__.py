@@ -1,0 +1,1 @@
+"""Files of haplotypes: VCF and BCF, hapt and legend, NumPy."""

@@ -1,0 +1,121 @@
+"""Settings of training on haplotypes: the data, the model, and TrainingArguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+from transformers import TrainingArguments
+
+from dnagpt_hf.finetuning.settings import finetuning_recipe
+from dnagpt_hf.presets import PRESETS, get_preset
+from dnagpt_hf.training.settings import (
+    option,
+    parse_dataclasses,
+    recipe_arguments,
+    stated_argument,
+)
+
+
+@dataclass
+class HaplotypeArguments:
+    """Which haplotypes are learnt."""
+
+    haplotypes: str | None = option(None, "Phased haplotypes: .hapt, .vcf.gz, .bcf, .npz or .npy.")
+    legend: str | None = option(None, "Legend of a .hapt file; by default the one beside it.")
+    test: str | None = option(None, "A file of other people, or their share, as 0.2; or nothing.")
+    validation: float = option(0.05, "Share of the other people that training is stopped by.")
+    split_seed: int = option(0, "Decides who is in which part.")
+    region: str | None = option(None, "Part of a chromosome, as 1:11,697,036-11,836,540.")
+    min_maf: float = option(0.0, "Sites with a rarer minor allele are left out.")
+    snps_only: bool = option(False, "Leave insertions, deletions and other variants of VCF out.")
+    unphased: str = option("error", "Unphased heterozygotes of VCF: error, drop or as_written.")
+    missing: str = option("error", "Missing genotypes of VCF: error, or drop the record.")
+    multiallelic: str = option("error", "Records with several alternatives: error or drop.")
+    populations: str | None = option(None, "Table with the population of each sample, to ask for.")
+    population_column: str | None = option(None, "Its column; by default superpopulations.")
+    only_populations: list[str] | None = option(None, "Learn from these populations only.")
+
+
+@dataclass
+class HaplotypeModelArguments:
+    """Which model learns them."""
+
+    model: str = option("dnagpt-tiny", "Folder, name of one that comes along, or Hub name.")
+    from_scratch: bool = option(False, "New weights; --model may then name a preset as dnagpt-m.")
+    config: dict[str, Any] | str | None = option(
+        None,
+        "From scratch: fields of DNAGPTConfig that differ from the model's, as {kmer_size: 6}.",
+    )
+    attention: str | None = option(None, "eager, sdpa, flex_attention or flash_attention_2.")
+    early_stopping: int | None = option(None, "Evaluations without gain after which it ends.")
+
+
+class HaplotypeSettings(NamedTuple):
+    """Everything that a run is told."""
+
+    data: HaplotypeArguments
+    model: HaplotypeModelArguments
+    training: TrainingArguments
+
+
+# what holds for every run, before a recipe or the command line say otherwise
+_DEFAULTS: dict[str, Any] = {
+    "output_dir": "haplotypes",
+    "remove_unused_columns": False,
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 1,
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "bits_per_site",
+    "greater_is_better": False,
+    "logging_steps": 50,
+    "per_device_eval_batch_size": 32,
+    "dataloader_pin_memory": torch.cuda.is_available(),
+    "report_to": "none",
+}
+
+
+def parse_haplotype_settings(arguments: Sequence[str]) -> HaplotypeSettings:
+    """Settings from the arguments of a command line and the recipe of the model.
+
+    Args:
+        arguments: `["--haplotypes", "real.hapt", "--model", "dnagpt-tiny", …]`.
+
+    Raises:
+        ValueError: an unknown name or a value that cannot be; the message says which.
+    """
+    name = stated_argument(arguments, "model") or HaplotypeModelArguments.model
+    data, model, training = parse_dataclasses(
+        (HaplotypeArguments, HaplotypeModelArguments, TrainingArguments),
+        arguments,
+        {},
+        {**_DEFAULTS, **_recipe(name, "--from_scratch" in arguments)},
+        description="Train a DNAGPT to write haplotypes.",
+    )
+    if isinstance(model.config, str):
+        model.config = yaml.safe_load(model.config)
+    if model.config is not None and not isinstance(model.config, dict):
+        raise ValueError(f"config is {model.config!r}: write fields as {{hidden_size: 256}}")
+    if model.config and not model.from_scratch:
+        raise ValueError(
+            "config changes the sizes of a model, which new weights are needed for: add "
+            "--from_scratch"
+        )
+    if data.haplotypes is None:
+        raise ValueError("no haplotypes are given: state a file with --haplotypes")
+    return HaplotypeSettings(data, model, training)
+
+
+def _recipe(model: str, from_scratch: bool) -> dict[str, Any]:
+    if not (from_scratch and model in PRESETS):
+        return recipe_arguments(finetuning_recipe(model))
+    preset = get_preset(model)
+    # new weights need larger steps than those that are to be kept
+    return {
+        **recipe_arguments(preset.finetuning),
+        "learning_rate": preset.pretraining.learning_rate,
+    }

@@ -1,0 +1,1 @@
+"""Statistics that compare artificial genomes with real ones."""

@@ -1,0 +1,175 @@
+"""Simple generators of haplotypes, to compare a model's with.
+
+Each one keeps something of the real haplotypes and loses the rest:
+
+- independent sites keep the allele frequencies, and have no linkage;
+- a Markov chain over the sites keeps the haplotypes of a few neighbouring sites, and has no linkage
+  over longer distances;
+- a mosaic copies real haplotypes, changing from one to another as recombination does (Li and
+  Stephens, 2003). It keeps nearly everything, privacy excepted: what it writes is copied.
+
+Yelmen et al. (2021) compare with the same three (binomial, Markov chain, HAPGEN). Each one is a
+function of the haplotypes, its settings and the seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+
+MARKOV_ORDER = 10
+"""Sites that the Markov chain looks back, the longer of the two windows of Yelmen et al."""
+
+EFFECTIVE_SIZE = 11_418
+"""People; what HAPGEN2 takes for European haplotypes."""
+
+RECOMBINATION_RATE = 1e-8
+"""Crossovers between two neighbouring bp in a generation; the average of the human genome."""
+
+_LONGEST_ORDER = 20
+_ROWS_AT_ONCE = 256
+
+
+def independent_sites(real: Haplotypes, number: int, seed: int = 0) -> Haplotypes:
+    """Haplotypes whose sites are drawn one by one, with the frequencies of the real ones.
+
+    Args:
+        real: haplotypes to learn from.
+        number: how many to make.
+        seed: the same seed gives the same haplotypes.
+
+    Example:
+
+        >>> real = Haplotypes([[0, 1], [1, 1]], ["a", "b"])
+        >>> independent_sites(real, 1000).alleles.mean(axis=0).round(1).tolist()
+        [0.5, 1.0]
+    """
+    rng = np.random.default_rng([seed, 1])
+    frequencies = real.alleles.mean(axis=0, dtype=np.float64).astype(np.float32)
+    alleles = np.empty((number, real.num_sites), np.uint8)
+    for start in range(0, number, _ROWS_AT_ONCE):
+        rows = alleles[start : start + _ROWS_AT_ONCE]
+        rows[:] = rng.random(rows.shape, dtype=np.float32) < frequencies
+    return _generated(real, alleles, "independent sites")
+
+
+def markov_chain(
+    real: Haplotypes, number: int, seed: int = 0, order: int = MARKOV_ORDER
+) -> Haplotypes:
+    """Haplotypes whose sites are drawn one after the other, each given those before it.
+
+    An allele comes with the frequency that it has among the real haplotypes with the same alleles
+    at the `order` sites before it, so that each `order + 1` neighbouring alleles are those of a
+    real haplotype.
+
+    Args:
+        real: haplotypes to learn from.
+        number: how many to make.
+        seed: the same seed gives the same haplotypes.
+        order: sites to look back, 0 to 20.
+
+    Raises:
+        HaplotypeError: the order is not between 0 and 20.
+    """
+    if not 0 <= order <= _LONGEST_ORDER:
+        raise HaplotypeError(f"order {order} is not between 0 and {_LONGEST_ORDER}")
+    rng = np.random.default_rng([seed, 2])
+    # one site after the other: rows of sites lie together in memory
+    columns = np.ascontiguousarray(real.alleles.T)
+    made = np.empty((real.num_sites, number), np.uint8)
+    contexts = 2**order
+    real_context = np.zeros(real.num_haplotypes, np.int64)
+    context = np.zeros(number, np.int64)
+    for site, column in enumerate(columns):
+        joint = np.bincount(2 * real_context + column, minlength=2 * contexts).reshape(-1, 2)
+        frequency = joint[:, 1] / np.maximum(joint.sum(axis=1), 1)
+        made[site] = rng.random(number) < frequency[context]
+        real_context = (2 * real_context + column) % contexts
+        context = (2 * context + made[site]) % contexts
+    return _generated(real, np.ascontiguousarray(made.T), f"Markov chain of order {order}")
+
+
+def mosaic(
+    real: Haplotypes,
+    number: int,
+    seed: int = 0,
+    *,
+    effective_size: float = EFFECTIVE_SIZE,
+    recombination_rate: float = RECOMBINATION_RATE,
+    error_rate: float | None = None,
+) -> Haplotypes:
+    """Haplotypes that copy real ones, one stretch from one, the next from another.
+
+    Between two sites d bp apart, a haplotype changes to a random real one with the probability
+    1 - exp(-4 N r d / n), with N the effective size, r the recombination rate and n the number of
+    real haplotypes (Li and Stephens, 2003). It always does so at the end of a chromosome. Without
+    positions, sites are taken to lie 1,000 bp apart.
+
+    Args:
+        real: haplotypes to copy.
+        number: how many to make.
+        seed: the same seed gives the same haplotypes.
+        effective_size: people.
+        recombination_rate: for each bp and generation.
+        error_rate: how often an allele is copied wrongly; by default t / (2 (n + t)), with t the
+            inverse of 1 + 1/2 + … + 1/(n - 1), as Li and Stephens set it.
+
+    Raises:
+        HaplotypeError: a rate is negative, or the error rate above 1.
+    """
+    if min(effective_size, recombination_rate) < 0 or not 0 <= (error_rate or 0) <= 1:
+        raise HaplotypeError(
+            f"effective size {effective_size}, recombination rate {recombination_rate}, error rate "
+            f"{error_rate}: give 0 or more, and an error rate of 1 at most"
+        )
+    rng = np.random.default_rng([seed, 3])
+    rate = 4 * effective_size * recombination_rate / real.num_haplotypes
+    changes = _change_probabilities(real.sites, real.num_sites, rate)
+    wrong = _copying_error(real.num_haplotypes) if error_rate is None else error_rate
+    alleles = np.empty((number, real.num_sites), np.uint8)
+    for row in alleles:
+        starts = np.flatnonzero(rng.random(real.num_sites) < changes)
+        sources = rng.integers(0, real.num_haplotypes, len(starts))
+        lengths = np.diff(starts, append=real.num_sites)
+        row[:] = real.alleles[np.repeat(sources, lengths), np.arange(real.num_sites)]
+        errors = rng.integers(0, real.num_sites, rng.binomial(real.num_sites, wrong))
+        row[errors] ^= 1
+    return _generated(real, alleles, "mosaic")
+
+
+def _change_probabilities(sites: Sites | None, num_sites: int, rate: float) -> NDArray[np.float64]:
+    """How probable it is that a copy starts anew at each site: `(sites,)`."""
+    steps = np.full(num_sites, 1000.0)
+    is_start = np.arange(num_sites) == 0
+    if sites is not None:
+        steps[1:] = np.abs(np.diff(sites.positions))
+        is_start[1:] = sites.chromosomes[1:] != sites.chromosomes[:-1]
+    return np.where(is_start, 1.0, 1 - np.exp(-rate * steps))
+
+
+def _copying_error(haplotypes: int) -> float:
+    if haplotypes < 2:
+        return 0.0
+    theta = 1 / (1 / np.arange(1, haplotypes)).sum()
+    return float(theta / (2 * (haplotypes + theta)))
+
+
+def _generated(real: Haplotypes, alleles: Alleles, source: str) -> Haplotypes:
+    names = np.asarray([f"{source.split()[0]}_{row + 1}" for row in range(len(alleles))])
+    return replace(real, alleles=alleles, names=names, populations=None, source=source)
+
+
+Generator = Callable[[Haplotypes, int, int], Haplotypes]
+
+GENERATORS: dict[str, Generator] = {
+    "independent": independent_sites,
+    f"Markov {MARKOV_ORDER}": markov_chain,
+    "mosaic": mosaic,
+}
+"""The reference generators by the names that tables and figures give them."""

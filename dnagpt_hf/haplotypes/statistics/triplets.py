@@ -1,0 +1,122 @@
+"""Correlations of three sites at once, which allele frequencies and pairs do not determine.
+
+For sites i, j, k with alternative alleles x of frequencies f, the correlation is the third central
+moment E[(x_i - f_i)(x_j - f_j)(x_k - f_k)]. Yelmen et al. (2021) compute it for each of the eight
+combinations of alleles; since x is 0 or 1, these eight are this number with either sign. Their
+correlation coefficient over all eight is the one below, without the mean being taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnagpt_hf.haplotypes.haplotypes import Alleles
+from dnagpt_hf.haplotypes.statistics.frequencies import Floats
+
+RANDOM = -1
+"""Stands for triplets of sites anywhere, in place of a number of sites between them."""
+
+GAPS = (0, 1, 4, 16, 64, 256, 512, 1024, RANDOM)
+"""Sites between those of a triplet: as in Yelmen et al., and 0, which is neighbours."""
+
+NUM_TRIPLETS = 1000
+_AT_ONCE = 250
+
+Triplets = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TripletComparison:
+    """Three-point correlations of two sets at the same triplets.
+
+    Args:
+        gap: sites between those of a triplet; `RANDOM` for sites anywhere.
+        correlation: coefficient over the eight combinations of alleles of all triplets.
+        real: three-point correlations of the real set, `(triplets,)`.
+        other: three-point correlations of the other set, `(triplets,)`.
+    """
+
+    gap: int
+    correlation: float
+    real: Floats
+    other: Floats
+
+
+def site_triplets(num_sites: int, gap: int, number: int = NUM_TRIPLETS, seed: int = 0) -> Triplets:
+    """Random triplets of sites, `(number, 3)`; none if there are too few sites.
+
+    Args:
+        num_sites: sites to choose from.
+        gap: sites between the first and the second, and the second and the third; `RANDOM` for
+            three different sites anywhere.
+        number: how many triplets; one may come several times.
+        seed: together with the gap it decides which.
+    """
+    rng = np.random.default_rng([seed, gap + 1])
+    step = gap + 1
+    if num_sites < (3 if gap == RANDOM else 2 * step + 1):
+        return np.empty((0, 3), np.int64)
+    if gap == RANDOM:
+        return np.stack([rng.choice(num_sites, 3, replace=False) for _ in range(number)])
+    first = rng.integers(0, num_sites - 2 * step, number)
+    return first[:, None] + step * np.arange(3)
+
+
+def three_point_correlations(alleles: Alleles, triplets: Triplets) -> Floats:
+    """Third central moment of each triplet of sites: `(triplets,)`.
+
+    Args:
+        alleles: `(haplotypes, sites)`.
+        triplets: sites, `(triplets, 3)`.
+
+    Example:
+
+        >>> alleles = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 1], [0, 1, 1]], np.uint8)
+        >>> three_point_correlations(alleles, np.array([[0, 1, 2]]))
+        array([-0.0625])
+    """
+    places, rows = np.unique(triplets, return_inverse=True)
+    # (sites, haplotypes), so that the alleles of a site lie together
+    columns = np.ascontiguousarray(alleles[:, places].T)
+    rows = rows.reshape(triplets.shape)
+    f, g, h = columns.mean(axis=1, dtype=np.float64)[rows].T
+    results = np.empty(len(triplets))
+    for start in range(0, len(triplets), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        x, y, z = (columns[rows[part, place]] for place in range(3))
+        xy, xz, yz = (_shared(*pair) for pair in ((x, y), (x, z), (y, z)))
+        pairs = xy * h[part] + xz * g[part] + yz * f[part]
+        results[part] = _shared(x & y, z) - pairs + 2 * f[part] * g[part] * h[part]
+    return results
+
+
+def _shared(first: Alleles, second: Alleles) -> Floats:
+    """Share of the haplotypes that have allele 1 at both sites: `(triplets,)`."""
+    return np.count_nonzero(first & second, axis=1) / first.shape[1]
+
+
+def compare_triplets(
+    real: Alleles,
+    other: Alleles,
+    gaps: Sequence[int] = GAPS,
+    number: int = NUM_TRIPLETS,
+    seed: int = 0,
+) -> list[TripletComparison]:
+    """Compare three-point correlations, one result for each gap that the sites have room for."""
+    results = []
+    for gap in gaps:
+        triplets = site_triplets(real.shape[1], gap, number, seed)
+        if len(triplets):
+            first = three_point_correlations(real, triplets)
+            second = three_point_correlations(other, triplets)
+            results.append(TripletComparison(gap, _uncentred(first, second), first, second))
+    return results
+
+
+def _uncentred(first: Floats, second: Floats) -> float:
+    size = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum() / size) if size > 0 else float("nan")

@@ -1,0 +1,1 @@
+"""A model and records: answers, numbers, embeddings."""

@@ -1,0 +1,142 @@
+"""Hidden states of a model as embeddings of records or of their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import torch
+
+from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.modeling_dnagpt import DNAGPTModel
+from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
+from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import Template
+
+if TYPE_CHECKING:
+    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+Pooling = Literal["mean", "last", "token"]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Embeddings of one record.
+
+    Args:
+        record: the record.
+        input_ids: int64 array of shape `(length,)`, the tokens that the model read.
+        vectors: float32 array of shape `(hidden,)`, or `(length, hidden)` with pooling `"token"`.
+    """
+
+    record: Record
+    input_ids: np.ndarray[Any, Any]
+    vectors: np.ndarray[Any, Any]
+
+
+def embed_records(
+    model: DNAGPTModel,
+    tokenizer: DNAGPTTokenizer,
+    records: Iterable[Record],
+    *,
+    template: str = "{sequence}",
+    pooling: Pooling = "mean",
+    layer: int = -1,
+    truncation: Truncation | None = None,
+    max_records: int = 64,
+    max_tokens: int = 16_384,
+) -> Iterator[Embedding]:
+    """Embed the records of a stream, in its order; each as if it were alone.
+
+    Args:
+        model: the decoder; of a model with heads, its attribute `model`.
+        tokenizer: the model's tokenizer.
+        records: any number of records; a bounded part of them is in memory.
+        template: text of the token language with columns in braces, such as `<R>{sequence}`.
+        pooling:
+            `"mean"` over all tokens of the text, its `"last"` token, which alone has seen the
+            whole text, or every `"token"`.
+        layer:
+            0 for the token embeddings, n for the output of layer n; negative numbers count from
+            the last layer, whose output includes the final layer norm.
+        truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default such
+            a sequence is an error.
+        max_records: most records of a batch.
+        max_tokens: most tokens of a batch, padding included.
+
+    Raises:
+        RecordError: a record cannot be read in the token language or is too long.
+        ValueError: unknown pooling, or a layer that the model does not have.
+
+    Example:
+
+        >>> from dnagpt_hf import DNAGPTTokenizer
+        >>> from dnagpt_hf.presets import preset_config
+        >>> model = DNAGPTModel(preset_config("dnagpt-test")).eval()
+        >>> records = [Record({"sequence": "ACGTACGTACGT"}, "first", "a.fa", 1, 1)]
+        >>> [embedding] = embed_records(model, DNAGPTTokenizer(), records, pooling="token")
+        >>> embedding.vectors.shape
+        (2, 32)
+    """
+    if pooling not in get_args(Pooling):
+        raise ValueError(f"unknown pooling {pooling!r}: choose {', '.join(get_args(Pooling))}")
+    place = _layer_place(layer, model.config.num_hidden_layers)
+    encoder = RecordEncoder(
+        tokenizer, Template(template), model.config.max_position_embeddings, truncation
+    )
+
+    @torch.inference_mode()
+    def embed(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
+        inputs = padded_batch(batch, model.config.pad_token_id)
+        hidden_states = _hidden_states(model, inputs, place)
+        mask = inputs["attention_mask"].to(hidden_states.device)
+        return _pool(hidden_states.float(), mask, pooling)
+
+    rows = map_in_batches(
+        embed, map(encoder, records), max_records=max_records, max_tokens=max_tokens
+    )
+    for encoded, vectors in rows:
+        if not np.isfinite(vectors).all():
+            raise encoded.record.error(
+                "its embedding is not finite: the model's weights are damaged, or their data type "
+                "is too narrow (--dtype float32)"
+            )
+        yield Embedding(encoded.record, encoded.input_ids, vectors)
+
+
+def _layer_place(layer: int, num_layers: int) -> int:
+    """The place of a layer in `hidden_states`, whose first entry is the embeddings."""
+    if not -num_layers - 1 <= layer <= num_layers:
+        raise ValueError(
+            f"layer {layer} does not exist: the model has {num_layers}, so choose 0 (embeddings) "
+            f"to {num_layers}, or -1 (last) to {-num_layers - 1}"
+        )
+    return layer % (num_layers + 1)
+
+
+def _hidden_states(model: DNAGPTModel, inputs: dict[str, torch.Tensor], place: int) -> torch.Tensor:
+    """(batch, length, hidden) at one place in the stack."""
+    is_last = place == model.config.num_hidden_layers
+    outputs = model(
+        **{name: value.to(model.device) for name, value in inputs.items()},
+        use_cache=False,
+        output_hidden_states=not is_last,
+    )
+    return outputs.last_hidden_state if is_last else outputs.hidden_states[place]
+
+
+def _pool(
+    hidden_states: torch.Tensor, mask: torch.Tensor, pooling: Pooling
+) -> list[np.ndarray[Any, Any]]:
+    if pooling == "last":
+        # the batch is padded on the left
+        return list(hidden_states[:, -1].cpu().numpy())
+    if pooling == "mean":
+        total = hidden_states.masked_fill(mask[..., None] == 0, 0.0).sum(1)
+        return list((total / mask.sum(1, keepdim=True)).cpu().numpy())
+    vectors = hidden_states.cpu().numpy()
+    lengths = mask.sum(1).tolist()
+    # a copy, because a view would keep the whole batch in memory
+    return [row[len(row) - length :].copy() for row, length in zip(vectors, lengths, strict=True)]

@@ -1,0 +1,256 @@
+"""Where the tokens of a record stand: in which column, and at which of its bases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from dnagpt_hf.genomes.bases import normalise_bases
+from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder
+from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import Slot
+from dnagpt_hf.tasks.preparation import SequenceCut
+from dnagpt_hf.tokenization_dnagpt import NUMBER_TOKEN
+
+Array = np.ndarray[Any, Any]
+TokenKind = Literal["sequence", "number", "property"]
+
+
+@dataclass(frozen=True)
+class TokenPlace:
+    """One token of a record, and what it stands for.
+
+    Args:
+        text: its bases, a property token such as `<R>`, or `<number>`.
+        kind: `"sequence"`, `"number"` or `"property"`.
+        column: the column of the record from which it comes; `None` for the template's own text.
+            A token with the end of one column and the start of the next belongs to the first.
+        start: its first base in that column, from 0, or the place of a number among the column's.
+        end: the place behind its last one. Bases between them may have been cut out.
+    """
+
+    text: str
+    kind: TokenKind
+    column: str | None = None
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class DNAColumn:
+    """A column of DNA, base by base.
+
+    Args:
+        bases: its letters A, C, G, T and N as they stand in the record.
+        token: the token of each base, int64 `(bases,)`; −1 where it was not read: cut out or off,
+            or dropped.
+        place: its place in that token, int64 `(bases,)`.
+    """
+
+    bases: str
+    token: Array
+    place: Array
+
+
+@dataclass(frozen=True)
+class PlacedRecord:
+    """A record as a model reads it, token by token and base by base.
+
+    Args:
+        encoded: its ids and numbers.
+        tokens: its tokens, `(tokens,)`.
+        columns: its columns of DNA.
+        bases_of_token: how many bases of the text each token holds, int64 `(tokens,)`.
+    """
+
+    encoded: EncodedRecord
+    tokens: tuple[TokenPlace, ...]
+    columns: Mapping[str, DNAColumn]
+    bases_of_token: Array
+
+    @property
+    def record(self) -> Record:
+        """The record itself."""
+        return self.encoded.record
+
+    def column(self, name: str | None = None) -> str:
+        """The name of a column of DNA; by default the longest one.
+
+        Raises:
+            RecordError: there is no such column, or none at all.
+        """
+        if not self.columns:
+            raise self.record.error("no column of it in the template holds DNA")
+        if name is None:
+            return max(self.columns, key=lambda column: len(self.columns[column].bases))
+        if name not in self.columns:
+            raise self.record.error(
+                f"column {name!r} is no DNA in the template: choose {', '.join(self.columns)}"
+            )
+        return name
+
+    def per_base(self, values: Array, column: str) -> Array:
+        """Values of tokens as values of bases: that of a token is divided evenly among its bases.
+
+        Args:
+            values: floats of shape `(..., tokens)`.
+            column: one of `columns`.
+
+        Returns:
+            Floats of shape `(..., bases)`; 0 where a base was not read.
+        """
+        return self.at_bases(self.shares(values), column, elsewhere=0.0)
+
+    def shares(self, values: Array) -> Array:
+        """The part of a token's value that each of its bases has, `(..., tokens)`."""
+        return values / np.maximum(self.bases_of_token, 1).astype(values.dtype)
+
+    def at_bases(self, values: Array, column: str, elsewhere: float) -> Array:
+        """The value of each base's token, `(..., bases)`; `elsewhere` where no token has it."""
+        tokens = self.columns[column].token
+        return np.where(tokens >= 0, values[..., tokens], np.asarray(elsewhere, values.dtype))
+
+
+def place_record(
+    encoder: RecordEncoder, record: Record, cuts: Mapping[str, SequenceCut] | None = None
+) -> PlacedRecord:
+    """Encode a record, and find the place of each of its tokens.
+
+    Args:
+        encoder: turns the record into ids.
+        record: the record.
+        cuts: the part of each sequence that the encoder reads, by column. Places are those in the
+            whole sequence.
+
+    Raises:
+        RecordError: it cannot be encoded, or a column of DNA stands twice in the template.
+
+    Example:
+
+        >>> from dnagpt_hf import DNAGPTTokenizer
+        >>> from dnagpt_hf.records.templates import Template
+        >>> encoder = RecordEncoder(DNAGPTTokenizer(), Template("<R>{sequence}<=><M>"), 512)
+        >>> placed = place_record(encoder, Record({"sequence": "acgtacgta"}, "a", "a.fa", 1, 1))
+        >>> [(token.text, token.column, token.start, token.end) for token in placed.tokens[:3]]
+        [('<R>', None, 0, 0), ('ACGTAC', 'sequence', 0, 6), ('GTA', 'sequence', 6, 9)]
+        >>> placed.per_base(np.array([9.0, 6.0, 3.0, 9.0, 9.0]), "sequence").tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    encoded = encoder(record)
+    texts = encoder.template.texts(encoded.values)
+    letters = _Letters(encoder, encoded, "".join(texts))
+    tokens = list(letters.tokens)
+    columns: dict[str, DNAColumn] = {}
+    for name, is_number, start, end in _slots(encoder, texts):
+        if is_number:
+            _place_numbers(tokens, letters.numbers_between(start, end), name)
+            continue
+        column = letters.bases_between(start, end)
+        if not column.bases:
+            continue
+        if name in columns:
+            raise record.error(f"its column {name!r} stands twice in the template")
+        columns[name] = _whole(column, record.values[name], (cuts or {}).get(name), encoder)
+        _place_bases(tokens, columns[name].token, name)
+    return PlacedRecord(encoded, tuple(tokens), columns, letters.bases_of_token())
+
+
+class _Letters:
+    """The letters of a text: which of them are bases, and of which token."""
+
+    def __init__(self, encoder: RecordEncoder, encoded: EncodedRecord, text: str) -> None:
+        tokenizer = encoder.tokenizer
+        self.text = text
+        self.offsets = tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+        names = tokenizer.convert_ids_to_tokens(encoded.input_ids.tolist())
+        self.tokens = [TokenPlace(name, token_kind(name)) for name in names]
+        is_base = np.array([not letter.isspace() for letter in text], bool)
+        token = np.full(len(text), -1, np.int64)
+        for number, (one, (start, end)) in enumerate(zip(self.tokens, self.offsets, strict=True)):
+            # the answers <A> and <N> are tokens of DNA, too
+            if one.kind == "sequence" and text[start] != "<":
+                token[start:end] = number
+            else:
+                is_base[start:end] = False
+        self.bases = np.flatnonzero(is_base)
+        self.token = token[self.bases]
+        _, first, owner = np.unique(self.token, return_index=True, return_inverse=True)
+        self.place = np.arange(len(self.bases)) - first[owner]
+
+    def bases_between(self, start: int, end: int) -> DNAColumn:
+        """The bases in a part of the text."""
+        first, last = np.searchsorted(self.bases, [start, end])
+        letters = "".join(self.text[at] for at in self.bases[first:last].tolist())
+        return DNAColumn(_normalised(letters), self.token[first:last], self.place[first:last])
+
+    def numbers_between(self, start: int, end: int) -> list[int]:
+        """The tokens of the numbers in a part of the text."""
+        return [
+            number
+            for number, (token, (at, _)) in enumerate(zip(self.tokens, self.offsets, strict=True))
+            if token.kind == "number" and start <= at < end
+        ]
+
+    def bases_of_token(self) -> Array:
+        return np.bincount(self.token[self.token >= 0], minlength=len(self.tokens))
+
+
+def token_kind(name: str) -> TokenKind:
+    """The kind of a token by its name.
+
+    Example:
+
+        >>> token_kind("<R>"), token_kind("ACG"), token_kind("<number>")
+        ('property', 'sequence', 'number')
+    """
+    if name == NUMBER_TOKEN:
+        return "number"
+    return "property" if name.startswith("<") else "sequence"
+
+
+def _slots(encoder: RecordEncoder, texts: list[str]) -> list[tuple[str, bool, int, int]]:
+    """Column, whether it holds numbers, and extent in the text, of each slot of the template."""
+    ends = np.cumsum([len(text) for text in texts]).tolist()
+    return [
+        (part.column, part.is_number, end - len(text), end)
+        for part, text, end in zip(encoder.template.parts, texts, ends, strict=True)
+        if isinstance(part, Slot)
+    ]
+
+
+def _normalised(letters: str) -> str:
+    return normalise_bases(letters.encode()).tobytes().decode()
+
+
+def _whole(
+    column: DNAColumn, value: str, cut: SequenceCut | None, encoder: RecordEncoder
+) -> DNAColumn:
+    """A column as it stands in the record, with the bases that were not read."""
+    text = "".join(value.split())
+    # a column with tokens in it is not cut
+    if "<" in text:
+        return column
+    kept = np.arange(len(text)) if cut is None else cut.places(len(text))
+    count = len(column.bases)
+    kept = kept[len(kept) - count :] if encoder.truncation == "left" else kept[:count]
+    token, place = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
+    token[kept], place[kept] = column.token, column.place
+    return DNAColumn(_normalised(text), token, place)
+
+
+def _place_numbers(tokens: list[TokenPlace], numbers: list[int], column: str) -> None:
+    for place, number in enumerate(numbers):
+        tokens[number] = replace(tokens[number], column=column, start=place, end=place + 1)
+
+
+def _place_bases(tokens: list[TokenPlace], token_of_base: Array, column: str) -> None:
+    read = np.flatnonzero(token_of_base >= 0)
+    owners, first, count = np.unique(token_of_base[read], return_index=True, return_counts=True)
+    for owner, start, last in zip(
+        owners.tolist(), read[first].tolist(), read[first + count - 1].tolist(), strict=True
+    ):
+        if tokens[owner].column is None:
+            tokens[owner] = replace(tokens[owner], column=column, start=start, end=last + 1)

@@ -1,0 +1,1 @@
+"""Attention, attribution and in-silico mutagenesis."""

@@ -1,0 +1,209 @@
+"""The effect of every single-base substitution on an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.cache_utils import Cache, DynamicLayer
+
+from dnagpt_hf.inference.answer_scores import AnsweredRecord
+from dnagpt_hf.inference.token_spans import Array
+from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForSequenceClassification
+
+BASES = "ACGT"
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Mutagenesis:
+    """Effects of single-base substitutions.
+
+    Args:
+        answered: the record, the answer and its score.
+        column: the column of DNA that was mutated.
+        start: first base that was mutated, from 0.
+        end: the base behind the last one.
+        effects: float32 `(bases, 4)`: score with A, C, G or T in place of a base less the score of
+            the record. 0 for the base that stands there, NaN where it is N or was not read.
+    """
+
+    answered: AnsweredRecord
+    column: str
+    start: int
+    end: int
+    effects: Array
+
+    @property
+    def mean_effects(self) -> Array:
+        """The mean over the three other bases, float32 `(bases,)`."""
+        means: Array = self.effects.sum(-1) / (len(BASES) - 1)
+        return means
+
+    def largest(self, count: int) -> list[tuple[str, float]]:
+        """The substitutions with the largest effects, such as `A301G`, which counts from 1."""
+        effects = np.nan_to_num(self.effects).ravel()
+        bases = self.answered.placed.columns[self.column].bases
+        found = []
+        for cell in np.argsort(-np.abs(effects), kind="stable")[:count].tolist():
+            base, letter = self.start + cell // len(BASES), BASES[cell % len(BASES)]
+            if effects[cell]:
+                found.append((f"{bases[base]}{base + 1}{letter}", float(effects[cell])))
+        return found
+
+
+def in_silico_mutagenesis(
+    answered: AnsweredRecord,
+    *,
+    column: str | None = None,
+    start: int = 0,
+    end: int | None = None,
+    max_records: int = 64,
+    max_tokens: int = 16_384,
+    report: Report | None = None,
+) -> Mutagenesis:
+    """Replace each base by the three others, one at a time, and see how the score changes.
+
+    A substitution changes one token. What the model has computed for the tokens before it is kept,
+    so that the work is half of that of the whole records; a head over the mean of all positions
+    needs them whole.
+
+    Args:
+        answered: the record and the answer that is asked about.
+        column: column of DNA; by default the longest one.
+        start: first base to mutate, from 0.
+        end: the base behind the last one; by default the end of the column.
+        max_records: most sequences of a batch.
+        max_tokens: most tokens of a batch.
+        report: is told how many substitutions are done, and of how many.
+
+    Raises:
+        RecordError: there is no such column, or the range does not lie in it.
+
+    Example:
+
+        >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+        >>> from dnagpt_hf.inference.answer_scores import answer_record
+        >>> from dnagpt_hf.records.reading import Record
+        >>> from dnagpt_hf.presets import preset_config
+        >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
+        >>> record = Record({"sequence": "ACGTACGNA"}, "first", "a.fa", 1, 1)
+        >>> answered = answer_record(
+        ...     model, DNAGPTTokenizer(), record, template="<R>{sequence}<=><M>"
+        ... )
+        >>> found = in_silico_mutagenesis(answered, start=6)
+        >>> found.effects.shape, np.isnan(found.effects).any(-1).tolist()
+        ((3, 4), [False, True, False])
+        >>> found.effects[0, BASES.index("G")]
+        np.float32(0.0)
+    """
+    placed = answered.placed
+    column = placed.column(column)
+    bases = placed.columns[column].bases
+    end = len(bases) if end is None else end
+    if not 0 <= start < end <= len(bases):
+        raise placed.record.error(
+            f"its {column} has {len(bases):,} bases: {start + 1:,}-{end:,} is no part of it"
+        )
+    substitutions = list(_substitutions(answered, column, start, end))
+    effects = np.full((end - start, len(BASES)), np.nan, np.float32)
+    for one in substitutions:
+        effects[one.base - start, BASES.index(bases[one.base])] = 0.0
+    rows = max(1, min(max_records, max_tokens // len(placed.tokens)))
+    compute = _Recomputation(answered)
+    for done in range(0, len(substitutions), rows):
+        batch = substitutions[done : done + rows]
+        for one, score in zip(batch, compute(batch), strict=True):
+            effects[one.base - start, BASES.index(one.letter)] = score - answered.score
+        if report is not None:
+            report(done + len(batch), len(substitutions))
+    return Mutagenesis(answered, column, start, end, effects)
+
+
+@dataclass(frozen=True)
+class _Substitution:
+    """A letter in place of a base of the column, and the token that it makes of another one."""
+
+    base: int
+    letter: str
+    token: int
+    token_id: int
+
+
+def _substitutions(
+    answered: AnsweredRecord, column: str, start: int, end: int
+) -> Iterator[_Substitution]:
+    """All substitutions in a range, from left to right; none where N stands or nothing was read."""
+    placed = answered.placed
+    of_column = placed.columns[column]
+    for base in range(start, end):
+        token, place = int(of_column.token[base]), int(of_column.place[base])
+        if token < 0 or of_column.bases[base] not in BASES:
+            continue
+        kmer = placed.tokens[token].text
+        for letter in BASES.replace(of_column.bases[base], ""):
+            other = kmer[:place] + letter + kmer[place + 1 :]
+            yield _Substitution(base, letter, token, int(answered.tokenizer.encode_dna(other)[0]))
+
+
+class _Prefix(DynamicLayer):
+    """A layer's keys and values of the first tokens, which the rows of a batch share."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys, self.values = keys, values
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """All keys and values of a batch, of which nothing is kept."""
+        shape = (len(key_states), -1, -1, -1)
+        return (
+            torch.cat([self.keys.expand(shape), key_states], dim=-2),
+            torch.cat([self.values.expand(shape), value_states], dim=-2),
+        )
+
+
+class _Recomputation:
+    """Scores of a record with one token changed, computed from that token on."""
+
+    def __init__(self, answered: AnsweredRecord) -> None:
+        self.answered = answered
+        self.inputs = answered.inputs()
+        model = answered.model
+        # of the tokens before a change, a head over the mean needs more than keys and values
+        self.reads_all = (
+            isinstance(model, DNAGPTForSequenceClassification)
+            and model.config.classifier_pooling == "mean"
+        )
+        self.layers: list[Any] = []
+        if not self.reads_all:
+            with torch.inference_mode():
+                decoded = model.base_model(**self.inputs, use_cache=True)
+            self.layers = decoded[CACHE_NAME].layers
+
+    @torch.inference_mode()
+    def __call__(self, batch: list[_Substitution]) -> list[float]:
+        """The score of each substitution; they are from left to right."""
+        first = 0 if self.reads_all else batch[0].token
+        rows = {name: value.expand(len(batch), -1) for name, value in self.inputs.items()}
+        ids = rows["input_ids"].clone()
+        for row, one in enumerate(batch):
+            ids[row, one.token] = one.token_id
+        prefix = [_Prefix(one.keys[:, :, :first], one.values[:, :, :first]) for one in self.layers]
+        scores = self.answered.score_of(
+            input_ids=ids[:, first:],
+            number_values=rows["number_values"][:, first:],
+            # as long as prefix and rest together
+            attention_mask=rows["attention_mask"],
+            past_key_values=Cache(layers=prefix) if first else None,
+        )
+        if not scores.isfinite().all():
+            raise self.answered.placed.record.error(
+                "a score is not finite: the model's data type is too narrow (--dtype float32)"
+            )
+        return scores.tolist()

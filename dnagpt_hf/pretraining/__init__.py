@@ -1,0 +1,1 @@
+"""Pre-training on genomes: rows, objectives, the run and its trainer."""

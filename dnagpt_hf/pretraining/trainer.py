@@ -1,0 +1,142 @@
+"""Transformers' `Trainer` with the joint loss of pre-training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from dnagpt_hf.planning.flops import training_flops_per_token
+from dnagpt_hf.pretraining.dataset import EpochSampler
+from dnagpt_hf.pretraining.metrics import ObjectiveMetrics, target_counts
+from dnagpt_hf.training.trainer import CheckpointingTrainer
+
+
+class PretrainingTrainer(CheckpointingTrainer):
+    """`Trainer` for [`DNAGPTForMultiTask`] on rows of records.
+
+    What it adds to [`CheckpointingTrainer`]:
+
+    - The loss is the mean over all tokens and over all numbers of an optimizer step, however the
+      step is divided into processes and accumulation steps. Logits are never made.
+    - Rows come in the order of their numbers, which go on from epoch to epoch; an epoch ends with
+      a full step, whatever the number of processes.
+    - The log has the figures of [`ObjectiveMetrics`], `mbp_per_second`, and, with `matmul_flops`,
+      `model_flops_utilisation`.
+
+    Args:
+        model: a [`DNAGPTForMultiTask`].
+        args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
+            tokenizer) must be given.
+        matmul_flops: floating-point operations per second of one device at its best, by which
+            utilisation is measured.
+    """
+
+    def __init__(
+        self, model: Any, *args: Any, matmul_flops: float | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(model, *args, **kwargs)
+        config = self.accelerator.unwrap_model(self.model).config
+        self.number_loss_weight = config.number_loss_weight
+        self.training_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
+        self.evaluation_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
+        self.matmul_flops = matmul_flops
+        self._config = config
+        self._targets = torch.ones(2)
+        self._num_tokens = 0
+        self._clock = time.perf_counter()
+
+    # -- data --------------------------------------------------------------------------------------
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        # Where the last step lacks rows, accelerate fills it with the first rows of the epoch,
+        # which would count twice. Rows are numbered on through all epochs: the next ones follow.
+        rows = self.get_total_train_batch_size(self.args)
+        length = -(-len(dataset) // rows) * rows
+        return EpochSampler(length, epoch=lambda: int(self.state.epoch or 0))
+
+    # -- loss --------------------------------------------------------------------------------------
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
+    ) -> tuple[list[Any], Any]:
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches:
+            counts = torch.stack([target_counts(batch) for batch in batches]).sum(0)
+            total: Any = self.accelerator.reduce(counts.to(self.args.device).float(), "sum")
+            self._targets = total.clamp(min=1)
+            self._num_tokens += sum(batch["input_ids"].numel() for batch in batches)
+        return batches, None
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        outputs = model(**inputs, skip_logits=True, use_cache=False)
+        if model.training:
+            self.training_metrics.update(inputs, outputs)
+            loss = self._share_of_step(inputs, outputs)
+        else:
+            self.evaluation_metrics.update(inputs, outputs)
+            loss = outputs["loss"]
+        return (loss, outputs) if return_outputs else loss
+
+    def _share_of_step(self, inputs: Mapping[str, Any], outputs: Any) -> torch.Tensor:
+        """What this batch adds to the loss of its optimizer step.
+
+        `Trainer` divides it by the accumulation steps, and gradients are averaged over processes:
+        both are multiplied in, so that what remains is a sum over targets by their number.
+        """
+        tokens, numbers = target_counts(inputs) / self._targets
+        loss = outputs["token_loss"] * tokens
+        loss = loss + self.number_loss_weight * outputs["number_loss"] * numbers
+        return loss * self.current_gradient_accumulation_steps * self.args.world_size
+
+    # -- reports -----------------------------------------------------------------------------------
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        # "loss" marks the reports of training steps, which every process makes
+        if "loss" in logs:
+            figures = self.training_metrics.compute(self._sum_over_processes)
+            seconds = time.perf_counter() - self._clock
+            bases = figures.pop("bases", 0.0)
+            # the joint loss has been averaged over the same steps by Trainer
+            figures.pop("loss", None)
+            logs.update(figures)
+            logs["mbp_per_second"] = bases / seconds / 1e6
+            if self.matmul_flops is not None:
+                length = self.train_dataset.positions
+                flops = training_flops_per_token(self._config, length) * self._num_tokens
+                logs["model_flops_utilisation"] = flops / seconds / self.matmul_flops
+            self._num_tokens, self._clock = 0, time.perf_counter()
+        super().log(logs, *args, **kwargs)
+
+    def _sum_over_processes(self, sums: torch.Tensor) -> torch.Tensor:
+        total: Any = self.accelerator.reduce(sums.float(), "sum")
+        return total
+
+    @contextmanager
+    def _stopped_clock(self) -> Iterator[None]:
+        """Keep what is not training out of the throughput."""
+        before = time.perf_counter()
+        yield
+        self._clock += time.perf_counter() - before
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        self.evaluation_metrics.sums = None
+        with self._stopped_clock():
+            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+            figures = self.evaluation_metrics.compute(self._sum_over_processes)
+        figures.pop("bases", None)
+        output.metrics.update(
+            {f"{metric_key_prefix}_{name}": figure for name, figure in figures.items()}
+        )
+        return output

@@ -1,0 +1,1 @@
+"""Records of a file in, rows out: reading, writing, templates of the token language, encoding."""

@@ -1,0 +1,176 @@
+"""Xpresso's tables of genes (Agarwal and Shendure 2020), as text and as HDF5.
+
+The text has expression and half-life features as they are; in HDF5 expression, the four lengths and
+the density are log10(x + 0.1), and all nine numbers are standardised over all genes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnagpt_hf.annotation.genes import FEATURES, ID, PROMOTER, TARGET
+from dnagpt_hf.records.reading import Record, RecordError, RecordReader, did_you_mean
+from dnagpt_hf.tasks.columns import ALL, RecordStream, part_files
+
+_HDF5 = (".h5", ".hdf5")
+_PART_SIZE = 1000
+_SHUFFLING_SEED = 1
+# promoters that are in memory at a time, 80 kB each
+_ROWS = 64
+_LETTERS = np.frombuffer(b"ACGTN", np.uint8)
+
+
+def xpresso_parts(
+    path: Path, split: str | None = None, leave_out: Sequence[Path] = ()
+) -> dict[str, RecordStream]:
+    """Records of Xpresso's data, with the columns of its text table.
+
+    Args:
+        path: the text table, plain or compressed; an HDF5 file; or a folder with `train.h5`,
+            `valid.h5` and `test.h5`.
+        split: `"xpresso"` divides a text table as Xpresso does: shuffled with seed 1, the last
+            1,000 genes are the test part and the 1,000 before them the validation part. Genes of a
+            part are read in the order of the file.
+        leave_out: text files of genes to leave out, one on a line; Xpresso leaves out histones.
+
+    Returns:
+        Records with `ENSID`, `EXPRESSION`, the eight half-life features and `PROMOTER`; of HDF5
+        also its further columns, such as `detectionFlagInt`.
+
+    Raises:
+        ValueError: a file is missing, or an argument does not fit it; or, while records are read,
+            a column is missing or there are too few genes.
+    """
+    if split not in (None, "xpresso"):
+        raise ValueError(f"split is {split!r}: an Xpresso table has no other than xpresso")
+    is_hdf5 = path.is_dir() or path.suffix.lower() in _HDF5
+    if is_hdf5 and (split or leave_out):
+        raise ValueError(f"{path}: split and leave_out are for the text table, not for HDF5")
+    if path.is_dir():
+        files = part_files(path, _HDF5)
+        return {part: RecordStream(partial(_read_hdf5, file)) for part, file in files.items()}
+    if is_hdf5:
+        return {ALL: RecordStream(partial(_read_hdf5, path))}
+    table = _TextTable(path, tuple(leave_out))
+    if split is None:
+        return {ALL: RecordStream(table.records)}
+    return {
+        part: RecordStream(partial(table.part, part)) for part in ("train", "validation", "test")
+    }
+
+
+@dataclass
+class _TextTable:
+    """The text table; which part a gene belongs to is found out once."""
+
+    path: Path
+    leave_out: tuple[Path, ...]
+
+    def records(self) -> Iterator[Record]:
+        """Genes that are not left out, in the order of the file."""
+        left_out = self._left_out
+        with RecordReader(self.path, format="tsv") as reader:
+            for record in reader:
+                for column in (ID, TARGET, *FEATURES, PROMOTER):
+                    if column not in record.values:
+                        raise record.error(
+                            f"there is no column {column}, only {', '.join(record.values)}"
+                            f"{did_you_mean(column, record.values)}"
+                        )
+                name = record.values[ID].strip()
+                if name not in left_out:
+                    yield replace(record, name=name)
+
+    def part(self, part: str) -> Iterator[Record]:
+        """Genes of a part."""
+        for record, its_part in zip(self.records(), self._parts, strict=True):
+            if its_part == part:
+                yield record
+
+    @cached_property
+    def _left_out(self) -> set[str]:
+        names: set[str] = set()
+        for path in self.leave_out:
+            with RecordReader(path, format="text") as reader:
+                names.update(record.values["sequence"].split()[0] for record in reader)
+        return names
+
+    @cached_property
+    def _parts(self) -> list[str]:
+        count = sum(1 for _ in self.records())
+        if count <= 2 * _PART_SIZE:
+            raise RecordError(
+                f"{self.path} has {count:,} genes: Xpresso's split needs more than "
+                f"{2 * _PART_SIZE:,}, for its test and validation parts"
+            )
+        # the order in which pandas samples all rows with that seed
+        order = np.random.RandomState(_SHUFFLING_SEED).permutation(count)
+        parts = np.full(count, "train", dtype=object)
+        parts[order[-2 * _PART_SIZE :]] = "validation"
+        parts[order[-_PART_SIZE:]] = "test"
+        return list(parts)
+
+
+def _read_hdf5(path: Path) -> Iterator[Record]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(
+            "HDF5 files need h5py: pip install h5py, or give the text table"
+        ) from error
+    try:
+        with h5py.File(path, "r") as file:
+            found = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            yield from _read_datasets(found, path)
+    except OSError as error:
+        if not path.is_file():
+            raise
+        raise RecordError(f"{path} is no HDF5 file or is damaged: {error}") from error
+
+
+def _read_datasets(datasets: dict[str, Any], path: Path) -> Iterator[Record]:
+    shapes = {name: dataset.shape for name, dataset in datasets.items()}
+    for name, axes in (("promoter", 3), ("data", 2), ("label", 1), ("geneName", 1)):
+        if len(shapes.get(name, ())) != axes:
+            raise RecordError(
+                f"{path}: there is no dataset {name} of {axes} axes, only "
+                f"{', '.join(f'{name} {shape}' for name, shape in shapes.items())}"
+            )
+    count = shapes["promoter"][0]
+    if shapes["data"] != (count, len(FEATURES)) or shapes["promoter"][2] != len(_LETTERS) - 1:
+        raise RecordError(
+            f"{path}: promoter {shapes['promoter']} and data {shapes['data']} are not genes by "
+            f"bases by 4, and genes by {len(FEATURES)}"
+        )
+    known = ("promoter", "data", "label", "geneName")
+    more = [name for name, shape in shapes.items() if shape == (count,) and name not in known]
+    for start in range(0, count, _ROWS):
+        block = {name: datasets[name][start : start + _ROWS] for name in (*known, *more)}
+        for row, promoter in enumerate(_sequences(block["promoter"])):
+            name = str(_text(block["geneName"][row]))
+            values = {
+                ID: name,
+                TARGET: float(block["label"][row]),
+                **dict(zip(FEATURES, block["data"][row].tolist(), strict=True)),
+                **{column: _text(block[column][row]) for column in more},
+                PROMOTER: promoter,
+            }
+            number = start + row + 1
+            yield Record(values, name, str(path), number, number)
+
+
+def _sequences(one_hot: np.ndarray[Any, Any]) -> Iterator[str]:
+    """Sequences of an array of shape (genes, bases, 4), in the order A, C, G, T; N has none."""
+    letters = np.where(one_hot.any(axis=-1), one_hot.argmax(axis=-1), len(_LETTERS) - 1)
+    for row in _LETTERS[letters]:
+        yield row.tobytes().decode()
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value.item()

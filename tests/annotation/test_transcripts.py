@@ -1,0 +1,159 @@
+"""Genes and transcripts of GFF3 and GTF."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from annotated_genome import MODELS, gff3, gtf
+
+from dnagpt_hf.annotation.transcripts import Gene, read_genes
+from dnagpt_hf.records.reading import RecordError
+
+
+def genes_of(folder: Path, text: str) -> list[Gene]:
+    path = folder / "annotation"
+    path.write_text(text)
+    return read_genes(path)
+
+
+def line(kind: str, start: int, end: int, text: str, strand: str = "+", phase: str = ".") -> str:
+    return f"chr1\tx\t{kind}\t{start}\t{end}\t.\t{strand}\t{phase}\t{text}\n"
+
+
+@pytest.mark.parametrize("text", [gff3(), gtf()])
+def test_genes_have_the_transcripts_of_the_file(tmp_path: Path, text: str) -> None:
+    genes = genes_of(tmp_path, text)
+    assert [gene.name for gene in genes] == ["g1", "g2", "g3", "g4"]
+    transcripts = {t.name: (gene, t) for gene in genes for t in gene.transcripts}
+    assert list(transcripts) == [model.name for model in MODELS]
+    for model in MODELS:
+        gene, transcript = transcripts[model.name]
+        assert (gene.name, transcript.contig, transcript.strand) == (
+            *(model.gene, model.contig, model.strand),
+        )
+        assert transcript.exons == model.exons and transcript.coding == model.coding
+        assert transcript.phase == 0
+    assert (genes[0].start, genes[0].end) == (90, 400)
+
+
+def test_lines_may_stand_in_any_order(tmp_path: Path) -> None:
+    header, *lines = gff3().splitlines()
+    random.Random(1).shuffle(lines)
+    mixed = genes_of(tmp_path, "\n".join([header, *lines]))
+    assert {g.name: {(t.name, t.exons, t.coding) for t in g.transcripts} for g in mixed} == {
+        g.name: {(t.name, t.exons, t.coding) for t in g.transcripts}
+        for g in genes_of(tmp_path, gff3())
+    }
+
+
+def test_names_of_a_gene(tmp_path: Path) -> None:
+    text = "ID=gene-AT1;Name=NAC001;locus_tag=AT1G01010;gene=NAC001"
+    (gene,) = genes_of(
+        tmp_path,
+        line("gene", 1, 9, text)
+        + line("mRNA", 1, 9, "ID=rna-a;Parent=gene-AT1")
+        + line("exon", 1, 9, "Parent=rna-a"),
+    )
+    assert gene.name == "AT1"
+    assert gene.names == ("AT1", "gene-AT1", "AT1G01010", "NAC001")
+    assert (gene.line, gene.transcripts[0].line) == (1, 2)
+
+
+def test_genes_of_bacteria_are_their_own_transcripts(tmp_path: Path) -> None:
+    # a programmed frameshift: two parts that overlap by one base
+    (gene,) = genes_of(
+        tmp_path,
+        line("gene", 11, 99, "ID=gene-prfB")
+        + line("CDS", 11, 40, "ID=cds-1;Parent=gene-prfB", phase="0")
+        + line("CDS", 40, 99, "ID=cds-1;Parent=gene-prfB", phase="0"),
+    )
+    (transcript,) = gene.transcripts
+    assert transcript.exons == transcript.coding == ((10, 99),)
+    assert not transcript.introns
+
+
+def test_coding_parts_without_a_gene(tmp_path: Path) -> None:
+    genes = genes_of(
+        tmp_path,
+        line("CDS", 11, 19, "ID=a") + line("CDS", 31, 39, "ID=a") + line("CDS", 51, 59, "note=b"),
+    )
+    assert [(gene.name, gene.start, gene.end) for gene in genes] == [("a", 10, 39), ("3", 50, 59)]
+    assert genes[0].transcripts[0].coding == ((10, 19), (30, 39))
+
+
+def test_a_part_may_have_several_parents(tmp_path: Path) -> None:
+    (gene,) = genes_of(
+        tmp_path,
+        line("gene", 1, 99, "ID=g")
+        + line("mRNA", 1, 99, "ID=t1;Parent=g")
+        + line("mRNA", 1, 50, "ID=t2;Parent=g")
+        + line("protein", 1, 9, "ID=t1-Protein;Derives_from=t1")
+        + line("exon", 1, 50, "Parent=t1,t2")
+        + line("exon", 60, 99, "Parent=t1")
+        + line("CDS", 1, 9, "Parent=t1,t1-Protein;", phase="0"),
+    )
+    assert [(t.name, len(t.exons), len(t.coding)) for t in gene.transcripts] == [
+        ("t1", 2, 1),
+        ("t2", 1, 0),
+    ]
+
+
+@pytest.mark.parametrize(("strand", "phase"), [("+", 2), ("-", 1)])
+def test_phase_is_that_of_the_first_part(tmp_path: Path, strand: str, phase: int) -> None:
+    (gene,) = genes_of(
+        tmp_path,
+        line("CDS", 1, 10, "ID=a", strand, "2") + line("CDS", 21, 30, "ID=a", strand, "1"),
+    )
+    assert gene.transcripts[0].phase == phase
+
+
+def test_transcripts_on_two_strands_are_left_out(tmp_path: Path) -> None:
+    genes = genes_of(
+        tmp_path,
+        line("exon", 1, 9, "ID=a", "+")
+        + line("exon", 21, 29, "ID=a", "-")
+        + line("exon", 1, 9, "ID=b"),
+    )
+    assert [gene.name for gene in genes] == ["b"]
+
+
+def test_a_gene_and_its_transcript_may_have_the_same_name(tmp_path: Path) -> None:
+    (gene,) = genes_of(tmp_path, line("exon", 1, 9, 'gene_id "x"; transcript_id "x";'))
+    assert (gene.name, gene.transcripts[0].name) == ("x", "x")
+
+
+def test_a_transcript_without_a_gene_is_one(tmp_path: Path) -> None:
+    text = 'gene_id ""; transcript_id "{}";'
+    genes = genes_of(tmp_path, "".join(line("exon", 1, 9, text.format(name)) for name in "xy"))
+    assert [gene.name for gene in genes] == ["x", "y"]
+
+
+def test_a_gene_of_two_contigs_is_two(tmp_path: Path) -> None:
+    text = 'gene_id "x"; transcript_id "{}";'
+    genes = genes_of(
+        tmp_path,
+        line("exon", 11, 19, text.format("a"))
+        + line("exon", 501, 509, text.format("b")).replace("chr1", "chr2")
+        + line("exon", 31, 39, text.format("c")),
+    )
+    assert [(gene.name, gene.contig, gene.start, gene.end) for gene in genes] == [
+        ("x", "chr1", 10, 39),
+        ("x", "chr2", 500, 509),
+    ]
+
+
+def test_parents_that_form_a_circle(tmp_path: Path) -> None:
+    genes = genes_of(
+        tmp_path,
+        line("gene", 1, 9, "ID=a;Parent=b")
+        + line("gene", 1, 9, "ID=b;Parent=a")
+        + line("exon", 1, 9, "Parent=a"),
+    )
+    assert len(genes) == 1
+
+
+def test_a_file_without_transcripts(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="no exon or CDS belongs to a gene: Parent in GFF3"):
+        genes_of(tmp_path, line("gene", 1, 9, "ID=a"))

@@ -1,0 +1,115 @@
+"""Model cards: valid metadata, true statements, and the files in `model_cards/`."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard, ModelCardData
+
+from dnagpt_hf import DNAGPTForMultiTask, bundled
+from dnagpt_hf.checkpoints.card import count_parameters, render_model_card, render_preset_card
+from dnagpt_hf.checkpoints.card_metadata import read_card
+from dnagpt_hf.presets import PRESETS, get_preset, preset_config
+
+CARDS = Path(__file__).parents[2] / "model_cards"
+ALL = sorted(CARDS.glob("*.md"))
+MEASURED = ("dnagpt-tiny", "dnagpt-tiny-pas")
+PUBLISHED = [name for name in PRESETS if get_preset(name).source == "Fig. S3"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_cards_of_the_repository_are_up_to_date(name: str) -> None:
+    assert (CARDS / f"{name}.md").read_text(encoding="utf-8") == render_preset_card(name), (
+        "write it again: python -c 'from dnagpt_hf.checkpoints.card import write_preset_cards; "
+        'write_preset_cards("model_cards")\''
+    )
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_cards_of_the_bundled_models_are_up_to_date(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(CARDS))
+    program = importlib.import_module(name.replace("-", "_"))
+    text = program.card(json.loads((CARDS / f"{name}.json").read_text(encoding="utf-8")))
+    for path in (CARDS / f"{name}.md", bundled(name) / "README.md"):
+        assert path.read_text(encoding="utf-8") == text, (
+            f"write it again: python model_cards/{program.__name__}.py"
+        )
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_every_card_says_what_a_reader_has_to_know(path: Path) -> None:
+    card = read_card(path)
+    text = " ".join(card.text.split())
+    for part in (
+        *("The token language", "Intended use", "Training data and recipe", "Results", "Limits"),
+        *("Licence", "Citation", "`plant-dnagpt`, a different model", "arXiv:2307.05628"),
+        *("Apache License 2.0", "trust_remote_code=True", "Not intended for medical decisions"),
+    ):
+        assert part in text
+    assert "A DNAGPT model." not in text
+    if path.stem in MEASURED:
+        assert "Not measured:" in text
+        assert card.data.get("eval_results")
+    else:
+        assert "None were measured with these weights" in text
+        assert card.data.get("eval_results") is None
+    if card.data.get("license") == "other":
+        assert "they may not be used commercially" in text
+        assert "dnagpt convert" in text
+
+
+def test_the_index_of_a_card_holds_the_figures_of_its_table() -> None:
+    card = read_card(CARDS / "dnagpt-tiny.md")
+    results = card.data.get("eval_results")
+    assert len({one.dataset_config for one in results}) == 6
+    for one in results:
+        if one.metric_type == "bits_per_base":
+            assert f"| {one.dataset_config} | " in card.text
+            assert f"| {one.metric_value:.3f} |" in card.text
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_metadata_and_text(name: str) -> None:
+    text = render_preset_card(name)
+    data = ModelCard(text).data
+    assert isinstance(data, ModelCardData)
+    assert data.library_name == "transformers"
+    assert data.eval_results is None
+    assert "dnagpt" in data.tags
+    if get_preset(name).released_file:
+        assert (data.license, data.license_name) == ("other", "polyform-noncommercial-1.0.0")
+        assert get_preset(name).released_file in text
+    else:
+        assert data.license == "apache-2.0"
+    assert "$" not in text
+    assert "plant-dnagpt" in text
+    assert "2307.05628" in text
+    assert "None were measured" in text
+    for note in get_preset(name).notes:
+        assert note in text
+
+
+def test_the_parts_that_vary() -> None:
+    text = render_model_card(
+        "mine",
+        preset_config("dnagpt-h"),
+        origin="Made here.",
+        released=False,
+        training="Trained on yeast.",
+        results="Loss 1.3.",
+    )
+    for part in ("# mine", "Made here.", "Trained on yeast.", "Loss 1.3.", "24,576 bp"):
+        assert part in text
+    assert "PolyForm" not in text
+    assert '`"pad"`' in text
+    assert "k-mers of 1 to" not in text
+    assert "one shorter k-mer" in render_preset_card("dnagpt-m")
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_parameters_are_counted_as_the_model_has_them(tied: bool) -> None:
+    config = preset_config("dnagpt-test", tie_word_embeddings=tied)
+    assert count_parameters(config) == DNAGPTForMultiTask(config).num_parameters()

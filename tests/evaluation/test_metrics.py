@@ -1,0 +1,263 @@
+"""Metrics by hand and by scikit-learn, at their limits, and their intervals."""
+
+import math
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn import metrics as reference
+
+from dnagpt_hf.evaluation.metrics import (
+    bootstrap_intervals,
+    classification_metrics,
+    mean_and_deviation,
+    multilabel_metrics,
+    regression_metrics,
+)
+
+NAMES = ["accuracy", "f1", "mcc", "precision", "recall", "auroc", "auprc"]
+
+
+@pytest.fixture(autouse=True)
+def no_warnings() -> Iterator[None]:
+    """What is defined needs no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def classes(records: int, number: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Labels, and probabilities that know something of them; many scores are equal."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(number, size=records)
+    scores = rng.random((records, number)).round(1) + 0.01 + 0.4 * np.eye(number)[labels]
+    return labels, scores / scores.sum(1, keepdims=True)
+
+
+def numbers(records: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    rng = np.random.default_rng(seed)
+    targets = rng.normal(100, 1, records).round(1)
+    return targets, (targets + rng.normal(0, 1, records)).round(1)
+
+
+def test_two_classes_by_hand() -> None:
+    labels = [1, 1, 1, 0, 0]
+    probabilities = [[0.1, 0.9], [0.4, 0.6], [0.7, 0.3], [0.8, 0.2], [0.45, 0.55]]
+    metrics = classification_metrics(labels, probabilities, positive=1)
+    # two hits, one miss, one false alarm, one rightly refused
+    assert list(metrics) == NAMES
+    assert metrics["accuracy"] == pytest.approx(3 / 5)
+    assert metrics["precision"] == metrics["recall"] == metrics["f1"] == pytest.approx(2 / 3)
+    assert metrics["mcc"] == pytest.approx((2 * 1 - 1 * 1) / math.sqrt(3 * 3 * 2 * 2))
+    # of the six pairs one is the wrong way round
+    assert metrics["auroc"] == pytest.approx(5 / 6)
+    assert metrics["auprc"] == pytest.approx((1 + 1 + 3 / 4) / 3)
+
+
+def test_the_positive_class_may_be_the_first() -> None:
+    labels, probabilities = classes(50, 2)
+    # of two classes that are as probable, the first is predicted, so that turning them changes it
+    clear = probabilities[:, 0] != probabilities[:, 1]
+    labels, probabilities = labels[clear], probabilities[clear]
+    first = classification_metrics(labels, probabilities, positive=0)
+    turned = classification_metrics(1 - labels, probabilities[:, ::-1], positive=1)
+    assert first == pytest.approx(turned)
+    assert first["recall"] != classification_metrics(labels, probabilities, positive=1)["recall"]
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_averages_over_classes(number: int) -> None:
+    labels, probabilities = classes(80, number)
+    predicted = probabilities.argmax(1)
+    is_class = np.eye(number)[labels]
+    expected = {
+        "accuracy": reference.accuracy_score(labels, predicted),
+        "f1": reference.f1_score(labels, predicted, average="macro"),
+        "mcc": reference.matthews_corrcoef(labels, predicted),
+        "precision": reference.precision_score(labels, predicted, average="macro"),
+        "recall": reference.recall_score(labels, predicted, average="macro"),
+        "auroc": reference.roc_auc_score(is_class, probabilities, average="macro"),
+        "auprc": reference.average_precision_score(is_class, probabilities, average="macro"),
+    }
+    assert classification_metrics(labels, probabilities) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("positive", [None, 1])
+def test_constant_predictions_and_one_class(positive: int | None) -> None:
+    same = [[0.3, 0.7]] * 4
+    constant = classification_metrics([0, 1, 1, 1], same, positive=positive)
+    assert constant["mcc"] == 0 and constant["auroc"] == 0.5 and constant["accuracy"] == 0.75
+    for labels in ([1, 1, 1, 1], [1]):
+        alone = classification_metrics(labels, same[: len(labels)], positive=positive)
+        assert alone["accuracy"] == alone["f1"] == alone["recall"] == 1 and alone["mcc"] == 0
+        assert math.isnan(alone["auroc"]) and math.isnan(alone["auprc"])
+    never = classification_metrics([0, 1], [[0.9, 0.1]] * 2, positive=1)
+    assert never["precision"] == never["recall"] == never["f1"] == 0
+
+
+def test_a_class_that_is_absent_does_not_count() -> None:
+    labels, probabilities = classes(40, 2)
+    three = np.column_stack([probabilities, np.zeros(40)])
+    assert classification_metrics(labels, three) == pytest.approx(
+        classification_metrics(labels, probabilities)
+    )
+
+
+def test_several_labels() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(2, size=(60, 3))
+    labels[:, 2] = 0
+    probabilities = np.clip(0.3 * labels + 0.7 * rng.random((60, 3)), 0, 1)
+    metrics = multilabel_metrics(labels, probabilities, ["CTCF", "H3K4me1", "never"])
+    for column, name in enumerate(["CTCF", "H3K4me1"]):
+        scores = probabilities[:, column]
+        true, predicted = labels[:, column], scores > 0.5
+        assert metrics[f"mcc_{name}"] == pytest.approx(reference.matthews_corrcoef(true, predicted))
+        assert metrics[f"auroc_{name}"] == pytest.approx(reference.roc_auc_score(true, scores))
+        assert metrics[f"recall_{name}"] == pytest.approx(reference.recall_score(true, predicted))
+    assert math.isnan(metrics["auroc_never"])
+    assert metrics["auroc"] == pytest.approx((metrics["auroc_CTCF"] + metrics["auroc_H3K4me1"]) / 2)
+    assert metrics["subset_accuracy"] == pytest.approx(
+        reference.accuracy_score(labels, probabilities > 0.5)
+    )
+    assert len(metrics) == 4 * len(NAMES) + 1
+
+
+def test_one_half_is_no_label() -> None:
+    assert multilabel_metrics([[0, 1]], [[0.5, 0.51]])["subset_accuracy"] == 1
+
+
+def test_numbers() -> None:
+    targets, predictions = numbers(70)
+    expected = {
+        "r2": reference.r2_score(targets, predictions),
+        "pearson": stats.pearsonr(targets, predictions)[0],
+        "spearman": stats.spearmanr(targets, predictions)[0],
+        "mse": np.mean((targets - predictions) ** 2),
+        "mae": np.mean(abs(targets - predictions)),
+    }
+    metrics = regression_metrics(targets, predictions)
+    assert metrics == pytest.approx(expected)
+    # a column is no matrix: nothing is broadcast
+    assert regression_metrics(targets[:, None], predictions) == metrics
+
+
+def test_numbers_that_say_nothing() -> None:
+    constant = regression_metrics([1.0, 2.0, 3.0], [2.0, 2.0, 2.0])
+    assert constant["r2"] == 0 and constant["pearson"] == constant["spearman"] == 0
+    for targets in ([5.0, 5.0], [5.0]):
+        metrics = regression_metrics(targets, [4.0, 7.0][: len(targets)])
+        assert math.isnan(metrics["r2"])
+        assert metrics["pearson"] == metrics["spearman"] == 0 and metrics["mae"] > 0
+
+
+def test_several_numbers() -> None:
+    first, second = numbers(30), numbers(30, seed=1)
+    pairs = np.column_stack([first[0], second[0]]), np.column_stack([first[1], second[1]])
+    metrics = regression_metrics(*pairs, ["leaf", "root"])
+    for name, columns in (("leaf", first), ("root", second)):
+        for metric, value in regression_metrics(*columns).items():
+            assert metrics[f"{metric}_{name}"] == pytest.approx(value)
+    assert metrics["r2"] == pytest.approx((metrics["r2_leaf"] + metrics["r2_root"]) / 2)
+    assert "mse_1" in regression_metrics(*pairs)
+
+
+def plainly(metrics: Any) -> Any:
+    """The same metrics as a function of its own, which is called for each resample."""
+    return lambda *arrays, **options: metrics(*arrays, **options)
+
+
+LABELS = np.random.default_rng(3).integers(2, size=(40, 3))
+CASES = {
+    "two classes": (classification_metrics, classes(90, 2), {"positive": 1}),
+    "averages": (classification_metrics, classes(90, 2), {}),
+    "three classes": (classification_metrics, classes(60, 3), {}),
+    "a rare class": (classification_metrics, classes(5, 3), {}),
+    "labels": (multilabel_metrics, (LABELS, 0.3 * LABELS + 0.4), {"names": ["a", "b", "c"]}),
+    "numbers": (regression_metrics, numbers(80), {}),
+    "few numbers": (regression_metrics, numbers(3), {}),
+    "several numbers": (regression_metrics, (LABELS, LABELS[:, ::-1]), {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_intervals_equal_those_of_plain_resampling(case: str) -> None:
+    metrics, arrays, options = CASES[case]
+    fast = bootstrap_intervals(metrics, arrays, samples=60, **options)
+    plain = bootstrap_intervals(plainly(metrics), arrays, samples=60, **options)
+    assert fast.keys() == plain.keys() == metrics(*arrays, **options).keys()
+    for name in fast:
+        assert fast[name] == pytest.approx(plain[name], abs=1e-9, nan_ok=True), name
+
+
+def test_intervals_are_a_function_of_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = classes(200, 2)
+    first = bootstrap_intervals(classification_metrics, arrays, samples=50, seed=4)
+    # however many resamples are in memory at once
+    monkeypatch.setattr("dnagpt_hf.evaluation.weighted_metrics._WEIGHTS_AT_ONCE", 1500)
+    assert bootstrap_intervals(classification_metrics, arrays, samples=50, seed=4) == first
+    assert bootstrap_intervals(classification_metrics, arrays, samples=50, seed=5) != first
+
+
+def test_intervals_hold_what_they_say() -> None:
+    """The accuracy of 400 records varies as a binomial share does."""
+    labels, probabilities = classes(400, 2)
+    accuracy = classification_metrics(labels, probabilities)["accuracy"]
+    low, high = bootstrap_intervals(classification_metrics, (labels, probabilities))["accuracy"]
+    expected = 1.96 * math.sqrt(accuracy * (1 - accuracy) / 400)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.15)
+    narrow = bootstrap_intervals(classification_metrics, (labels, probabilities), confidence=0.5)
+    assert low < narrow["accuracy"][0] < accuracy < narrow["accuracy"][1] < high
+
+
+def test_no_interval_without_a_figure() -> None:
+    alone = bootstrap_intervals(classification_metrics, ([1, 1], [[0.1, 0.9]] * 2), samples=5)
+    assert alone["accuracy"] == (1, 1) and all(map(math.isnan, alone["auroc"]))
+
+
+def test_resamples_without_a_figure_are_left_out() -> None:
+    """Of four records, one in eight resamples holds one class only."""
+    probabilities = [[0.9, 0.1], [0.2, 0.8], [0.25, 0.75], [0.3, 0.7]]
+    intervals = bootstrap_intervals(classification_metrics, ([0, 1, 0, 1], probabilities))
+    assert 0 <= intervals["auroc"][0] < 1 == intervals["auroc"][1]
+
+
+def test_bad_resampling_is_refused() -> None:
+    arrays = ([0, 1], [[0.5, 0.5]] * 2)
+    for options, problem in (
+        ({"samples": 0}, "0 resamples"),
+        ({"confidence": 95}, "confidence 95"),
+        ({"positive": 2}, "positive class 2"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            bootstrap_intervals(classification_metrics, arrays, **options)
+    with pytest.raises(ValueError, match=r"\[1, 2\] records"):
+        bootstrap_intervals(regression_metrics, ([1.0], [1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"\[0\] records"):
+        bootstrap_intervals(regression_metrics, ([], []))
+
+
+def test_mean_and_deviation() -> None:
+    runs = [{"mcc": 0.1, "f1": 0.5}, {"mcc": 0.3, "f1": 0.5}]
+    summary = mean_and_deviation(runs)
+    assert summary["mcc"] == pytest.approx((0.2, math.sqrt(0.02)))
+    assert summary["f1"] == (0.5, 0)
+    mean, deviation = mean_and_deviation(runs[:1])["mcc"]
+    assert mean == 0.1 and math.isnan(deviation)
+    with pytest.raises(ValueError, match=r"run 2 and run 1 differ in their figures: \['f1'\]"):
+        mean_and_deviation([runs[0], {"mcc": 1.0}])
+    with pytest.raises(ValueError, match="no runs"):
+        mean_and_deviation([])
+
+
+def test_import_is_light() -> None:
+    program = "import sys, dnagpt_hf.evaluation.metrics as m; print(*{'sklearn', 'scipy', 'torch'} "
+    program += "& {name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout.strip(), done

@@ -1,0 +1,243 @@
+"""Artificial genomes against real ones, and the report on it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from haplotype_sets import make_haplotypes
+
+from dnagpt_hf.atomic_files import DestinationError
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes
+from dnagpt_hf.haplotypes.sites import HaplotypeError
+from dnagpt_hf.haplotypes.statistics.evaluation import (
+    TEST,
+    GenomeEvaluation,
+    evaluate_genomes,
+    number_of_parts,
+)
+from dnagpt_hf.haplotypes.statistics.figures import figures
+from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS, mosaic
+from dnagpt_hf.haplotypes.statistics.report import (
+    as_dict,
+    as_html,
+    check_report_folder,
+    write_report,
+)
+from dnagpt_hf.haplotypes.statistics.tables import METRICS, as_markdown, table
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+
+
+def parts() -> tuple[Haplotypes, dict[str, Haplotypes], Haplotypes]:
+    real = make_haplotypes(40, seed=1)
+    copies = replace(make_haplotypes(20, seed=3, prefix="AG"), alleles=real.alleles[:40])
+    good = make_haplotypes(30, seed=4, prefix="AG")
+    return real, {"copies": copies, "good": good}, make_haplotypes(25, seed=2, prefix="T")
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> GenomeEvaluation:
+    real, generated, test = parts()
+    return evaluate_genomes(real, generated, test=test)
+
+
+def test_references_always_stand_beside(evaluation: GenomeEvaluation) -> None:
+    assert [one.name for one in evaluation.sets] == ["copies", "good", TEST, *GENERATORS]
+    kinds = [one.kind for one in evaluation.sets]
+    assert kinds == ["generated", "generated", "test", *["generator"] * 3]
+    assert [one.num_haplotypes for one in evaluation.sets] == [40, 60, 50, 80, 80, 80]
+
+
+def test_what_the_figures_say(evaluation: GenomeEvaluation) -> None:
+    by_name = {one.name: one for one in evaluation.sets}
+    copies, good, test = by_name["copies"], by_name["good"], by_name[TEST]
+    assert copies.distances.num_copies == 40 and copies.adversarial.both < 0.3
+    assert good.distances.num_copies == 0 and good.adversarial.both > 0.3
+    # what was copied is near the training part, and far from the test part
+    assert copies.privacy > 0.3 and abs(good.privacy) < 0.2
+    assert test.privacy is None
+    independent = by_name["independent"]
+    assert independent.linkage.correlation < 0.3 < good.linkage.correlation
+    assert independent.components.mean > 2 * test.components.mean
+    assert independent.frequencies.correlation > 0.95
+    gaps = [one.gap for one in good.triplets]
+    assert gaps == [0, 1, 4, 16, -1]
+    assert [one.width for one in good.windows] == [2, 10]
+
+
+def test_populations(evaluation: GenomeEvaluation) -> None:
+    by_name = {one.name: one for one in evaluation.sets}
+    real, generated, _ = parts()
+    for name, one in by_name.items():
+        assert [part.population for part in one.populations] == ["EAST", "WEST"]
+        assert sum(part.other_share for part in one.populations) == pytest.approx(1), name
+    east = by_name["good"].populations[0]
+    assert east.num_real == (real.populations == "EAST").sum()
+    # stated by the set itself
+    assert east.num_other == (generated["good"].populations == "EAST").sum()
+
+
+def test_populations_that_a_set_states_are_believed() -> None:
+    real, generated, test = parts()
+    good = generated["good"]
+    turned = replace(good, populations=np.where(good.populations == "EAST", "WEST", "EAST"))
+    one = evaluate_genomes(real, {"good": turned}, test=test).sets[0]
+    assert one.populations[0].num_other == (good.populations == "WEST").sum()
+    # frequencies are those of the other population
+    assert one.populations[0].frequency_correlation < 0.8
+
+
+def test_populations_that_a_set_does_not_state() -> None:
+    real, generated, test = parts()
+    nameless = replace(generated["good"], populations=None)
+    one = evaluate_genomes(real, {"good": nameless}, test=test).sets[0]
+    # the nearest real haplotype tells the populations of these apart
+    truth = (generated["good"].populations == "EAST").sum()
+    assert one.populations[0].num_other == pytest.approx(truth, abs=6)
+    unknown = replace(real, populations=None)
+    assert evaluate_genomes(unknown, {}, test=test).sets[0].populations == []
+
+
+def test_same_seed_same_results(evaluation: GenomeEvaluation) -> None:
+    real, generated, test = parts()
+    again = evaluate_genomes(real, generated, test=test)
+    assert as_dict(again) == as_dict(evaluation)
+    other = evaluate_genomes(real, generated, test=test, seed=1)
+    assert as_dict(other) != as_dict(evaluation)
+
+
+def test_a_test_part_is_set_aside_by_person() -> None:
+    real, generated, _ = parts()
+    told: list[str] = []
+    found = evaluate_genomes(real, {"good": generated["good"]}, tell=told.append)
+    assert not found.test_was_given
+    assert found.real.num_haplotypes == 64
+    held_out = next(one for one in found.sets if one.name == TEST)
+    assert held_out.num_haplotypes == 16
+    assert all(one.privacy is None for one in found.sets)
+    assert len(told) == number_of_parts(1)
+
+
+def test_the_order_of_sets_does_not_matter(evaluation: GenomeEvaluation) -> None:
+    real, generated, test = parts()
+    turned = {name: generated[name] for name in ("good", "copies")}
+    found = as_dict(evaluate_genomes(real, turned, test=test))["sets"]
+    expected = as_dict(evaluation)["sets"]
+    assert sorted(found, key=lambda one: one["name"]) == sorted(
+        expected, key=lambda one: one["name"]
+    )
+
+
+def test_bad_input() -> None:
+    real, generated, test = parts()
+    good = generated["good"]
+
+    def evaluate(one: Haplotypes, *, name: str = "x", held_out: Haplotypes = test) -> None:
+        evaluate_genomes(real, {name: one}, test=held_out)
+
+    fewer = replace(good.take_sites(np.arange(100)), sites=None, source="t0.8.npy")
+    with pytest.raises(HaplotypeError, match=r"t0\.8\.npy has 100 sites, but set 1 has 120"):
+        evaluate(fewer)
+    with pytest.raises(HaplotypeError, match="in another order than set 1"):
+        evaluate(good.take_sites(np.arange(120)[::-1]))
+    with pytest.raises(HaplotypeError, match=r"25 people are in both .*among them P0"):
+        evaluate(good, held_out=make_haplotypes(25, seed=2))
+    with pytest.raises(HaplotypeError, match="name 'mosaic' stands for a reference"):
+        evaluate(good, name="mosaic")
+    with pytest.raises(HaplotypeError, match="set 4 has one haplotype"):
+        evaluate(good.take_haplotypes(np.arange(1)))
+    with pytest.raises(HaplotypeError, match="leaves one part without any"):
+        evaluate_genomes(real.take_haplotypes(np.arange(2)), {})
+
+
+def test_sites_that_vary_nowhere() -> None:
+    real, _, test = parts()
+    fixed = replace(real, alleles=np.zeros_like(real.alleles))
+    found = evaluate_genomes(fixed, {"x": test}, test=replace(test, alleles=fixed.alleles[:50]))
+    assert found.linkage is None and found.sets[0].linkage is None
+    json.dumps(as_dict(found), allow_nan=False)
+    assert "no linkage" in as_markdown(found)
+    assert "linkage" not in [name for name, *_ in figures(found)]
+
+
+def test_json_has_no_nan(evaluation: GenomeEvaluation) -> None:
+    found = json.loads(json.dumps(as_dict(evaluation), allow_nan=False))
+    assert found["real"]["haplotypes"] == 80 and len(found["sets"]) == 6
+    assert len(found["linkage"]["edges"]) == 51 and len(found["sets"][0]["linkage"]["decay"]) == 50
+    assert found["published"]["RBM"]["linkage r² of all pairs of sites: r ↑"] == 0.94
+
+
+def test_table(evaluation: GenomeEvaluation) -> None:
+    header, rows = table(evaluation)
+    assert header[-3:] == ["GAN*", "RBM*", "DNAGPT*"]
+    assert len(rows) == len(METRICS) and all(len(row) == len(header) for row in rows)
+    by_label = {row[0]: row[1:] for row in rows}
+    assert by_label["haplotypes"][:3] == ["40", "60", "50"]
+    assert by_label["principal components 1 to 6: mean Wasserstein distance ↓"][-3:] == [
+        "1.753",
+        "3.432",
+        "1.131",
+    ]
+    text = as_markdown(evaluation)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in lines[: 2 + len(rows)]}) == 1
+    assert "other data than here" in text and "## By population" in text
+
+
+def test_report(evaluation: GenomeEvaluation, tmp_path: Path) -> None:
+    files = write_report(evaluation, tmp_path / "report")
+    names = {path.name for path in files}
+    assert {"evaluation.json", "evaluation.md", "evaluation.html", "components.png"} <= names
+    assert {path.name for path in (tmp_path / "report").iterdir()} == names
+    page = (tmp_path / "report" / "evaluation.html").read_text()
+    # nothing is fetched: all images are in the page
+    sources = re.findall(r'(?:src|href)="(.{0,30})', page)
+    assert len(sources) == len(names) - 3
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    with pytest.raises(DestinationError, match="has content: choose another folder"):
+        write_report(evaluation, tmp_path / "report")
+    check_report_folder(tmp_path / "report", overwrite=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DestinationError, match="is a file"):
+        write_report(evaluation, tmp_path / "file")
+
+
+def test_names_are_escaped() -> None:
+    real, generated, test = parts()
+    found = evaluate_genomes(real, {"<b>t|1*": generated["good"]}, test=test)
+    assert "&lt;b&gt;t|1*" in as_html(found, [])
+    assert "<b>t\\|1\\*" in as_markdown(found)
+
+
+def test_figures_leave_pyplot_alone(evaluation: GenomeEvaluation) -> None:
+    found: dict[str, Any] = {name: figure for name, _, figure in figures(evaluation)}
+    assert list(found) == [
+        "components",
+        "frequencies",
+        "linkage",
+        "decay",
+        "distances",
+        "adversarial",
+        "stretches",
+        "populations",
+    ]
+    from matplotlib import pyplot
+
+    assert pyplot.get_fignums() == []
+    # a column for each set, three pairs of components
+    assert len(found["components"].axes) == 18
+
+
+def test_generator_with_other_settings_as_a_set() -> None:
+    real, _, test = parts()
+    few = mosaic(real, 30, seed=5, effective_size=1e6)
+    (one, *_) = evaluate_genomes(real, {"mixed": few}, test=test).sets
+    assert one.linkage.decay_difference > 0

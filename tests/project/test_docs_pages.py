@@ -1,0 +1,86 @@
+"""Blocks of the pages in docs/ that have no test file of their own, executed in their order."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from haplotype_sets import make_haplotypes
+from parity import STAND_IN, make_state_dict
+from typer.testing import CliRunner
+
+from dnagpt_hf.cli import app
+from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found, page
+    return found
+
+
+def run(line: str, *more: str) -> None:
+    program, *arguments = shlex.split(line)
+    assert program == "dnagpt", line
+    result = CliRunner().invoke(app, [*arguments, *more])
+    assert result.exit_code == 0, f"{line}: {result.output}"
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_index(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    for text in blocks("index.md", "python"):
+        exec(text, names)
+    assert type(names["model"]).__name__ == "DNAGPTForMultiTask"
+
+
+def test_token_language(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    for text in blocks("token-language.md", "python"):
+        exec(text, names)
+    printed = capsys.readouterr().out
+    assert "['<R>', 'ATCGTA', 'GG', '<=>', '<B>', 'A']" in printed
+    assert "-0.5, 0.1" in printed
+
+
+def test_released_weights() -> None:
+    torch.save({"model": make_state_dict(STAND_IN)}, "dna_gpt0.1b_m.pth")
+    for text in blocks("released-weights.md", "bash"):
+        for line in text.strip().splitlines():
+            run(line, *(["--num-heads", "2"] if " convert " in line else []))
+    assert Path("again.pth").is_file()
+
+
+def test_artificial_genomes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With fewer genomes and steps than the page has."""
+    pytest.importorskip("matplotlib")
+    write_haplotypes(make_haplotypes(people=20, sites=30), "real.hapt")
+    (text,) = blocks("artificial-genomes.md", "bash")
+    lines = text.replace("\\\n", " ").strip().splitlines()
+    assert [line.split()[0] for line in lines] == ["python", "dnagpt", "dnagpt", "dnagpt"]
+    for line in lines:
+        program, script, *arguments = shlex.split(line.replace("5000", "6"))
+        if program == "python":
+            few = ["--max_steps", "2", "--use_cpu", "--report_to", "none", "--validation", "0.2"]
+            monkeypatch.setattr(sys, "argv", [script, *arguments, *few])
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        else:
+            run(line.replace("5000", "6"), *(["--constrained"] if "generate" in line else []))
+    assert Path("report/evaluation.html").is_file()
+    assert "bits per site" in capsys.readouterr().out

@@ -1,0 +1,42 @@
+"""Lines of text files."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from dnagpt_hf.records.text_lines import RecordError, numbered_lines
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"one\n\n two\t\n",
+        b"one\r\n\r\n two\t\r\n",
+        b"one\r\r two\t\r",
+        b"\xef\xbb\xbfone\n\n two\t",
+        gzip.compress(b"one\n\n two\t\n", mtime=0),
+        "one\n\n two\t\n".encode("utf-16"),
+    ],
+)
+def test_lines_as_all_systems_write_them(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert list(numbered_lines(path)) == [(1, "one"), (2, ""), (3, " two\t")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\nb\0\n", "a.gff is not text: line 2 holds a NUL character"),
+        (b"a\n\xff\n", "a.gff is not UTF-8 text"),
+        (gzip.compress(b"a\n" * 500, mtime=0)[:-9], "a.gff is cut off or damaged"),
+    ],
+)
+def test_broken_files(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.gff"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=message):
+        list(numbered_lines(path))

@@ -1,0 +1,204 @@
+"""Records of a task as examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, as_records, planted
+
+from dnagpt_hf import DNAGPTTokenizer
+from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.tasks.examples import (
+    ExampleEncoder,
+    Examples,
+    answer_stream,
+    fit_standardization,
+    prompt_positions,
+    standardized,
+)
+from dnagpt_hf.tasks.task import Task
+
+NUMBER_ID = int(DNAGPTTokenizer().number_token_id)
+
+
+def encode(
+    task: Task, rows: list[dict[str, Any]], **options: Any
+) -> tuple[Examples, dict[str, list[str]]]:
+    encoder = ExampleEncoder(task, DNAGPTTokenizer(), **{"max_length": 64, **options})
+    return encoder(as_records(rows))
+
+
+def text(examples: Examples, number: int) -> str:
+    example = examples[number]
+    return DNAGPTTokenizer().decode(example["input_ids"], number_values=example["number_values"])
+
+
+def test_prompts_and_targets() -> None:
+    rows = planted(6)
+    task = Task(BOTH, answers=ANSWERS)
+    language, labels = encode(task, rows)
+    head, _ = encode(task, rows, head="classification")
+    assert labels == {"label": ["none", "signal"]}
+    assert len(language) == 6
+    for number, row in enumerate(rows):
+        prompt = f"<R>{row['sequence']}<+><M>{row['dose']}"
+        assert text(language, number) == f"{prompt}<=><B>"
+        assert text(head, number) == prompt
+        wanted = [float(row["label"] == "signal"), row["level"]]
+        assert language[number]["targets"].tolist() == wanted
+    assert language.places[2] == ("a.csv", 4)
+
+
+def test_labels_are_numbered_as_they_come_where_they_are_not_stated() -> None:
+    rows = [{"sequence": "ACGT", "label": label} for label in ("b", "a", "b", "c")]
+    examples, labels = encode(Task(CLASS), rows)
+    assert labels == {"label": ["b", "a", "c"]}
+    assert examples.targets[:, 0].tolist() == [0, 1, 0, 2]
+
+
+def test_numbers_that_are_answered_are_transformed() -> None:
+    task = Task.from_dict({"template": NUMBER, "transforms": {"level": "log10(x)"}})
+    examples, _ = encode(task, [{"sequence": "ACGT", "dose": 2, "level": 1000}])
+    assert examples.targets.tolist() == [[3.0]]
+
+
+def test_selected_examples_are_the_same() -> None:
+    rows = [{**row, "sequence": row["sequence"][: 3 + 2 * n]} for n, row in enumerate(planted(8))]
+    examples, _ = encode(Task(BOTH, answers=ANSWERS), rows, group="label")
+    chosen = examples.select([5, 0, 5])
+    for place, number in enumerate((5, 0, 5)):
+        assert text(chosen, place) == text(examples, number)
+        assert (chosen[place]["targets"] == examples[number]["targets"]).all()
+        assert chosen.names[place] == examples.names[number]
+        assert chosen.places[place] == examples.places[number]
+        assert chosen.groups and examples.groups
+        assert chosen.groups[place] == examples.groups[number]
+    assert len(examples.select([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"sequence": "ACGT", "dose": 1}, "there is no column 'level', only sequence, dose"),
+        ({"dose": 1, "level": 1}, "there is no column 'sequence'"),
+        ({"sequence": "ACGT", "level": 1}, "there is no column 'dose'"),
+        ({"sequence": "ACGT", "dose": 1, "level": "high"}, "'level' holds 'high', not a finite"),
+        ({"sequence": "ACGT", "dose": 1, "level": "nan"}, "'level' holds 'nan', not a finite"),
+        ({"sequence": "ACGT", "dose": "", "level": 1}, "column 'dose' is empty"),
+        ({"sequence": "A" * 400, "dose": 1, "level": 1}, "exceed the model's 64 positions"),
+        ({"sequence": "", "dose": 1, "level": 1}, "its sequence is empty"),
+        ({"sequence": "ACG!", "dose": 1, "level": 1}, "sequence: character '!' at position 3"),
+    ],
+)
+def test_what_is_wrong_is_named(row: dict[str, Any], message: str) -> None:
+    rows = [{"sequence": "ACGT", "dose": 1, "level": 1}, row]
+    with pytest.raises(RecordError, match=rf"^a\.csv, record 2 \(line 3\): .*{message}"):
+        encode(Task(NUMBER), rows)
+
+
+@pytest.mark.parametrize(("label", "problem"), [("maybe", "none of the answers"), ("", "answers")])
+def test_a_label_outside_the_answers_is_named(label: str, problem: str) -> None:
+    with pytest.raises(RecordError, match=rf"record 1 \(line 2\): .*{problem}"):
+        encode(Task(CLASS, answers=ANSWERS), [{"sequence": "ACGT", "label": label}])
+    with pytest.raises(RecordError, match=r"record 1 .*column 'label' is empty"):
+        encode(Task(CLASS), [{"sequence": "ACGT", "label": ""}])
+
+
+def test_answers_need_positions() -> None:
+    """Of 64, one answer takes none, and two take what stands before the last."""
+    task, tokenizer = Task(BOTH, answers=ANSWERS), DNAGPTTokenizer()
+    assert answer_stream(task, tokenizer) == [None, 18, None]
+    assert prompt_positions(task, tokenizer, 64) == 62
+    assert prompt_positions(Task(CLASS, answers=ANSWERS), tokenizer, 64) == 64
+    # <R> … <+><M> number <=><B>
+    fitting = {**planted(1)[0], "sequence": "A" * (6 * 56)}
+    examples, _ = encode(task, [fitting])
+    assert examples.lengths.tolist() == [62]
+    with pytest.raises(RecordError, match="exceed the model's 62 positions"):
+        encode(task, [{**fitting, "sequence": "A" * (6 * 56 + 1)}])
+    cut, _ = encode(task, [{**fitting, "sequence": "A" * 6 + "C" * 6 * 56}], truncation="left")
+    assert text(cut, 0).startswith(f"<R>{'C' * 6 * 56}<+>")
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+def keys(task: Task, rows: list[dict[str, Any]]) -> list[bytes]:
+    return encode(task, rows)[0].keys
+
+
+def test_keys_are_of_what_is_read() -> None:
+    task = Task.from_dict(
+        {"template": CLASS, "sequences": {"sequence": {"cut_out": [2, 4]}}, "answers": ANSWERS}
+    )
+    rows = [{"sequence": s, "label": "none"} for s in ("AAGGCC", "AATTCC", "AAGGCT", "aaggcc")]
+    first, second, third, fourth = keys(task, rows)
+    assert first == second == fourth != third
+
+
+def test_numbers_alone_have_no_other_strand() -> None:
+    rows = [{"x": x, "y": y} for x, y in ((12, 3), (21, 3), (12, 4), (1, 23))]
+    found = keys(Task("<M>{x} {y}<=><M>{y}"), rows)
+    assert len(set(found)) == 4
+    tokens = [{"s": token, "y": 1} for token in ("R", "S", "R")]
+    first, second, third = keys(Task("<{s}><=><M>{y}"), tokens)
+    assert first == third != second
+
+
+# -- standardisation -------------------------------------------------------------------------------
+
+
+def test_standardisation_is_that_of_the_columns() -> None:
+    rows = planted(50)
+    task = Task("{sequence}<+><M>{dose} {level}<=><B>{label}<M>{level}", answers=ANSWERS)
+    examples, _ = encode(task, rows)
+    scales = fit_standardization(examples, task.answer_list, NUMBER_ID)
+    for (mean, deviation), column in zip(scales, ("dose", "level", "level"), strict=True):
+        values = np.array([row[column] for row in rows])
+        assert mean == pytest.approx(values.mean(), rel=1e-6)
+        assert deviation == pytest.approx(values.std(), rel=1e-6)
+    scaled = standardized(examples, scales[:2], NUMBER_ID)
+    numbers = scaled.number_values[scaled.input_ids == NUMBER_ID].reshape(50, 2)
+    np.testing.assert_allclose(numbers.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(numbers.std(0), 1, atol=1e-6)
+    # what is answered, and the examples that were given, stay
+    assert (scaled.targets == examples.targets).all()
+    assert examples[0]["number_values"].max() > 2
+
+
+def test_a_constant_number_has_a_deviation_of_one() -> None:
+    rows = [{"sequence": "ACGT", "dose": 0.1, "level": 0.7} for _ in range(7)]
+    task = Task(NUMBER)
+    examples, _ = encode(task, rows)
+    scales = fit_standardization(examples, task.answer_list, NUMBER_ID)
+    assert [deviation for _, deviation in scales] == [1.0, 1.0]
+
+
+def test_every_record_has_as_many_numbers() -> None:
+    rows = [{"x": "1 2", "y": 1}, {"x": "1 2", "y": 1}, {"x": "1", "y": 1}]
+    task = Task("<M>{x}<=><M>{y}")
+    examples, _ = encode(task, rows)
+    wanted = r"^a\.csv, record 3 \(line 4\): it holds 1 numbers, where the training data have 2"
+    with pytest.raises(ValueError, match=wanted):
+        fit_standardization(examples, task.answer_list, NUMBER_ID)
+    # of other data than those it was fitted on
+    with pytest.raises(ValueError, match=r"record 1 \(line 2\): it holds 2 numbers"):
+        standardized(examples.select([0]), [(0, 1)], NUMBER_ID)
+    with pytest.raises(ValueError, match=r"record 3 \(line 4\): it holds 1 numbers"):
+        standardized(examples.select([2]), [(0, 1), (0, 1)], NUMBER_ID)
+
+
+def test_groups_are_read() -> None:
+    rows = [{"sequence": "ACGT", "label": "none", "chromosome": name} for name in ("1", "X")]
+    examples, _ = encode(Task(CLASS, answers=ANSWERS), rows, group="chromosome")
+    assert examples.groups == ["1", "X"]
+    with pytest.raises(RecordError, match="there is no column 'contig' to keep records together"):
+        encode(Task(CLASS, answers=ANSWERS), rows, group="contig")
+
+
+def test_no_records() -> None:
+    encoder = ExampleEncoder(Task(CLASS), DNAGPTTokenizer(), max_length=64)
+    examples, labels = encoder(iter(list[Record]()))
+    assert len(examples) == 0 and labels == {"label": []}

@@ -1,0 +1,141 @@
+"""A run goes on from its own checkpoints, and not from those of a run with other settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finetuning_runs import planted, settings_of, write_base, write_table
+
+from dnagpt_hf.finetuning.run import finetune
+from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
+
+OTHER = "<R>{sequence}<+><M>{dose}<=><B>{label}"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base") / "model")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table(tmp_path_factory.mktemp("table") / "table.csv", planted(60))
+
+
+@pytest.fixture(scope="module")
+def finished(base: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    finetune(settings_of(base, table, folder, num_train_epochs=1))
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"learning_rate": 0.0123}, "learning_rate 0.0123"),
+        ({"seed": 7}, "seed 7"),
+        ({"template": OTHER}, f'template "{OTHER}"'),
+        ({"split": [8, 1, 1], "split_seed": 3}, "split [8, 1, 1], split_seed 3"),
+        ({"lora": True}, 'adapter "lora"'),
+        ({"per_device_train_batch_size": 3}, "total batch size 3"),
+        ({"head": "classification"}, 'head "classification"'),
+    ],
+)
+def test_another_setting_is_not_passed_over(
+    base: Path, table: Path, run: Path, stated: dict[str, Any], said: str
+) -> None:
+    settings = settings_of(base, table, run, num_train_epochs=1, **stated)
+    before = (run / "model.safetensors").read_bytes()
+    expected = (
+        f"{re.escape(str(run))}/checkpoint-.* is of a run with .*, which cannot go on with .*"
+    )
+    with pytest.raises(ValueError, match=expected + re.escape(said)) as error:
+        finetune(settings)
+    assert "\n" not in str(error.value)
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_settings_of_the_optimizer_decide_what_is_learned(
+    base: Path, table: Path, tmp_path: Path
+) -> None:
+    usual = run_settings(settings_of(base, table, tmp_path))
+    others: dict[str, Any] = {
+        "adam_beta1": 0.5,
+        "adam_beta2": 0.5,
+        "adam_epsilon": 1e-3,
+        "data_seed": 3,
+        "label_smoothing_factor": 0.1,
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 9.0,
+        "optim": "adafactor",
+        "warmup_steps": 7,
+        "weight_decay": 0.5,
+    }
+    for name, value in others.items():
+        found = run_settings(settings_of(base, table, tmp_path, **{name: value}))
+        assert {one for one in usual if found[one] != usual[one]} == {name}
+
+
+def test_a_total_batch_may_be_divided_otherwise(base: Path, table: Path, tmp_path: Path) -> None:
+    usual = run_settings(settings_of(base, table, tmp_path))
+    divided = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    assert run_settings(settings_of(base, table, tmp_path, **divided)) == usual
+    more = run_settings(settings_of(base, table, tmp_path, gradient_accumulation_steps=2))
+    assert (usual["total batch size"], more["total batch size"]) == (8, 16)
+
+
+def test_other_data(base: Path, table: Path, run: Path, tmp_path: Path) -> None:
+    other = shutil.copyfile(table, tmp_path / "other.csv")
+    with pytest.raises(ValueError, match=r"is of a run with data .*table\.csv.*other\.csv"):
+        finetune(settings_of(base, other, run, num_train_epochs=1))
+
+
+def test_what_lies_elsewhere_or_is_measured_otherwise_is_the_same_run(
+    base: Path, table: Path, run: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "scratch"
+    moved.mkdir()
+    table = shutil.copyfile(table, moved / "table.csv")
+    base = shutil.copytree(base, moved / "model")
+    stated = {"num_train_epochs": 2, "bootstrap": 10, "logging_steps": 1, "name": "other"}
+    settings = settings_of(base, table, run, **stated)
+    assert checkpoint_to_resume(settings) is not None
+    finetune(settings)
+    assert json.loads((run / "trainer_state.json").read_text())["epoch"] == 2
+
+
+def test_anew_or_from_a_stated_checkpoint(base: Path, table: Path, run: Path) -> None:
+    (last,) = run.glob("checkpoint-*")
+    changed = {"learning_rate": 0.0123}
+    stated = settings_of(base, table, run, resume_from_checkpoint=str(last), **changed)
+    assert checkpoint_to_resume(stated) == last
+    anew = settings_of(
+        base, table, run, resume_from_checkpoint="false", max_steps=1, save_steps=1, **changed
+    )
+    finetune(anew)
+    # what is begun now is not mixed with what was there
+    assert not last.exists()
+    resumed = checkpoint_to_resume(settings_of(base, table, run, **changed))
+    assert resumed == run / "checkpoint-1"
+
+
+def test_runs_of_earlier_releases_go_on(base: Path, table: Path, run: Path) -> None:
+    (last,) = run.glob("checkpoint-*")
+    (last / "run.json").unlink()
+    contents = json.loads((last / "contents.json").read_text())
+    del contents["run.json"]
+    (last / "contents.json").write_text(json.dumps(contents))
+    assert checkpoint_to_resume(settings_of(base, table, run, learning_rate=0.0123)) == last
+    (last / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json is damaged .* remove it"):
+        checkpoint_to_resume(settings_of(base, table, run))
