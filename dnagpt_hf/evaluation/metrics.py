@@ -28,7 +28,7 @@ from dnagpt_hf.evaluation.weighted_metrics import (
 
 Metrics = Callable[..., dict[str, float]]
 METRIC_NAMES = ("classification", "multilabel", "regression")
-_METRICS_FOLDER = Path(__file__).parents[1] / "metrics"
+_METRICS_FOLDER = Path(__file__).with_name("metric_modules")
 
 
 def metric_path(name: str) -> Path:

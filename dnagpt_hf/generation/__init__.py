@@ -1,8 +1,8 @@
 """Generation under constraints: exact lengths, alphabets, answers, stop tokens, seeds per sequence.
 
 Constraints are logits processors and stopping criteria of Transformers, and `generate_dna` and
-`generate_records` call `model.generate` in batches. `generate_haplotypes` has a leaner loop of its
-own, for many sequences of one length.
+`generate_records` call `model.generate` in batches. `decoding` has a leaner
+loop for many sequences of one length.
 """
 
 from dnagpt_hf.generation.constraints import ExactBases, OnlyAnswers, OnlyDNA, ReadableText
@@ -10,11 +10,9 @@ from dnagpt_hf.generation.sampling import Sampling, SeededNoise, sequence_keys
 from dnagpt_hf.generation.sequences import generate_dna, generate_records, split_remainder
 from dnagpt_hf.generation.stopping import StopAfterTokens, WhenDone, stops_in_place
 from dnagpt_hf.generation.vocabulary import KmerTable
-from dnagpt_hf.haplotypes.generation import GeneratedHaplotypes, generate_haplotypes
 
 __all__ = [
     "ExactBases",
-    "GeneratedHaplotypes",
     "KmerTable",
     "OnlyAnswers",
     "OnlyDNA",
@@ -24,7 +22,6 @@ __all__ = [
     "StopAfterTokens",
     "WhenDone",
     "generate_dna",
-    "generate_haplotypes",
     "generate_records",
     "sequence_keys",
     "split_remainder",

@@ -105,9 +105,9 @@ if importlib.util.find_spec("peft"):
 
 METRICS = """
 import evaluate
-import dnagpt_hf.metrics
+import dnagpt_hf.evaluation.metric_modules
 
-place = Path(dnagpt_hf.metrics.__file__).parent
+place = Path(dnagpt_hf.evaluation.metric_modules.__file__).parent
 metric = evaluate.load(str(place / "classification"))
 metric.compute(predictions=[[0.9, 0.1], [0.2, 0.8]], references=[0, 1])
 """

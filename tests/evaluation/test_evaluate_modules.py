@@ -34,7 +34,7 @@ def test_each_says_what_it_is(name: str) -> None:
     assert "Args:" in metric.inputs_description and "Returns:" in metric.inputs_description
     assert "2307.05628" in metric.citation and metric.description.strip()
     assert metric_path(name) == Path(sys.modules["dnagpt_hf"].__file__ or "").parent.joinpath(
-        "metrics", name
+        "evaluation", "metric_modules", name
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import datasets
 import evaluate
 
+from dnagpt_hf.evaluation.metric_modules import CITATION
 from dnagpt_hf.evaluation.metrics import classification_metrics
-from dnagpt_hf.metrics import CITATION
 
 _DESCRIPTION = """
 Accuracy, F1, Matthews correlation coefficient, precision, recall, area under the ROC curve and

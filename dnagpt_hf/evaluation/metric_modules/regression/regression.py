@@ -7,8 +7,8 @@ from typing import Any
 import datasets
 import evaluate
 
+from dnagpt_hf.evaluation.metric_modules import CITATION
 from dnagpt_hf.evaluation.metrics import regression_metrics
-from dnagpt_hf.metrics import CITATION
 
 _DESCRIPTION = """
 Coefficient of determination, Pearson and Spearman correlation, mean squared and mean absolute error
