@@ -101,7 +101,7 @@ def test_imports_are_declared() -> None:
     }
     own = {"dnagpt_hf", *sys.stdlib_module_names}
     # a class cannot be derived from another one later
-    bases = {PACKAGE / "training" / "sft_trainer.py": {"trl"}}
+    bases = {PACKAGE / "finetuning" / "sft_trainer.py": {"trl"}}
     for path in PACKAGE.rglob("*.py"):
         tree = parse(path)
         assert set(imports(at_import(tree))) <= required | own | bases.get(path, set()), path
