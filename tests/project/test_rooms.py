@@ -15,6 +15,7 @@ ROOMS = [
     "presets",
     "atomic_files",
     "messages",
+    "yaml_files",
     "registration",
     "records",
     "genomes",

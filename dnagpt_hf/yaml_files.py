@@ -1,0 +1,212 @@
+"""Files of settings in YAML: reading them, and checking them against pydantic models.
+
+Plain words are read as YAML 1.2 reads them: `no` is text, `1e-4` a number, `1:20`, `010` and
+`2020-01-01` are text. PyYAML alone follows YAML 1.1, to which they are false, text, 80, 8 and a
+date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dnagpt_hf.messages import did_you_mean
+
+_SCALARS = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(0|[1-9]\d*)", "-+0123456789"),
+    "float": (
+        r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    "merge": (r"<<", "<"),
+}
+_TEXT = "tag:yaml.org,2002:str"
+_NULL = "tag:yaml.org,2002:null"
+
+
+class Settings(BaseModel):
+    """Base of models of settings: values are not converted, unknown keys are errors."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def read_yaml(path: str | Path, text_under: Collection[str] = ()) -> dict[str, Any]:
+    """Read a file of settings.
+
+    Args:
+        path: the file, in UTF-8.
+        text_under: keys below which every value is text as written, such as names of contigs.
+
+    Raises:
+        ValueError: the file cannot be read, is not YAML, has a key twice or is not a mapping; the
+            message names file and line.
+    """
+    try:
+        content = parse_yaml(Path(path).read_text(encoding="utf-8"), text_under)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected settings, one `name: value` on a line")
+    return content
+
+
+def parse_yaml(text: str, text_under: Collection[str] = ()) -> Any:
+    """Parse a text in YAML, as `read_yaml` does.
+
+    Raises:
+        ValueError: the text is not YAML, or a mapping has a key twice; the message names the line.
+
+    Example:
+
+        >>> parse_yaml("{held_out: [21, 1e5], rate: 1e-4, save: no}", text_under={"held_out"})
+        {'held_out': ['21', '1e5'], 'rate': 0.0001, 'save': 'no'}
+    """
+    loader = None
+    try:
+        loader = _Loader(text)
+        loader.text_under = text_under
+        return loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"not valid YAML{line}: {error.problem}") from error
+    # characters that YAML forbids, values that a tag does not fit, brackets nested by thousands
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def validated(model_class: type[ModelT], content: Any, source: object) -> ModelT:
+    """Check settings against a model.
+
+    Args:
+        model_class: the model.
+        content: plain data: text, numbers, truth values, lists and mappings.
+        source: their origin, with which an error message begins, such as the path of the file.
+
+    Raises:
+        ValueError: a value does not fit; the message is one line that names source, key and value.
+
+    Example:
+
+        >>> class Run(Settings):
+        ...     learning_rate: float
+        >>> validated(Run, {"learning_rate": "fast"}, "run.yaml")
+        Traceback (most recent call last):
+        ...
+        ValueError: run.yaml: learning_rate is 'fast': should be a valid number
+    """
+    try:
+        # as JSON, in which strict models take a list for a tuple and text for a path
+        return model_class.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        message = _first_problem(error, model_class, content)
+    except (TypeError, ValueError):
+        message = "only text, numbers, true, false, null, lists and mappings are possible"
+    raise ValueError(f"{source}: {message}")
+
+
+def _first_problem(error: ValidationError, model_class: type[BaseModel], content: Any) -> str:
+    # a mistyped key is also a missing one, but says more
+    details = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+    *parents, key = details["loc"] or [""]
+    where = ", ".join(_location(details["loc"], content))
+    if details["type"] == "missing":
+        return f"{', '.join([*_location(parents, content), str(key)])} is missing"
+    if details["type"] == "extra_forbidden":
+        known = _known_keys(model_class, parents)
+        place = ", ".join(_location(parents, content))
+        problem = f"unknown key {key!r}{did_you_mean(str(key), known)}"
+        return f"{place}: {problem} (choose from {', '.join(known)})".removeprefix(": ")
+    if details["type"] == "value_error":
+        return f"{where}: {details['ctx']['error']}".removeprefix(": ")
+    problem = details["msg"].removeprefix("Input ")
+    return f"{where or 'content'} is {details['input']!r}: {problem}"
+
+
+def _location(keys: Sequence[str | int], content: Any) -> list[str]:
+    """Name the keys on the way to a value; entries of a list by their `name`, or from 1."""
+    names: list[str] = []
+    for key in keys:
+        if isinstance(content, Mapping) and key in content:
+            content = content[key]
+            names.append(str(key))
+        elif isinstance(content, list | tuple) and isinstance(key, int):
+            content = content[key]
+            name = content.get("name") if isinstance(content, Mapping) else None
+            names.append(f"{names.pop() if names else 'entry'} {name or key + 1}")
+        # any other key is pydantic's own: the name of a type in a union
+    return names
+
+
+def _known_keys(model_class: type[BaseModel], keys: Sequence[str | int]) -> list[str]:
+    """List the fields of the models that `keys` lead to."""
+    models = [model_class]
+    for key in keys:
+        inner = [
+            found
+            for model in models
+            if key in model.model_fields
+            for found in _models_in(model.model_fields[str(key)].annotation)
+        ]
+        models = inner or models
+    return [name for model in models for name in model.model_fields]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    text_under: Collection[str] = ()
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # an error of SafeLoader
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} is given twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+            if key.value in self.text_under:
+                _as_text(value)
+        return super().construct_mapping(node, deep)
+
+
+def _as_text(node: Any) -> None:
+    if isinstance(node, yaml.ScalarNode):
+        node.tag = node.tag if node.tag == _NULL else _TEXT
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _as_text(item)
+    else:
+        for _, value in node.value:
+            _as_text(value)
+
+
+for _kind, (_pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), list(_first)
+    )
