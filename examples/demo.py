@@ -32,7 +32,7 @@ from dnagpt_hf.genomes.bases import (
     Bases,
     gc_content,
     hold_out,
-    normalise_bases,
+    normalize_bases,
     reverse_complement,
     window_starts,
 )
@@ -188,7 +188,7 @@ def generate(model: Any, tokenizer: Any, settings: Settings) -> dict[str, Any]:
     )
     return {
         "sequence": dna,
-        "gc_content": gc_content(normalise_bases(dna.encode())),
+        "gc_content": gc_content(normalize_bases(dna.encode())),
         "gc_content_written_by_model": float(output.number_values[0, -1]),
     }
 

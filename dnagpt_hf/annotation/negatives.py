@@ -80,7 +80,7 @@ class Negatives:
                 "negatives: BED has no genes: choose within genome, or give a GFF file"
             )
 
-    def stand_at(self, sequence: str, position: int) -> bool:
+    def matches_at(self, sequence: str, position: int) -> bool:
         """Whether a motif begins at a position of a sequence."""
         return sequence[position : position + len(self.match[0])] in self.match
 

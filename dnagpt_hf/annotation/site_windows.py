@@ -124,7 +124,7 @@ class RegionWindows:
                 continue
             if negatives is None or draw is None:
                 yield site, self._label(site), sequence
-            elif not negatives.stand_at(sequence, self.upstream):
+            elif not negatives.matches_at(sequence, self.upstream):
                 counts["left out: another motif"] += 1
             else:
                 yield site, self._label(site), sequence

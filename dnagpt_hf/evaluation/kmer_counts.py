@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.genomes.bases import normalise_bases
+from dnagpt_hf.genomes.bases import normalize_bases
 
 LONGEST_KMER = 8
 # so many bases are counted at once that their windows stay in the cache
@@ -69,10 +69,10 @@ def _codes(sequences: Sequence[str], first: int) -> NDArray[np.uint8]:
     """All bases in a row: 0 to 3 for A, C, G and T, 4 for what is not determined."""
     try:
         # the letters of all are checked in one go, and one by one only to name the wrong one
-        return _CODES[normalise_bases("".join(sequences).encode("latin-1", "replace"))]
+        return _CODES[normalize_bases("".join(sequences).encode("latin-1", "replace"))]
     except ValueError:
         for number, sequence in enumerate(sequences, start=first + 1):
-            normalise_bases(sequence.encode("latin-1", "replace"), f"sequence {number:,}")
+            normalize_bases(sequence.encode("latin-1", "replace"), f"sequence {number:,}")
         raise
 
 

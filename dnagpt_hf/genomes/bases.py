@@ -25,8 +25,8 @@ def _letters(pairs: dict[str, str], default: int) -> Bases:
 
 
 # 0 marks what is no nucleotide letter
-_NORMALISED = _letters({"A": "A", "C": "C", "G": "G", "TU": "T", "NRYSWKMBDHV": "N"}, default=0)
-NORMALISED = _NORMALISED.tobytes()
+_NORMALIZED = _letters({"A": "A", "C": "C", "G": "G", "TU": "T", "NRYSWKMBDHV": "N"}, default=0)
+NORMALIZED = _NORMALIZED.tobytes()
 _COMPLEMENT = _letters({"A": "T", "C": "G", "G": "C", "TU": "A"}, default=N).tobytes()
 
 
@@ -41,7 +41,7 @@ class Interval(NamedTuple):
     end: int
 
 
-def normalise_bases(letters: bytes | Bases, source: str = "sequence", start: int = 0) -> Bases:
+def normalize_bases(letters: bytes | Bases, source: str = "sequence", start: int = 0) -> Bases:
     """Bring letters to A, C, G, T and N.
 
     Lower case (soft masks) is read as upper case, U as T, and IUPAC ambiguity codes as N.
@@ -56,11 +56,11 @@ def normalise_bases(letters: bytes | Bases, source: str = "sequence", start: int
 
     Example:
 
-        >>> normalise_bases(b"acgUR").tobytes()
+        >>> normalize_bases(b"acgUR").tobytes()
         b'ACGTN'
     """
     array = np.frombuffer(letters, dtype=np.uint8) if isinstance(letters, bytes) else letters
-    bases = _NORMALISED.take(array)
+    bases = _NORMALIZED.take(array)
     if not bases.all():
         position = int(np.argmin(bases))
         raise GenomeError(
@@ -80,7 +80,7 @@ def gc_content(bases: Bases) -> float:
 
     Example:
 
-        >>> gc_content(normalise_bases(b"GCANNNN"))
+        >>> gc_content(normalize_bases(b"GCANNNN"))
         0.6666666666666666
     """
     known = len(bases) - np.count_nonzero(bases == N)
@@ -109,7 +109,7 @@ def window_starts(
 
     Example:
 
-        >>> window_starts(normalise_bases(b"ACGTNNACGT"), length=2)
+        >>> window_starts(normalize_bases(b"ACGTNNACGT"), length=2)
         array([0, 2, 6, 8])
     """
     stride = length if stride is None else stride

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.genomes.bases import normalise_bases
+from dnagpt_hf.genomes.bases import normalize_bases
 from dnagpt_hf.genomes.fasta import Contig, ContigPart
 from dnagpt_hf.genomes.manifest import SpeciesGenome
 
@@ -150,7 +150,7 @@ def _count_part(
     for start in range(first, first + len(part), _BLOCK):
         end = min(start + _BLOCK, first + len(part))
         counts += _count(contig.letters(start, end), f"{contig.path}: record {contig.name}", start)
-        contig.forget(start, end)
+        contig.release_pages(start, end)
         if progress is not None:
             progress(done + end - first)
     return counts
@@ -163,7 +163,7 @@ def _count(letters: NDArray[np.uint8], source: str, start: int) -> Counts:
     known, gc = a + c + g + t, c + g
     if known + n != len(letters):
         # other codes are rare, so that this may be slow; what is no letter is an error
-        bases = normalise_bases(letters, source, start)
+        bases = normalize_bases(letters, source, start)
         known, gc = (np.isin(bases, some).sum() for some in (_KNOWN, _GC))
     lower_case = np.count_nonzero(letters > _LAST_UPPER)
     return Counts(len(letters), int(known), int(gc), int(lower_case))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.genomes.bases import NORMALISED, Bases, GenomeError, normalise_bases
+from dnagpt_hf.genomes.bases import NORMALIZED, Bases, GenomeError, normalize_bases
 
 _LINE_ENDS = b"\r\n"
 # what is longer lies on several pages: one request for all of them is faster than one for each
@@ -80,7 +80,7 @@ class MappedFile:
             mapped.madvise(mmap.MADV_WILLNEED, page, end - page)
         return mapped
 
-    def forget(self, start: int, end: int) -> None:
+    def release_pages(self, start: int, end: int) -> None:
         """Take bytes out of this process's memory; they stay in the page cache."""
         if "MADV_DONTNEED" in dir(mmap):
             page = start - start % mmap.PAGESIZE
@@ -135,12 +135,12 @@ class Contig:
             return np.empty(0, np.uint8)
         # one pass brings letters to bases and drops line ends
         bases = self.file.read(self.byte_of(start), self.byte_of(end - 1) + 1)
-        bases = bases.translate(NORMALISED, _LINE_ENDS)
+        bases = bases.translate(NORMALIZED, _LINE_ENDS)
         if len(bases) != end - start:
             raise self._uneven()
         if 0 in bases:
             # says what it is and where it stands
-            normalise_bases(self.letters(start, end), f"{self.path}: record {self.name}", start)
+            normalize_bases(self.letters(start, end), f"{self.path}: record {self.name}", start)
         return np.frombuffer(bases, np.uint8)
 
     def letters(self, start: int, end: int) -> NDArray[np.uint8]:
@@ -164,10 +164,10 @@ class Contig:
         letters[full:] = read[num_lines * self.line_bytes :]
         return letters[start - first * self.line_bases :]
 
-    def forget(self, start: int, end: int) -> None:
+    def release_pages(self, start: int, end: int) -> None:
         """Take bases that were read out of this process's memory; the system keeps them cached."""
         if start < end:
-            self.file.forget(self.byte_of(start), self.byte_of(end - 1) + 1)
+            self.file.release_pages(self.byte_of(start), self.byte_of(end - 1) + 1)
 
     def _uneven(self) -> GenomeError:
         return GenomeError(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dnagpt_hf.genomes.bases import normalise_bases
+from dnagpt_hf.genomes.bases import normalize_bases
 from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Slot
@@ -222,7 +222,7 @@ def _slots(encoder: RecordEncoder, texts: list[str]) -> list[tuple[str, bool, in
 
 
 def _normalised(letters: str) -> str:
-    return normalise_bases(letters.encode()).tobytes().decode()
+    return normalize_bases(letters.encode()).tobytes().decode()
 
 
 def _whole(

@@ -11,7 +11,7 @@ from dnagpt_hf.genomes.bases import (
     Interval,
     gc_content,
     hold_out,
-    normalise_bases,
+    normalize_bases,
     reverse_complement,
     window_starts,
 )
@@ -102,18 +102,18 @@ def test_plain_gzip_is_read_and_may_be_changed(tmp_path: Path) -> None:
 
 
 def test_gc_content_leaves_out_n() -> None:
-    assert gc_content(normalise_bases(b"GGCANNNNNN")) == 0.75
-    assert np.isnan(gc_content(normalise_bases(b"NNN")))
+    assert gc_content(normalize_bases(b"GGCANNNNNN")) == 0.75
+    assert np.isnan(gc_content(normalize_bases(b"NNN")))
 
 
 def test_reverse_complement_is_its_own_inverse() -> None:
-    bases = normalise_bases(b"ACGTNNACCGT")
+    bases = normalize_bases(b"ACGTNNACCGT")
     assert reverse_complement(bases).tobytes() == b"ACGGTNNACGT"
     assert reverse_complement(reverse_complement(bases)).tobytes() == bases.tobytes()
 
 
 def test_windows_reach_both_ends() -> None:
-    bases = normalise_bases(b"ACGTACGTAC")
+    bases = normalize_bases(b"ACGTACGTAC")
     assert window_starts(bases, 4).tolist() == [0, 4]
     assert window_starts(bases, 4, stride=3).tolist() == [0, 3, 6]
     assert window_starts(bases, 10).tolist() == [0]
@@ -121,7 +121,7 @@ def test_windows_reach_both_ends() -> None:
 
 
 def test_windows_with_more_than_five_percent_n_are_dropped() -> None:
-    bases = normalise_bases(b"A" * 95 + b"N" * 6 + b"A" * 99)
+    bases = normalize_bases(b"A" * 95 + b"N" * 6 + b"A" * 99)
     starts = window_starts(bases, 100, stride=1)
     n_count = {int(start): int((bases[start : start + 100] == ord("N")).sum()) for start in starts}
     assert max(n_count.values()) == 5

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.genomes.bases import Bases, gc_content, normalise_bases, reverse_complement
+from dnagpt_hf.genomes.bases import Bases, gc_content, normalize_bases, reverse_complement
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.pretraining.dataset import (
     EpochSampler,
@@ -69,7 +69,7 @@ def as_text(record: Record, tokenizer: DNAGPTTokenizer) -> str:
 
 def bases_of(record: Record, tokenizer: DNAGPTTokenizer) -> Bases:
     text = as_text(record, tokenizer).removeprefix("<U>").split("<=>")[0]
-    return normalise_bases(text.encode())
+    return normalize_bases(text.encode())
 
 
 def same(first: Record, second: Record) -> bool:
@@ -156,7 +156,7 @@ def test_sequence_answers_and_numbers_are_targets_but_not_questions(
     tokenizer: DNAGPTTokenizer,
 ) -> None:
     writer = RecordWriter(tokenizer, "<U>")
-    bases = normalise_bases(b"ACGTACGG")
+    bases = normalize_bases(b"ACGTACGG")
     sequence = tokenizer.encode_dna(bases).tolist()
     a = tokenizer("A")["input_ids"]
     assert writer.next_token(bases)["labels"].tolist() == [-100, *sequence]
@@ -237,7 +237,7 @@ def test_permuted_is_a_permutation(size: int) -> None:
 
 
 def test_sequences_are_drawn_by_length(tokenizer: DNAGPTTokenizer) -> None:
-    sequences = [normalise_bases(b"A" * 1000), normalise_bases(b"C" * 3000)]
+    sequences = [normalize_bases(b"A" * 1000), normalize_bases(b"C" * 3000)]
     dataset = make_dataset(sequences, tokenizer, objectives=ONLY_NEXT_TOKEN, length=400)
     share = np.mean([gc_content(bases_of(one, tokenizer)) for one in all_records(dataset)])
     assert share == pytest.approx(0.75, abs=0.01)
@@ -248,8 +248,8 @@ def test_species_are_drawn_by_bases_or_by_weight(
     tokenizer: DNAGPTTokenizer, weights: tuple[float | None, float | None], expected: float
 ) -> None:
     species = [
-        SpeciesSequences("<U>", [normalise_bases(b"A" * 1000)], weights[0]),
-        SpeciesSequences("<R>", [normalise_bases(b"C" * 3000)], weights[1]),
+        SpeciesSequences("<U>", [normalize_bases(b"A" * 1000)], weights[0]),
+        SpeciesSequences("<R>", [normalize_bases(b"C" * 3000)], weights[1]),
     ]
     dataset = PretrainingDataset(
         species, tokenizer, positions=24, length=400, objectives=ONLY_NEXT_TOKEN
@@ -266,16 +266,16 @@ def test_an_epoch_holds_the_bases_once(contig: Bases, tokenizer: DNAGPTTokenizer
 
 
 def test_windows_of_n_are_not_drawn(tokenizer: DNAGPTTokenizer) -> None:
-    bases = normalise_bases(b"N" * 2000 + b"ACGTA" * 60 + b"N" * 2000)
+    bases = normalize_bases(b"N" * 2000 + b"ACGTA" * 60 + b"N" * 2000)
     for record in all_records(make_dataset([bases], tokenizer, length=100)):
         segment = bases_of(record, tokenizer)
         assert (segment == ord("N")).sum() <= 0.05 * len(segment)
     with pytest.raises(ValueError, match="species yeast: 1,000 windows"):
-        make_dataset([normalise_bases(b"N" * 500)], tokenizer)
+        make_dataset([normalize_bases(b"N" * 500)], tokenizer)
 
 
 def test_contigs_shorter_than_a_row_are_read_whole(tokenizer: DNAGPTTokenizer) -> None:
-    contigs = [normalise_bases(b"ACGTTGCA" * 6), normalise_bases(b"GGCCA" * 3)]
+    contigs = [normalize_bases(b"ACGTTGCA" * 6), normalize_bases(b"GGCCA" * 3)]
     dataset = make_dataset(contigs, tokenizer, objectives=ONLY_NEXT_TOKEN)
     records = records_of(dataset[0])
     assert len(records) > 1

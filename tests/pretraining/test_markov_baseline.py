@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnagpt_hf.genomes.bases import normalise_bases
+from dnagpt_hf.genomes.bases import normalize_bases
 from dnagpt_hf.pretraining.markov_baseline import UNIFORM_LOSS, MarkovModel
 
 
@@ -37,17 +37,17 @@ def test_equals_the_definition(order: int) -> None:
     training = ["".join(rng.choice(list("AACGTN"), size)) for size in (200, 90, 2)]
     text = "".join(rng.choice(list("AACGTN"), 60))
     model = MarkovModel(order, concentration=3.0)
-    model.fit([normalise_bases(one.encode()) for one in training])
+    model.fit([normalize_bases(one.encode()) for one in training])
     expected = plain_losses(training, text, order, 3.0)
-    np.testing.assert_allclose(model.losses(normalise_bases(text.encode())), expected)
+    np.testing.assert_allclose(model.losses(normalize_bases(text.encode())), expected)
 
 
 def test_probabilities_sum_to_one_and_little_data_means_uniform() -> None:
-    model = MarkovModel(order=4).fit([normalise_bases(b"ACGTACGTTTGACA")])
+    model = MarkovModel(order=4).fit([normalize_bases(b"ACGTACGTTTGACA")])
     for table in model.probabilities:
         np.testing.assert_allclose(table.sum(1), 1)
     empty = MarkovModel(order=2).fit([])
-    np.testing.assert_allclose(empty.losses(normalise_bases(b"ACGT")), UNIFORM_LOSS)
+    np.testing.assert_allclose(empty.losses(normalize_bases(b"ACGT")), UNIFORM_LOSS)
 
 
 def test_bad_arguments_are_refused() -> None:
@@ -56,4 +56,4 @@ def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="concentration 0"):
         MarkovModel(concentration=0)
     with pytest.raises(ValueError, match="fit first"):
-        MarkovModel().losses(normalise_bases(b"ACGT"))
+        MarkovModel().losses(normalize_bases(b"ACGT"))

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.genomes.bases import normalise_bases
+from dnagpt_hf.genomes.bases import normalize_bases
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 
 TEXTS = ["ACGTACGGTTAC", "GGGTTTCCA", "TTGACANNACGTACCATGAT"]
-SEQUENCES = [normalise_bases(text.encode()) for text in TEXTS]
+SEQUENCES = [normalize_bases(text.encode()) for text in TEXTS]
 
 
 @pytest.fixture(params=["left", "right"])
