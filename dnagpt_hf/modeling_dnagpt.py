@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
@@ -133,7 +134,7 @@ def chunked_token_loss(
     """
     device = hidden_states.device.type
     # cast here, since the casts of autocast are kept for others, who would miss their gradient
-    autocast = torch.is_autocast_enabled(device)
+    autocast = device != "meta" and torch.is_autocast_enabled(device)
     dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
     if not torch.is_grad_enabled():
         hidden_states, weight = hidden_states.detach(), weight.detach()
@@ -293,7 +294,7 @@ class DNAGPTTokenHead(DNAGPTProjection):
             return summed_cross_entropy(self._scores(hidden_states), targets)
         flat, where = targets.flatten(), None
         hidden_states = hidden_states.flatten(0, 1)
-        if hidden_states.device.type == "cpu" and not torch.compiler.is_compiling():
+        if _are_values_known(flat):
             # Positions without a target are left out. An accelerator computes them along: how many
             # they are is known only when it has worked off all that it was given before.
             where = (flat != -100).nonzero()[:, 0]
@@ -321,7 +322,7 @@ class DNAGPTTokenHead(DNAGPTProjection):
             # FSDP2 makes a class of its own from that of a layer
             isinstance(self.out_proj, nn.Linear)
             and type(self.out_proj).forward is nn.Linear.forward
-            and type(weight) in (nn.Parameter, torch.Tensor)
+            and type(weight) in (nn.Parameter, torch.Tensor, FakeTensor)
             and weight.shape == (self.config.vocab_size, self.config.hidden_size)
             and weight.device == device
         )
@@ -662,6 +663,9 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         if positions.device.type == "cpu" or length > 1:
             self._check_positions(positions)
 
+        if attention_mask is not None and attention_mask.is_meta:
+            # Transformers would look for padding in it
+            attention_mask = None
         mask_inputs = (attention_mask, past_key_values)
         if position_ids is not None and length > 1:
             packed = _packed_position_ids(positions, attention_mask, past_key_values)
@@ -703,7 +707,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 "sequences"
             )
         if (
-            _is_cheap_to_check(input_ids)
+            _are_values_known(input_ids)
             and int(input_ids.max()) >= self.embed_tokens.num_embeddings
         ):
             raise ValueError(
@@ -712,7 +716,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             )
         embeds = self.embed_tokens(input_ids)
         if number_values is None:
-            if _is_cheap_to_check(input_ids) and (input_ids == self.config.number_token_id).any():
+            if _are_values_known(input_ids) and (input_ids == self.config.number_token_id).any():
                 raise ValueError(
                     "input_ids hold numbers, but number_values is missing: pass all that the "
                     "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
@@ -726,7 +730,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         is_number = (input_ids == self.config.number_token_id)[..., None]
         # every position is embedded, so that no shape depends on how many numbers there are
         values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
-        if _is_cheap_to_check(values) and not values.isfinite().all():
+        if _are_values_known(values) and not values.isfinite().all():
             row, position, _ = (~values.isfinite()).nonzero()[0].tolist()
             raise ValueError(
                 f"number {float(number_values[row, position])} at position {position} of row {row} "
@@ -736,7 +740,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
 
     def _check_positions(self, position_ids: torch.Tensor) -> None:
         """Refuse positions that have no embedding before they crash inside the look-up."""
-        if torch.compiler.is_compiling() or position_ids.is_meta:
+        if torch.compiler.is_compiling() or _is_without_values(position_ids):
             return
         if int(position_ids.min()) < 0:
             raise ValueError(f"position_ids hold {int(position_ids.min())}: positions start at 0")
@@ -745,8 +749,18 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             raise ValueError(_too_long(length, self.config))
 
 
-def _is_cheap_to_check(values: torch.Tensor) -> bool:
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+def _are_values_known(tensor: torch.Tensor) -> bool:
+    """Tell whether Python may look at values: not in a graph, not of fake tensors or on `meta`.
+
+    An accelerator is left out as well: a look at its values would wait for all its work.
+    """
+    is_plain = type(tensor) is torch.Tensor and tensor.device.type == "cpu"
+    return is_plain and not torch.compiler.is_compiling()
+
+
+def _is_without_values(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has a shape alone: on `meta`, or a fake tensor of any device."""
+    return tensor.is_meta or isinstance(tensor, FakeTensor)
 
 
 def _default(value: bool | None, default: bool) -> bool:
@@ -797,7 +811,7 @@ def _packed_position_ids(
         position_ids = position_ids.masked_fill(~real, 0)
     else:
         real = torch.ones_like(position_ids, dtype=torch.bool)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or _is_without_values(position_ids):
         # the graph must not depend on the values, so that a row without a cache counts as packed
         return position_ids if past_key_values is None else None
     starts_again = position_ids[:, 1:] != position_ids[:, :-1] + 1
