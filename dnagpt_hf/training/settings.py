@@ -105,6 +105,7 @@ def recipe_arguments(recipe: Recipe) -> dict[str, Any]:
 
     Example:
 
+        >>> from dnagpt_hf.presets import get_preset
         >>> recipe_arguments(get_preset("dnagpt-m").pretraining)["warmup_steps"]
         0.1
     """

@@ -58,7 +58,7 @@ def assert_complete(folder: Path, architecture: str = "DNAGPTForMultiTask") -> N
     tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
     assert tokenizer["tokenizer_class"] == "DNAGPTTokenizer"
     assert tokenizer["auto_map"] == {"AutoTokenizer": ["tokenization_dnagpt.DNAGPTTokenizer", None]}
-    source = Path(sys.modules["dnagpt_hf.checkpoints.saving"].__file__ or "").parent
+    source = Path(sys.modules["dnagpt_hf"].__file__ or "").parent
     for name in CODE:
         assert (folder / name).read_bytes() == (source / name).read_bytes()
 
