@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.inference.answer_scores import AnsweredRecord, answer_record
 from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
 from dnagpt_hf.records.encoding import RecordEncoder
@@ -29,7 +29,7 @@ from dnagpt_hf.records.templates import Template
 TEMPLATE = "<R>{sequence}<=><M>"
 
 
-def whole_records(answered: AnsweredRecord) -> np.ndarray[Any, Any]:
+def whole_records(answered: ScoredRecord) -> np.ndarray[Any, Any]:
     """The effects `(bases, 4)`, from texts in which one letter is replaced."""
     sequence = answered.placed.columns["sequence"].bases
     config = answered.model.config
@@ -79,7 +79,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     sequence = "".join(rng.choice(list(BASES), options.bases))
     record = Record({"sequence": sequence}, "random", "", 1, 1)
-    answered = answer_record(model, tokenizer, record, template=TEMPLATE)
+    answered = score_answer(model, tokenizer, record, template=TEMPLATE)
 
     found, seconds = timed(lambda: in_silico_mutagenesis(answered))
     plain, plain_seconds = timed(lambda: whole_records(answered))

@@ -174,7 +174,7 @@ def _describe_preset(name: str) -> dict[str, Any]:
 
 def _describe_folder(folder: Path) -> dict[str, Any]:
     name = model_class(folder)
-    from dnagpt_hf.inference.answering import stated_labels
+    from dnagpt_hf.inference.prediction_heads import stated_labels
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     check_folder(folder)

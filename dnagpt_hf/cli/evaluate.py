@@ -65,7 +65,7 @@ def evaluate(
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
-    from dnagpt_hf.inference.answering import answers_of
+    from dnagpt_hf.inference.prediction_heads import prediction_head
 
     check_new_file(output / "metrics.json", overwrite=overwrite)
     if compare is not None:
@@ -88,7 +88,7 @@ def evaluate(
         examples = _part_of_task(folder, Path(input), part, task, tokenizer, settings)
     else:
         examples = _records(input, format and format.value, task, tokenizer, settings)
-    asked = answers_of(model, tokenizer, task)
+    asked = prediction_head(model, tokenizer, task)
     evaluation = Evaluation.ask(
         asked, task, examples, max_records=batch_size, max_tokens=batch_tokens
     )
@@ -102,9 +102,9 @@ def evaluate(
 
 
 def _task(config: Any, template: str | None, answers: str | None) -> Task:
-    from dnagpt_hf.inference.prediction import asked_task
+    from dnagpt_hf.inference.prediction import resolve_task
 
-    task = asked_task(config, template, parse_answers(answers) if answers else None)
+    task = resolve_task(config, template, parse_answers(answers) if answers else None)
     if task is None:
         raise ValueError(
             "the checkpoint does not say what it was trained for: state a template with the column "

@@ -25,7 +25,7 @@ from dnagpt_hf.cli.predict import parse_answers
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.inference.answer_scores import AnsweredRecord
+    from dnagpt_hf.inference.scored_records import ScoredRecord
     from dnagpt_hf.interpretation.attribution import Attribution
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
@@ -175,13 +175,13 @@ def attribute(
     with RecordReader(input, format=format and format.value) as reader:
         found = find_record(reader, record)
     from dnagpt_hf.evaluation.figures import save_figure
-    from dnagpt_hf.inference.answer_scores import answer_record
+    from dnagpt_hf.inference.scored_records import score_answer
     from dnagpt_hf.interpretation.arrays import save_arrays, track_arrays
     from dnagpt_hf.interpretation.figures import track_figure
     from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
     model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
-    answered = answer_record(
+    answered = score_answer(
         model,
         tokenizer,
         found,
@@ -221,9 +221,7 @@ def attribute(
         typer.echo(line)
 
 
-def _gradients(
-    answered: AnsweredRecord, method: Method, steps: int, max_tokens: int
-) -> Attribution:
+def _gradients(answered: ScoredRecord, method: Method, steps: int, max_tokens: int) -> Attribution:
     from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 
     if method is Method.gradient:
@@ -231,9 +229,7 @@ def _gradients(
     return integrated_gradients(answered, steps=steps, max_tokens=max_tokens)
 
 
-def _summary(
-    answered: AnsweredRecord, tracks: Sequence[Attribution | Mutagenesis]
-) -> Iterator[str]:
+def _summary(answered: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]) -> Iterator[str]:
     """What the figure shows, in lines of text."""
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 

@@ -12,7 +12,7 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 
 if TYPE_CHECKING:
-    from dnagpt_hf.inference.token_spans import PlacedRecord
+    from dnagpt_hf.inference.token_spans import TokenizedRecord
     from dnagpt_hf.interpretation.figures import Region
     from dnagpt_hf.records.reading import Record, RecordReader
 
@@ -166,7 +166,7 @@ def load_any_model(
     return model, tokenizer
 
 
-def regions_within(regions: list[Region], placed: PlacedRecord, column: str) -> list[Region]:
+def regions_within(regions: list[Region], placed: TokenizedRecord, column: str) -> list[Region]:
     """The regions, if they lie in a column.
 
     Raises:

@@ -12,8 +12,8 @@ from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar, reported
 
 if TYPE_CHECKING:
-    from dnagpt_hf.inference.answering import Answered
     from dnagpt_hf.inference.prediction import Prediction
+    from dnagpt_hf.inference.prediction_heads import AnswerPrediction
 
 
 def predict(
@@ -137,7 +137,7 @@ def _answer(prediction: Prediction) -> dict[str, Any]:
     return row
 
 
-def _columns(answered: Answered, name: str, probability: str) -> dict[str, Any]:
+def _columns(answered: AnswerPrediction, name: str, probability: str) -> dict[str, Any]:
     numbers = dict(answered.numbers)
     if numbers:
         return {name: next(iter(numbers.values())) if len(numbers) == 1 else numbers}

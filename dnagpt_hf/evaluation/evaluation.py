@@ -17,7 +17,7 @@ from dnagpt_hf.evaluation.metrics import (
     multilabel_metrics,
     regression_metrics,
 )
-from dnagpt_hf.inference.answering import Answers, Output, score_records
+from dnagpt_hf.inference.prediction_heads import Output, PredictionHead, score_records
 from dnagpt_hf.tasks.examples import Examples, encoded_record
 from dnagpt_hf.tasks.task import Task
 
@@ -134,7 +134,7 @@ class Evaluation:
     @classmethod
     def ask(
         cls,
-        answers: Answers,
+        answers: PredictionHead,
         task: Task,
         examples: Examples,
         *,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.answering import token_ids
 from dnagpt_hf.inference.batching import padded_batch
+from dnagpt_hf.inference.prediction_heads import token_ids
 from dnagpt_hf.records.encoding import EncodedRecord
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.examples import Head, answer_stream

@@ -34,7 +34,7 @@ from dnagpt_hf.finetuning.trainer import (
     balanced_weights,
     label_weights,
 )
-from dnagpt_hf.inference.answering import token_ids
+from dnagpt_hf.inference.prediction_heads import token_ids
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type
 from dnagpt_hf.tasks.sources import open_source

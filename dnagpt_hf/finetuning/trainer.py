@@ -12,7 +12,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from dnagpt_hf.evaluation.evaluation import Evaluation
 from dnagpt_hf.finetuning.collator import TaskCollator
-from dnagpt_hf.inference.answering import Answers, answers_of, score_records
+from dnagpt_hf.inference.prediction_heads import PredictionHead, prediction_head, score_records
 from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.trainer import CheckpointingTrainer
@@ -181,11 +181,11 @@ class FineTuningTrainer(CheckpointingTrainer):
         scores = np.full((len(examples), sum(output.width for output in outputs)), 0.5, np.float32)
         return list(Evaluation.of(self.task, outputs, examples, scores).metrics())
 
-    def _answers(self) -> Answers:
+    def _answers(self) -> PredictionHead:
         model = self.accelerator.unwrap_model(self.model)
         # PEFT puts a model of its own round the one that it adapts
         model = model.get_base_model() if hasattr(model, "get_base_model") else model
-        return answers_of(model, self.processing_class, self.task)
+        return prediction_head(model, self.processing_class, self.task)
 
 
 def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:

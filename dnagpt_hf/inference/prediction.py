@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dnagpt_hf.inference.answering import (
+from dnagpt_hf.inference.prediction_heads import (
     NO_TASK,
-    Answered,
-    Answers,
+    AnswerPrediction,
+    PredictionHead,
     Predictor,
-    answers_of,
-    read_scores,
+    checkpoint_task,
+    prediction_head,
     score_records,
-    task_of,
+    to_predictions,
 )
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.records.encoding import RecordEncoder, Truncation
@@ -41,10 +41,10 @@ class Prediction:
     """
 
     record: Record
-    answers: Mapping[str, Answered]
+    answers: Mapping[str, AnswerPrediction]
 
     @property
-    def first(self) -> Answered:
+    def first(self) -> AnswerPrediction:
         """The first answer, which for most tasks is the only one."""
         return next(iter(self.answers.values()))
 
@@ -118,24 +118,24 @@ def predict_records(
         ...     print(prediction.record.name, list(prediction.probabilities))
         first ['false', 'true']
     """
-    asked, answering = asked_answers(model, tokenizer, task, template, answers)
+    asked, answering = resolve_head(model, tokenizer, task, template, answers)
     encoder = prompt_encoder(model, tokenizer, asked, truncation)
 
     names = [output.name for output in answering.outputs]
     for encoded, scores in score_records(
         answering, map(encoder, records), max_records=max_records, max_tokens=max_tokens
     ):
-        answered = read_scores(answering.outputs, scores)
+        answered = to_predictions(answering.outputs, scores)
         yield Prediction(encoded.record, dict(zip(names, answered, strict=False)))
 
 
-def asked_answers(
+def resolve_head(
     model: Predictor,
     tokenizer: DNAGPTTokenizer,
     task: Task | None,
     template: str | None,
     answers: Mapping[str, str] | None,
-) -> tuple[Task | None, Answers]:
+) -> tuple[Task | None, PredictionHead]:
     """What is asked, and how the model answers it; arguments are those of [`predict_records`].
 
     Raises:
@@ -146,8 +146,8 @@ def asked_answers(
             "answers are tokens, and this model has a classification head: its labels are "
             "those of config.id2label"
         )
-    asked = task if task is not None else asked_task(model.config, template, answers)
-    return asked, answers_of(model, tokenizer, asked)
+    asked = task if task is not None else resolve_task(model.config, template, answers)
+    return asked, prediction_head(model, tokenizer, asked)
 
 
 def prompt_encoder(
@@ -184,7 +184,7 @@ def prompt_encoder(
     )
 
 
-def asked_task(
+def resolve_task(
     config: PreTrainedConfig, template: str | None, answers: Mapping[str, str] | None
 ) -> Task | None:
     """The task of a template, or of the checkpoint; what both know is taken from the latter.
@@ -200,7 +200,7 @@ def asked_task(
     Raises:
         ValueError: template and answers do not fit each other.
     """
-    trained = task_of(config)
+    trained = checkpoint_task(config)
     if template is None:
         if trained is None or answers is None:
             return trained

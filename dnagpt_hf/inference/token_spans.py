@@ -20,7 +20,7 @@ TokenKind = Literal["sequence", "number", "property"]
 
 
 @dataclass(frozen=True)
-class TokenPlace:
+class TokenSpan:
     """One token of a record, and what it stands for.
 
     Args:
@@ -56,7 +56,7 @@ class DNAColumn:
 
 
 @dataclass(frozen=True)
-class PlacedRecord:
+class TokenizedRecord:
     """A record as a model reads it, token by token and base by base.
 
     Args:
@@ -67,7 +67,7 @@ class PlacedRecord:
     """
 
     encoded: EncodedRecord
-    tokens: tuple[TokenPlace, ...]
+    tokens: tuple[TokenSpan, ...]
     columns: Mapping[str, DNAColumn]
     bases_of_token: Array
 
@@ -114,9 +114,9 @@ class PlacedRecord:
         return np.where(tokens >= 0, values[..., tokens], np.asarray(elsewhere, values.dtype))
 
 
-def place_record(
+def tokenize_record(
     encoder: RecordEncoder, record: Record, cuts: Mapping[str, SequenceCut] | None = None
-) -> PlacedRecord:
+) -> TokenizedRecord:
     """Encode a record, and find the place of each of its tokens.
 
     Args:
@@ -133,7 +133,7 @@ def place_record(
         >>> from dnagpt_hf import DNAGPTTokenizer
         >>> from dnagpt_hf.records.templates import Template
         >>> encoder = RecordEncoder(DNAGPTTokenizer(), Template("<R>{sequence}<=><M>"), 512)
-        >>> placed = place_record(encoder, Record({"sequence": "acgtacgta"}, "a", "a.fa", 1, 1))
+        >>> placed = tokenize_record(encoder, Record({"sequence": "acgtacgta"}, "a", "a.fa", 1, 1))
         >>> [(token.text, token.column, token.start, token.end) for token in placed.tokens[:3]]
         [('<R>', None, 0, 0), ('ACGTAC', 'sequence', 0, 6), ('GTA', 'sequence', 6, 9)]
         >>> placed.per_base(np.array([9.0, 6.0, 3.0, 9.0, 9.0]), "sequence").tolist()
@@ -155,7 +155,7 @@ def place_record(
             raise record.error(f"its column {name!r} stands twice in the template")
         columns[name] = _whole(column, record.values[name], (cuts or {}).get(name), encoder)
         _place_bases(tokens, columns[name].token, name)
-    return PlacedRecord(encoded, tuple(tokens), columns, letters.bases_of_token())
+    return TokenizedRecord(encoded, tuple(tokens), columns, letters.bases_of_token())
 
 
 class _Letters:
@@ -166,7 +166,7 @@ class _Letters:
         self.text = text
         self.offsets = tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
         names = tokenizer.convert_ids_to_tokens(encoded.input_ids.tolist())
-        self.tokens = [TokenPlace(name, token_kind(name)) for name in names]
+        self.tokens = [TokenSpan(name, token_kind(name)) for name in names]
         is_base = np.array([not letter.isspace() for letter in text], bool)
         token = np.full(len(text), -1, np.int64)
         for number, (one, (start, end)) in enumerate(zip(self.tokens, self.offsets, strict=True)):
@@ -241,12 +241,12 @@ def _whole(
     return DNAColumn(_normalised(text), token, place)
 
 
-def _place_numbers(tokens: list[TokenPlace], numbers: list[int], column: str) -> None:
+def _place_numbers(tokens: list[TokenSpan], numbers: list[int], column: str) -> None:
     for place, number in enumerate(numbers):
         tokens[number] = replace(tokens[number], column=column, start=place, end=place + 1)
 
 
-def _place_bases(tokens: list[TokenPlace], token_of_base: Array, column: str) -> None:
+def _place_bases(tokens: list[TokenSpan], token_of_base: Array, column: str) -> None:
     read = np.flatnonzero(token_of_base >= 0)
     owners, first, count = np.unique(token_of_base[read], return_index=True, return_counts=True)
     for owner, start, last in zip(

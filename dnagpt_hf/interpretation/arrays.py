@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dnagpt_hf.atomic_files import new_file
-from dnagpt_hf.inference.token_spans import Array, PlacedRecord
+from dnagpt_hf.inference.token_spans import Array, TokenizedRecord
 from dnagpt_hf.interpretation.attention import AttentionMaps, ReceivedAttention
 from dnagpt_hf.interpretation.attribution import Attribution
 from dnagpt_hf.interpretation.mutagenesis import BASES, Mutagenesis
@@ -112,7 +112,7 @@ def save_arrays(
         np.savez(stream, **named)
 
 
-def _token_arrays(placed: PlacedRecord) -> dict[str, Array]:
+def _token_arrays(placed: TokenizedRecord) -> dict[str, Array]:
     tokens = placed.tokens
     return {
         "token_text": np.array([token.text for token in tokens]),
@@ -124,7 +124,7 @@ def _token_arrays(placed: PlacedRecord) -> dict[str, Array]:
     }
 
 
-def _description(placed: PlacedRecord, column: str) -> dict[str, Any]:
+def _description(placed: TokenizedRecord, column: str) -> dict[str, Any]:
     record = placed.record
     return {
         "record": record.name,

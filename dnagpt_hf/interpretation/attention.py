@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from dnagpt_hf.inference.batching import padded_batch
-from dnagpt_hf.inference.prediction import asked_task, prompt_encoder
-from dnagpt_hf.inference.token_spans import Array, PlacedRecord, place_record
+from dnagpt_hf.inference.prediction import prompt_encoder, resolve_task
+from dnagpt_hf.inference.token_spans import Array, TokenizedRecord, tokenize_record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
 from dnagpt_hf.records.encoding import Truncation
 from dnagpt_hf.records.reading import Record
@@ -43,7 +43,7 @@ class AttentionMaps:
             is what token i looks at: it sums to 1, and is 0 behind i.
     """
 
-    record: PlacedRecord
+    record: TokenizedRecord
     layers: tuple[int, ...]
     heads: Heads
     weights: Array
@@ -78,7 +78,7 @@ class ReceivedAttention:
             bases, and what is missing to 1 goes to tokens outside of the column.
     """
 
-    record: PlacedRecord
+    record: TokenizedRecord
     layers: tuple[int, ...]
     column: str
     weights: Array
@@ -204,10 +204,10 @@ def _placed(
     task: Task | None,
     template: str | None,
     truncation: Truncation | None,
-) -> PlacedRecord:
-    asked = task if task is not None else asked_task(model.config, template, None)
+) -> TokenizedRecord:
+    asked = task if task is not None else resolve_task(model.config, template, None)
     encoder = prompt_encoder(model, tokenizer, asked, truncation)
-    return place_record(encoder, record, None if asked is None else asked.sequences)
+    return tokenize_record(encoder, record, None if asked is None else asked.sequences)
 
 
 def _chosen_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
@@ -230,7 +230,7 @@ _Observer = Callable[[int, Iterator[tuple[slice, torch.Tensor]]], None]
 
 def _observe(
     model: DNAGPTPreTrainedModel,
-    placed: PlacedRecord,
+    placed: TokenizedRecord,
     layers: Sequence[int],
     observer: _Observer,
     first_row: int,
@@ -282,7 +282,7 @@ def _rows(
         yield slice(start, start + len(rows)), scores.masked_fill(is_later, -torch.inf).softmax(-1)
 
 
-def _finite(placed: PlacedRecord, weights: Array) -> Array:
+def _finite(placed: TokenizedRecord, weights: Array) -> Array:
     if not np.isfinite(weights).all():
         raise placed.record.error(
             "its attention is not finite: the model's weights are damaged, or their data type is "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.answer_scores import AnsweredRecord
+from dnagpt_hf.inference.scored_records import ScoredRecord
 from dnagpt_hf.inference.token_spans import Array
 
 
@@ -24,7 +24,7 @@ class Attribution:
         baseline_score: score of what integrated gradients start from.
     """
 
-    answered: AnsweredRecord
+    answered: ScoredRecord
     values: Array
     number_gradients: Array | None = None
     baseline_score: float | None = None
@@ -42,7 +42,7 @@ class Attribution:
         return placed.per_base(self.values, placed.column(column))
 
 
-def input_gradients(answered: AnsweredRecord) -> Attribution:
+def input_gradients(answered: ScoredRecord) -> Attribution:
     """Gradient times input: to first order, what the embedding of each token adds to the score.
 
     It takes one forward and one backward pass, and leaves the gradients of weights alone.
@@ -53,12 +53,12 @@ def input_gradients(answered: AnsweredRecord) -> Attribution:
     Example:
 
         >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-        >>> from dnagpt_hf.inference.answer_scores import answer_record
+        >>> from dnagpt_hf.inference.scored_records import score_answer
         >>> from dnagpt_hf.records.reading import Record
         >>> from dnagpt_hf.presets import preset_config
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTAC", "x": "0.5"}, "first", "a.fa", 1, 1)
-        >>> answered = answer_record(
+        >>> answered = score_answer(
         ...     model, DNAGPTTokenizer(), record, template="<R>{sequence}<+><M>{x}<=><M>"
         ... )
         >>> found = input_gradients(answered)
@@ -80,7 +80,7 @@ def input_gradients(answered: AnsweredRecord) -> Attribution:
 
 
 def integrated_gradients(
-    answered: AnsweredRecord, *, steps: int = 64, max_tokens: int = 16_384
+    answered: ScoredRecord, *, steps: int = 64, max_tokens: int = 16_384
 ) -> Attribution:
     """Gradients integrated from a baseline to the record, which share out the difference in score.
 
@@ -101,12 +101,12 @@ def integrated_gradients(
     Example:
 
         >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-        >>> from dnagpt_hf.inference.answer_scores import answer_record
+        >>> from dnagpt_hf.inference.scored_records import score_answer
         >>> from dnagpt_hf.records.reading import Record
         >>> from dnagpt_hf.presets import preset_config
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTACGTACGT"}, "first", "a.fa", 1, 1)
-        >>> answered = answer_record(
+        >>> answered = score_answer(
         ...     model, DNAGPTTokenizer(), record, template="<R>{sequence}<=><M>"
         ... )
         >>> found = integrated_gradients(answered)
@@ -136,7 +136,7 @@ def integrated_gradients(
     return Attribution(answered, _finite(answered, values), baseline_score=baseline_score)
 
 
-def _gradient(answered: AnsweredRecord, embeds: torch.Tensor) -> torch.Tensor:
+def _gradient(answered: ScoredRecord, embeds: torch.Tensor) -> torch.Tensor:
     """Gradient of each row's score by its embeddings."""
     with torch.enable_grad():
         embeds = embeds.detach().requires_grad_()
@@ -146,7 +146,7 @@ def _gradient(answered: AnsweredRecord, embeds: torch.Tensor) -> torch.Tensor:
 
 
 def _baseline(
-    answered: AnsweredRecord, inputs: dict[str, torch.Tensor]
+    answered: ScoredRecord, inputs: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and numbers of the record with N for its DNA and 0 for its numbers."""
     ids, numbers = inputs["input_ids"].clone(), inputs["number_values"].clone()
@@ -160,7 +160,7 @@ def _baseline(
     return ids, numbers
 
 
-def _finite(answered: AnsweredRecord, values: torch.Tensor) -> Array:
+def _finite(answered: ScoredRecord, values: torch.Tensor) -> Array:
     """(1, tokens) as an array (tokens,)."""
     if not values.isfinite().all():
         raise answered.placed.record.error(

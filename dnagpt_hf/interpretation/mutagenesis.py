@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-from dnagpt_hf.inference.answer_scores import AnsweredRecord
+from dnagpt_hf.inference.scored_records import ScoredRecord
 from dnagpt_hf.inference.token_spans import Array
 from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForSequenceClassification
 
@@ -31,7 +31,7 @@ class Mutagenesis:
             the record. 0 for the base that stands there, NaN where it is N or was not read.
     """
 
-    answered: AnsweredRecord
+    answered: ScoredRecord
     column: str
     start: int
     end: int
@@ -56,7 +56,7 @@ class Mutagenesis:
 
 
 def in_silico_mutagenesis(
-    answered: AnsweredRecord,
+    answered: ScoredRecord,
     *,
     column: str | None = None,
     start: int = 0,
@@ -86,12 +86,12 @@ def in_silico_mutagenesis(
     Example:
 
         >>> from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-        >>> from dnagpt_hf.inference.answer_scores import answer_record
+        >>> from dnagpt_hf.inference.scored_records import score_answer
         >>> from dnagpt_hf.records.reading import Record
         >>> from dnagpt_hf.presets import preset_config
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTACGNA"}, "first", "a.fa", 1, 1)
-        >>> answered = answer_record(
+        >>> answered = score_answer(
         ...     model, DNAGPTTokenizer(), record, template="<R>{sequence}<=><M>"
         ... )
         >>> found = in_silico_mutagenesis(answered, start=6)
@@ -134,7 +134,7 @@ class _Substitution:
 
 
 def _substitutions(
-    answered: AnsweredRecord, column: str, start: int, end: int
+    answered: ScoredRecord, column: str, start: int, end: int
 ) -> Iterator[_Substitution]:
     """All substitutions in a range, from left to right; none where N stands or nothing was read."""
     placed = answered.placed
@@ -171,7 +171,7 @@ class _Prefix(DynamicLayer):
 class _Recomputation:
     """Scores of a record with one token changed, computed from that token on."""
 
-    def __init__(self, answered: AnsweredRecord) -> None:
+    def __init__(self, answered: ScoredRecord) -> None:
         self.answered = answered
         self.inputs = answered.inputs()
         model = answered.model

@@ -34,11 +34,11 @@ def window(
 
 def test_it_is_small_and_knows_its_task() -> None:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-    from dnagpt_hf.inference.answering import task_of
+    from dnagpt_hf.inference.prediction_heads import checkpoint_task
 
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 16e6
     assert not list(FOLDER.glob("*.py"))
-    task = task_of(DNAGPTConfig.from_pretrained(FOLDER))
+    task = checkpoint_task(DNAGPTConfig.from_pretrained(FOLDER))
     assert task is not None
     assert task.answer_list[0].tokens == {"A": "signal", "N": "none"}
     assert task.positive_label(task.answer_list[0]) == "signal"

@@ -15,7 +15,7 @@ from sklearn import metrics as reference
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.evaluation.evaluation import Evaluation
 from dnagpt_hf.evaluation.report import metrics_table, report, write_figures
-from dnagpt_hf.inference.answering import Output
+from dnagpt_hf.inference.prediction_heads import Output
 from dnagpt_hf.tasks.dataset import read_examples
 from dnagpt_hf.tasks.task import Task
 

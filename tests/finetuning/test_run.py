@@ -31,8 +31,8 @@ from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.finetuning import run as finetuning
 from dnagpt_hf.finetuning.run import FineTuned, finetune
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer
-from dnagpt_hf.inference.answering import task_of
 from dnagpt_hf.inference.prediction import predict_records
+from dnagpt_hf.inference.prediction_heads import checkpoint_task
 from dnagpt_hf.presets import vocabulary_fields
 
 Weights = Mapping[str, torch.Tensor]
@@ -67,7 +67,7 @@ def history(folder: Path, name: str) -> list[float]:
     return [entry[name] for entry in state["log_history"] if name in entry]
 
 
-def answers_of(folder: Path) -> list[dict[str, float]]:
+def prediction_head(folder: Path) -> list[dict[str, float]]:
     """What `dnagpt predict` would say of some records."""
     model, tokenizer = load_model(
         folder, getattr(finetuning, model_class(folder)), Placement(device="cpu")
@@ -118,7 +118,7 @@ def test_a_motif_is_learned_by_a_head(base: Path, tmp_path: Path, shuffle: bool)
     metrics = learned(base, tmp_path, rows, head="classification", learning_rate=1e-2)
     assert metrics["auroc"] > 0.9 if not shuffle else 0.3 < metrics["auroc"] < 0.7
     # the model that was written is the one that was measured
-    scores = answers_of(tmp_path / "out")
+    scores = prediction_head(tmp_path / "out")
     rows = planted(20, 5)
     right = [
         (one["signal"] > 0.5) == (row["label"] == "signal")
@@ -237,7 +237,7 @@ def test_a_vocabulary_of_6_mers(small: Path, tmp_path: Path) -> None:
     DNAGPTTokenizer(dynamic_kmer=False).save_pretrained(base)
     run(base, small, tmp_path / "out", answers=None, num_train_epochs=1)
     model = DNAGPTForMultiTask.from_pretrained(tmp_path / "out")
-    task = task_of(model.config)
+    task = checkpoint_task(model.config)
     assert task is not None
     assert task.answer_list[0].tokens == {"<0>": "none", "<1>": "signal"}
     assert model.config.id2label == {0: "none", 1: "signal"}
@@ -257,7 +257,7 @@ def test_adapters(base: Path, small: Path, tmp_path: Path, adapter: str) -> None
     assert beside.metrics == pytest.approx(merged.metrics, rel=1e-3, abs=1e-4)
     assert not (tmp_path / "beside" / "model.safetensors").exists()
     assert not (tmp_path / "merged" / "adapter_config.json").exists()
-    check_close(answers_of(tmp_path / "beside"), answers_of(tmp_path / "merged"))
+    check_close(prediction_head(tmp_path / "beside"), prediction_head(tmp_path / "merged"))
     # it did learn, and only beside what stays
     assert all(before[name].equal(one) for name, one in weights_of(base).items())
     names = changed(tmp_path / "merged", base)
@@ -339,11 +339,11 @@ def predictions(folder: Path) -> list[dict[str, Any]]:
 def test_the_checkpoint_knows_its_task(base: Path, small: Path, tmp_path: Path) -> None:
     tuned = run(base, small, tmp_path, template=BOTH, bootstrap=20)
     model = DNAGPTForMultiTask.from_pretrained(tmp_path)
-    assert task_of(model.config) == tuned.data.task
+    assert checkpoint_task(model.config) == tuned.data.task
     assert len(tuned.data.task.standardization) == 2
     model.save_pretrained(tmp_path / "again")
     again = DNAGPTForMultiTask.from_pretrained(tmp_path / "again")
-    assert task_of(again.config) == tuned.data.task
+    assert checkpoint_task(again.config) == tuned.data.task
     content = json.loads((tmp_path / "metrics.json").read_text())
     assert content["metrics"] == tuned.metrics and content["records"] == 12
     written = json.loads((tmp_path / "data.json").read_text())
@@ -367,7 +367,7 @@ def test_a_token_that_means_two_things_is_left_to_the_task(base: Path, tmp_path:
     run(base, table, tmp_path / "out", **stated)
     config = DNAGPTForMultiTask.from_pretrained(tmp_path / "out").config
     assert "up" not in config.id2label.values() and "signal" not in config.id2label.values()
-    assert set(answers_of(tmp_path / "out")[0]) == {"none", "signal", "up", "down"}
+    assert set(prediction_head(tmp_path / "out")[0]) == {"none", "signal", "up", "down"}
 
 
 def test_several_seeds(base: Path, small: Path, tmp_path: Path) -> None:

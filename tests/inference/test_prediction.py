@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.inference.answering import answer_tokens, stated_labels
 from dnagpt_hf.inference.batching import map_in_batches, padded_batch
 from dnagpt_hf.inference.prediction import predict_records
+from dnagpt_hf.inference.prediction_heads import answer_tokens, stated_labels
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.reading import Record, RecordError

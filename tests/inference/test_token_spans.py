@@ -10,7 +10,7 @@ import pytest
 from interpreted_models import dna, record
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.inference.token_spans import PlacedRecord, place_record
+from dnagpt_hf.inference.token_spans import TokenizedRecord, tokenize_record
 from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.reading import Record, RecordError
 from dnagpt_hf.records.templates import Template
@@ -19,12 +19,12 @@ from dnagpt_hf.tasks.preparation import Preparation, SequenceCut
 
 def placed(
     template: str, one: Record, positions: int = 64, truncation: Any = None, **tokenizer: Any
-) -> PlacedRecord:
+) -> TokenizedRecord:
     encoder = RecordEncoder(DNAGPTTokenizer(**tokenizer), Template(template), positions, truncation)
-    return place_record(encoder, one)
+    return tokenize_record(encoder, one)
 
 
-def places(found: PlacedRecord) -> list[tuple[Any, ...]]:
+def places(found: TokenizedRecord) -> list[tuple[Any, ...]]:
     return [(one.text, one.kind, one.column, one.start, one.end) for one in found.tokens]
 
 
@@ -127,7 +127,7 @@ def test_what_a_task_cuts_out_keeps_its_place(
         truncation,
         Preparation(cuts, {}),
     )
-    found = place_record(encoder, record(sequence), cuts)
+    found = tokenize_record(encoder, record(sequence), cuts)
     column = found.columns["sequence"]
     assert column.bases == sequence
     assert np.flatnonzero(column.token >= 0).tolist() == read

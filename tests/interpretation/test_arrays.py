@@ -11,7 +11,7 @@ import pytest
 from interpreted_models import NUMBER, dna, louder, record
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.inference.answer_scores import answer_record
+from dnagpt_hf.inference.scored_records import score_answer
 from dnagpt_hf.interpretation.arrays import attention_arrays, save_arrays, track_arrays
 from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
@@ -58,7 +58,7 @@ def test_tracks_as_arrays(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer, tmp_path: Path
 ) -> None:
     one = record(dna(20, 1), x="0.5")
-    answered = answer_record(model, tiny_tokenizer, one, template=NUMBER)
+    answered = score_answer(model, tiny_tokenizer, one, template=NUMBER)
     gradient = input_gradients(answered)
     integrated = integrated_gradients(answered, steps=4)
     effects = in_silico_mutagenesis(answered, start=2, end=9)

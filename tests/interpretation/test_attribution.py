@@ -21,7 +21,7 @@ from interpreted_models import (
 )
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.inference.answer_scores import AnsweredRecord, answer_record
+from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.records.reading import RecordError
 
@@ -36,12 +36,12 @@ def planted() -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
     return motif_model()
 
 
-def asked(model: Any, tokenizer: DNAGPTTokenizer, **options: Any) -> AnsweredRecord:
+def asked(model: Any, tokenizer: DNAGPTTokenizer, **options: Any) -> ScoredRecord:
     one = record(dna(50, 1), x="0.5 -1")
-    return answer_record(model, tokenizer, one, **options)
+    return score_answer(model, tokenizer, one, **options)
 
 
-def embeddings(answered: AnsweredRecord) -> torch.Tensor:
+def embeddings(answered: ScoredRecord) -> torch.Tensor:
     inputs = answered.inputs()
     with torch.no_grad():
         return answered.model.base_model.embed(inputs["input_ids"], inputs["number_values"])
@@ -75,7 +75,7 @@ def test_gradients_of_numbers(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTT
     step = 1e-2
     for place, numbers in zip(places, (("{} -1", 0.5), ("0.5 {}", -1.0)), strict=True):
         scores = [
-            answer_record(
+            score_answer(
                 model,
                 tiny_tokenizer,
                 record(dna(50, 1), x=numbers[0].format(numbers[1] + change)),
@@ -111,7 +111,7 @@ def test_the_baseline_is_n_and_0(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
     answered = asked(model, tiny_tokenizer, template=NUMBER)
-    baseline = answer_record(model, tiny_tokenizer, record("N" * 50, x="0 0"), template=NUMBER)
+    baseline = score_answer(model, tiny_tokenizer, record("N" * 50, x="0 0"), template=NUMBER)
     found = integrated_gradients(answered, steps=2)
     assert found.baseline_score == pytest.approx(baseline.score, abs=1e-5)
     # the template's own tokens are the same in both
@@ -137,7 +137,7 @@ def test_a_planted_motif_is_found(
     planted: tuple[DNAGPTForMultiTask, DNAGPTTokenizer], seed: int
 ) -> None:
     sequence, start = with_motif(seed)
-    answered = answer_record(
+    answered = score_answer(
         *planted, record(sequence), template=CLASS, answers=ANSWERS, target="motif"
     )
     assert answered.score > 2

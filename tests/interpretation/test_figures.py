@@ -11,7 +11,7 @@ from interpreted_models import ANSWERS, CLASS, dna, louder, record
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.evaluation.figures import save_figure
-from dnagpt_hf.inference.answer_scores import AnsweredRecord, answer_record
+from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation import figures as interpretation_figures
 from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
@@ -33,9 +33,9 @@ def model(tiny_model: DNAGPTForMultiTask) -> DNAGPTForMultiTask:
 
 
 @pytest.fixture
-def answered(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer) -> AnsweredRecord:
+def answered(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer) -> ScoredRecord:
     one = record(dna(30, 1) + "N")
-    return answer_record(model, tiny_tokenizer, one, template=CLASS, answers=ANSWERS)
+    return score_answer(model, tiny_tokenizer, one, template=CLASS, answers=ANSWERS)
 
 
 def legend(figure: Any) -> list[str]:
@@ -90,7 +90,7 @@ def test_one_layer_with_what_the_answer_looks_at(
         attention_figure(maps, received, layer=3)
 
 
-def test_tracks_stand_under_each_other(answered: AnsweredRecord) -> None:
+def test_tracks_stand_under_each_other(answered: ScoredRecord) -> None:
     tracks = [
         input_gradients(answered),
         integrated_gradients(answered, steps=4),
@@ -111,7 +111,7 @@ def test_tracks_stand_under_each_other(answered: AnsweredRecord) -> None:
         track_figure([])
 
 
-def test_the_mutated_part_is_drawn(answered: AnsweredRecord, tmp_path: Path) -> None:
+def test_the_mutated_part_is_drawn(answered: ScoredRecord, tmp_path: Path) -> None:
     tracks = [input_gradients(answered), in_silico_mutagenesis(answered, start=12, end=20)]
     figure = track_figure(tracks, regions=REGIONS)
     assert {panel.get_xlim() for panel in figure.axes[:3]} == {(12.5, 20.5)}
@@ -127,7 +127,7 @@ def test_only_the_mutated_column_can_be_drawn(
 ) -> None:
     one = record(dna(30, 1), utr="ACGT")
     template = "<R>{utr}<+>{sequence}<=><B>"
-    both = answer_record(model, tiny_tokenizer, one, template=template, answers=ANSWERS)
+    both = score_answer(model, tiny_tokenizer, one, template=template, answers=ANSWERS)
     found = in_silico_mutagenesis(both, column="utr")
     with pytest.raises(ValueError, match="'utr' was mutated, not 'sequence'"):
         track_figure([found])
@@ -145,7 +145,7 @@ def test_long_maps_are_drawn_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert image.mask.tolist() == np.triu(np.ones((4, 4), bool), 1).tolist()
 
 
-def test_figures_leave_pyplot_alone(answered: AnsweredRecord, tmp_path: Path) -> None:
+def test_figures_leave_pyplot_alone(answered: ScoredRecord, tmp_path: Path) -> None:
     from matplotlib import pyplot
 
     save_figure(track_figure([input_gradients(answered)]), tmp_path / "a.png")

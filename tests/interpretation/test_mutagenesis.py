@@ -21,8 +21,8 @@ from interpreted_models import (
 )
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.inference.answer_scores import AnsweredRecord, answer_record
 from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
 from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.reading import RecordError
@@ -36,7 +36,7 @@ def model(tiny_model: DNAGPTForMultiTask) -> DNAGPTForMultiTask:
     return louder(tiny_model)
 
 
-def reference(answered: AnsweredRecord, template: str, column: str) -> np.ndarray[Any, Any]:
+def reference(answered: ScoredRecord, template: str, column: str) -> np.ndarray[Any, Any]:
     """Effects of substitutions that are written into the record, each read as a whole."""
     values = dict(answered.placed.record.values)
     sequence = values[column]
@@ -77,7 +77,7 @@ def test_effects_are_those_of_changed_records(
 ) -> None:
     answers = None if template == NUMBER else ANSWERS
     one = record("N" + dna(43, 1), **values)
-    answered = answer_record(model, tiny_tokenizer, one, template=template, answers=answers)
+    answered = score_answer(model, tiny_tokenizer, one, template=template, answers=answers)
     found = in_silico_mutagenesis(answered, column=column)
     expected = reference(answered, template, column)
     assert found.effects.shape == expected.shape
@@ -91,7 +91,7 @@ def test_effects_are_those_of_changed_records(
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_effects_on_a_head(tiny_tokenizer: DNAGPTTokenizer, pooling: str) -> None:
     model = classifier(num_labels=2, classifier_pooling=pooling)
-    answered = answer_record(model, tiny_tokenizer, record(dna(40, 1)))
+    answered = score_answer(model, tiny_tokenizer, record(dna(40, 1)))
     found = in_silico_mutagenesis(answered)
     np.testing.assert_allclose(
         found.effects, reference(answered, "{sequence}", "sequence"), atol=1e-4
@@ -106,7 +106,7 @@ def test_batches_change_nothing(
     sizes: dict[str, int],
     implementation: str,
 ) -> None:
-    answered = answer_record(
+    answered = score_answer(
         model, tiny_tokenizer, record(dna(40, 1)), template=CLASS, answers=ANSWERS
     )
     expected = in_silico_mutagenesis(answered)
@@ -121,7 +121,7 @@ def test_batches_change_nothing(
 
 
 def test_a_part_of_a_sequence(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer) -> None:
-    answered = answer_record(
+    answered = score_answer(
         model, tiny_tokenizer, record(dna(40, 1)), template=CLASS, answers=ANSWERS
     )
     every = in_silico_mutagenesis(answered)
@@ -138,7 +138,7 @@ def test_the_largest_effects_have_names(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
     sequence = dna(40, 1) + "N"
-    answered = answer_record(
+    answered = score_answer(
         model, tiny_tokenizer, record(sequence), template=CLASS, answers=ANSWERS
     )
     found = in_silico_mutagenesis(answered, start=30)
@@ -155,7 +155,7 @@ def test_the_largest_effects_have_names(
 def test_bases_that_were_cut_off_are_unknown(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
-    answered = answer_record(
+    answered = score_answer(
         model,
         tiny_tokenizer,
         record(dna(400, 1)),
@@ -170,7 +170,7 @@ def test_a_planted_motif_is_found() -> None:
     model, tokenizer = motif_model()
     for seed in (1001, 1002, 1003):
         sequence, start = with_motif(seed)
-        answered = answer_record(
+        answered = score_answer(
             model,
             tokenizer,
             record(sequence),
@@ -191,7 +191,7 @@ def test_a_read_gc_content_changes_by_one_base() -> None:
     model = DNAGPTForMultiTask.from_pretrained(folder).eval()
     tokenizer = DNAGPTTokenizer.from_pretrained(folder)
     sequence = dna(300, 1)
-    answered = answer_record(model, tokenizer, record(sequence), template="<R>{sequence}<=><M>")
+    answered = score_answer(model, tokenizer, record(sequence), template="<R>{sequence}<=><M>")
     found = in_silico_mutagenesis(answered, start=100, end=160)
     is_gc = np.array([letter in "GC" for letter in BASES], float)
     expected = (is_gc - [[letter in "GC"] for letter in sequence[100:160]]) / len(sequence)

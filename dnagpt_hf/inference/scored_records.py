@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.answering import Answers, HeadAnswers, LanguageAnswers, Output, Predictor
 from dnagpt_hf.inference.batching import padded_batch
-from dnagpt_hf.inference.prediction import asked_answers, prompt_encoder
-from dnagpt_hf.inference.token_spans import PlacedRecord, TokenPlace, place_record, token_kind
+from dnagpt_hf.inference.prediction import prompt_encoder, resolve_head
+from dnagpt_hf.inference.prediction_heads import (
+    ClassificationHead,
+    LanguageHead,
+    Output,
+    PredictionHead,
+    Predictor,
+)
+from dnagpt_hf.inference.token_spans import TokenizedRecord, TokenSpan, token_kind, tokenize_record
 from dnagpt_hf.records.encoding import Truncation
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.task import Task
@@ -30,7 +36,7 @@ RawAnswer = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True)
-class AnsweredRecord:
+class ScoredRecord:
     """A record and the score of one answer to it.
 
     Args:
@@ -47,7 +53,7 @@ class AnsweredRecord:
 
     model: Predictor
     tokenizer: DNAGPTTokenizer
-    placed: PlacedRecord
+    placed: TokenizedRecord
     answer: str
     kind: AnswerKind
     score: float
@@ -63,7 +69,7 @@ class AnsweredRecord:
         return _inputs(self.model, self.placed)
 
 
-def answer_record(
+def score_answer(
     model: Predictor,
     tokenizer: DNAGPTTokenizer,
     record: Record,
@@ -74,7 +80,7 @@ def answer_record(
     answer: str | None = None,
     target: str | None = None,
     truncation: Truncation | None = None,
-) -> AnsweredRecord:
+) -> ScoredRecord:
     """Ask a model about one record.
 
     Args:
@@ -100,17 +106,17 @@ def answer_record(
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTAC"}, "first", "a.fa", 1, 1)
         >>> template, answers = "<R>{sequence}<=><B>", {"A": "false", "N": "true"}
-        >>> answered = answer_record(
+        >>> answered = score_answer(
         ...     model, DNAGPTTokenizer(), record, template=template, answers=answers, target="true"
         ... )
         >>> answered.kind, answered.unit
         ('class', 'log-odds of true')
     """
-    asked, answering = asked_answers(model, tokenizer, task, template, answers)
+    asked, answering = resolve_head(model, tokenizer, task, template, answers)
     place = _chosen([output.name for output in answering.outputs], answer, "answer") or 0
     encoder = prompt_encoder(model, tokenizer, asked, truncation)
-    placed = place_record(encoder, record, None if asked is None else asked.sequences)
-    if isinstance(answering, LanguageAnswers):
+    placed = tokenize_record(encoder, record, None if asked is None else asked.sequences)
+    if isinstance(answering, LanguageHead):
         for before in range(place):
             placed = _continued(placed, answering, before, tokenizer)
     output, raw = answering.outputs[place], _raw_answer(answering, place)
@@ -124,7 +130,7 @@ def answer_record(
     kind = _kind(output)
     label = _chosen(list(output.labels or (output.name,)), target, "target")
     label = int(found[0].argmax()) if label is None else label
-    return AnsweredRecord(
+    return ScoredRecord(
         model,
         tokenizer,
         placed,
@@ -135,7 +141,7 @@ def answer_record(
     )
 
 
-def _inputs(model: Predictor, placed: PlacedRecord) -> dict[str, torch.Tensor]:
+def _inputs(model: Predictor, placed: TokenizedRecord) -> dict[str, torch.Tensor]:
     inputs = padded_batch([placed.encoded], model.config.pad_token_id)
     return {name: value.to(model.device) for name, value in inputs.items()}
 
@@ -161,11 +167,11 @@ def _kind(output: Output) -> AnswerKind:
     return "class"
 
 
-def _raw_answer(answering: Answers, place: int) -> RawAnswer:
+def _raw_answer(answering: PredictionHead, place: int) -> RawAnswer:
     """Logits of labels, `(batch, labels)`, or the number put back, `(batch, 1)`."""
     is_number = not answering.outputs[place].labels
     mean, deviation = answering.scales[place] if is_number else (0.0, 1.0)
-    if isinstance(answering, HeadAnswers):
+    if isinstance(answering, ClassificationHead):
         where = slice(place, place + 1) if is_number else slice(None)
         return lambda **inputs: (
             answering.model(**inputs, use_cache=False).logits[:, where].float() * deviation + mean
@@ -192,8 +198,8 @@ def _score(raw: torch.Tensor, kind: AnswerKind, label: int) -> torch.Tensor:
 
 
 def _continued(
-    placed: PlacedRecord, answering: LanguageAnswers, place: int, tokenizer: DNAGPTTokenizer
-) -> PlacedRecord:
+    placed: TokenizedRecord, answering: LanguageHead, place: int, tokenizer: DNAGPTTokenizer
+) -> TokenizedRecord:
     """A record with what the model answers at a place, and what leads to the next answer."""
     with torch.inference_mode():
         found = _raw_answer(answering, place)(**_inputs(answering.model, placed))
@@ -215,6 +221,6 @@ def _continued(
     return replace(
         placed,
         encoded=encoded,
-        tokens=(*placed.tokens, *(TokenPlace(name, token_kind(name)) for name in names)),
+        tokens=(*placed.tokens, *(TokenSpan(name, token_kind(name)) for name in names)),
         bases_of_token=np.append(placed.bases_of_token, np.zeros(len(ids), np.int64)),
     )

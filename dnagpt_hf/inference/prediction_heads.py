@@ -57,7 +57,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnswerPrediction:
     """What a model says of one record in one respect.
 
     Args:
@@ -73,7 +73,7 @@ class Answered:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-class LanguageAnswers:
+class LanguageHead:
     """Answers in the token language, by a model with both heads.
 
     Args:
@@ -149,7 +149,7 @@ class LanguageAnswers:
         return {"input_ids": ids, "attention_mask": mask, "number_values": values}
 
 
-class HeadAnswers:
+class ClassificationHead:
     """Answers of a classification head: a class, any of several labels, or numbers.
 
     Args:
@@ -187,24 +187,26 @@ class HeadAnswers:
         return logits.softmax(-1)
 
 
-Answers = LanguageAnswers | HeadAnswers
+PredictionHead = LanguageHead | ClassificationHead
 
 
-def answers_of(model: Predictor, tokenizer: DNAGPTTokenizer, task: Task | None) -> Answers:
+def prediction_head(
+    model: Predictor, tokenizer: DNAGPTTokenizer, task: Task | None
+) -> PredictionHead:
     """How a model answers a task.
 
     Raises:
         ValueError: the model answers in the token language and there is no task.
     """
     if isinstance(model, DNAGPTForSequenceClassification):
-        return HeadAnswers(model, task)
+        return ClassificationHead(model, task)
     if task is None:
         raise ValueError(NO_TASK)
-    return LanguageAnswers(model, tokenizer, task)
+    return LanguageHead(model, tokenizer, task)
 
 
 def score_records(
-    answers: Answers,
+    answers: PredictionHead,
     records: Iterable[EncodedRecord],
     *,
     max_records: int = 64,
@@ -244,28 +246,30 @@ def score_records(
         yield encoded, scores
 
 
-def read_scores(outputs: list[Output], scores: np.ndarray[Any, Any]) -> tuple[Answered, ...]:
+def to_predictions(
+    outputs: list[Output], scores: np.ndarray[Any, Any]
+) -> tuple[AnswerPrediction, ...]:
     """What the scores of one record say, `(scores,)`; numbers of a head are one answer."""
-    answered: list[Answered] = []
+    answered: list[AnswerPrediction] = []
     start = 0
     for output in outputs:
         row = scores[start : start + output.width]
         start += output.width
         by_name = _by_name(output.labels or (output.name,), row)
         if not output.labels:
-            answered.append(Answered(numbers=by_name))
+            answered.append(AnswerPrediction(numbers=by_name))
         elif output.several:
             likely = tuple(label for label, score in by_name.items() if score > 0.5)
-            answered.append(Answered(likely, True, by_name))
+            answered.append(AnswerPrediction(likely, True, by_name))
         else:
-            answered.append(Answered((output.labels[int(row.argmax())],), False, by_name))
+            answered.append(AnswerPrediction((output.labels[int(row.argmax())],), False, by_name))
     if len(answered) > 1 and all(answer.numbers for answer in answered):
         numbers = {name: value for one in answered for name, value in one.numbers.items()}
-        return (Answered(numbers=numbers),)
+        return (AnswerPrediction(numbers=numbers),)
     return tuple(answered)
 
 
-def task_of(config: PreTrainedConfig) -> Task | None:
+def checkpoint_task(config: PreTrainedConfig) -> Task | None:
     """What a checkpoint was trained for, if it says so."""
     return Task.from_dict(config.task) if config.task else None
 

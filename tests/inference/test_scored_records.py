@@ -10,8 +10,8 @@ import torch
 from interpreted_models import ANSWERS, CLASS, NUMBER, classifier, dna, louder, record
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.inference.answer_scores import answer_record
 from dnagpt_hf.inference.prediction import predict_records
+from dnagpt_hf.inference.scored_records import score_answer
 from dnagpt_hf.records.reading import RecordError
 from dnagpt_hf.tasks.preparation import SequenceCut
 from dnagpt_hf.tasks.task import Task
@@ -30,10 +30,10 @@ def test_the_score_of_a_class_is_its_log_odds(
     one = record(dna(50, 1))
     (predicted,) = predict_records(model, tiny_tokenizer, [one], **options)
     for label, probability in predicted.probabilities.items():
-        found = answer_record(model, tiny_tokenizer, one, **options, target=label)
+        found = score_answer(model, tiny_tokenizer, one, **options, target=label)
         assert found.score == pytest.approx(math.log(probability / (1 - probability)), abs=1e-3)
         assert (found.answer, found.kind, found.unit) == (label, "class", f"log-odds of {label}")
-    default = answer_record(model, tiny_tokenizer, one, **options)
+    default = score_answer(model, tiny_tokenizer, one, **options)
     assert default.answer == predicted.labels[0]
 
 
@@ -42,7 +42,7 @@ def test_the_score_of_a_number_is_the_number(
 ) -> None:
     one = record(dna(50, 1), x="-0.5")
     (predicted,) = predict_records(model, tiny_tokenizer, [one], template=NUMBER)
-    found = answer_record(model, tiny_tokenizer, one, template=NUMBER)
+    found = score_answer(model, tiny_tokenizer, one, template=NUMBER)
     assert found.score == pytest.approx(predicted.numbers["number"], abs=1e-5)
     assert (found.answer, found.kind, found.unit) == ("number", "number", "number")
 
@@ -65,7 +65,7 @@ def test_the_answers_of_a_head(
     (predicted,) = predict_records(model, tiny_tokenizer, [one])
     for name, value in {**predicted.probabilities, **predicted.numbers}.items():
         chosen = {"answer": name} if kind == "number" else {"target": name}
-        found = answer_record(model, tiny_tokenizer, one, **chosen)
+        found = score_answer(model, tiny_tokenizer, one, **chosen)
         expected = value if kind == "number" else math.log(value / (1 - value))
         assert found.score == pytest.approx(expected, abs=1e-3)
         assert found.kind == kind
@@ -76,7 +76,7 @@ def test_scores_of_other_inputs_are_those_of_the_records(
 ) -> None:
     options: dict[str, Any] = {"template": CLASS, "answers": ANSWERS, "target": "motif"}
     first, second = (
-        answer_record(model, tiny_tokenizer, record(dna(50, seed)), **options) for seed in (1, 2)
+        score_answer(model, tiny_tokenizer, record(dna(50, seed)), **options) for seed in (1, 2)
     )
     both = {
         name: torch.cat([first.inputs()[name], value]) for name, value in second.inputs().items()
@@ -91,7 +91,7 @@ def test_a_checkpoint_knows_its_task(
 ) -> None:
     one = record(dna(50, 1), x="2", y="0.3")
     with pytest.raises(ValueError, match="state a template"):
-        answer_record(model, tiny_tokenizer, one)
+        score_answer(model, tiny_tokenizer, one)
     task = Task(
         "<R>{sequence}<+><M>{x}<=><M>{y}",
         sequences={"sequence": SequenceCut(cut_out=(20, 26))},
@@ -99,11 +99,11 @@ def test_a_checkpoint_knows_its_task(
     )
     model.config.task = task.as_dict()
     (predicted,) = predict_records(model, tiny_tokenizer, [one])
-    found = answer_record(model, tiny_tokenizer, one)
+    found = score_answer(model, tiny_tokenizer, one)
     assert found.score == pytest.approx(predicted.numbers["y"], abs=1e-4)
     assert found.unit == "y"
     assert found.placed.columns["sequence"].bases == one.values["sequence"]
-    stated = answer_record(model, tiny_tokenizer, one, task=task)
+    stated = score_answer(model, tiny_tokenizer, one, task=task)
     assert stated.score == found.score
 
 
@@ -119,17 +119,15 @@ def test_each_of_several_answers_follows_those_before(
     (predicted,) = predict_records(model, tiny_tokenizer, [one], task=task)
     for column in ("a", "b"):
         for label, probability in predicted.answers[column].probabilities.items():
-            found = answer_record(
-                model, tiny_tokenizer, one, task=task, answer=column, target=label
-            )
+            found = score_answer(model, tiny_tokenizer, one, task=task, answer=column, target=label)
             expected = math.log(probability / (1 - probability))
             assert found.score == pytest.approx(expected, abs=1e-3)
-    number = answer_record(model, tiny_tokenizer, one, task=task, answer="y")
+    number = score_answer(model, tiny_tokenizer, one, task=task, answer="y")
     assert number.score == pytest.approx(predicted.answers["y"].numbers["y"], abs=1e-4)
-    first = answer_record(model, tiny_tokenizer, one, task=task)
+    first = score_answer(model, tiny_tokenizer, one, task=task)
     assert first.answer == predicted.answers["a"].labels[0]
     with pytest.raises(ValueError, match="no answer 'c': choose one of a, y, b"):
-        answer_record(model, tiny_tokenizer, one, task=task, answer="c")
+        score_answer(model, tiny_tokenizer, one, task=task, answer="c")
 
 
 @pytest.mark.parametrize(
@@ -148,14 +146,14 @@ def test_questions_that_do_not_fit(
     message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        answer_record(model, tiny_tokenizer, record("ACGT", x="1"), **options)
+        score_answer(model, tiny_tokenizer, record("ACGT", x="1"), **options)
 
 
 def test_questions_that_do_not_fit_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
     several = classifier(id2label={0: "x", 1: "y"}, problem_type="regression")
-    assert answer_record(several, tiny_tokenizer, record("ACGT")).answer == "x"
+    assert score_answer(several, tiny_tokenizer, record("ACGT")).answer == "x"
     with pytest.raises(ValueError, match="has a classification head"):
-        answer_record(several, tiny_tokenizer, record("ACGT"), answers=ANSWERS)
+        score_answer(several, tiny_tokenizer, record("ACGT"), answers=ANSWERS)
 
 
 def test_an_output_that_is_not_finite(
@@ -164,4 +162,4 @@ def test_an_output_that_is_not_finite(
     with torch.no_grad():
         model.number_head.out_proj.weight.fill_(math.nan)
     with pytest.raises(RecordError, match=r"a\.csv, record r1 .*not finite"):
-        answer_record(model, tiny_tokenizer, record("ACGT", x="1"), template=NUMBER)
+        score_answer(model, tiny_tokenizer, record("ACGT", x="1"), template=NUMBER)

@@ -12,16 +12,16 @@ import torch
 from finetuning_runs import as_records, planted
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.inference.answering import (
-    HeadAnswers,
-    LanguageAnswers,
-    Output,
-    answers_of,
-    read_scores,
-    task_of,
-)
 from dnagpt_hf.inference.batching import padded_batch
 from dnagpt_hf.inference.prediction import predict_records
+from dnagpt_hf.inference.prediction_heads import (
+    ClassificationHead,
+    LanguageHead,
+    Output,
+    checkpoint_task,
+    prediction_head,
+    to_predictions,
+)
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.tasks.task import Task
@@ -91,7 +91,7 @@ def test_several_answers_are_those_of_a_plain_loop(
         64,
         standardization=SEVERAL.input_standardization,
     )
-    answers = LanguageAnswers(model, tiny_tokenizer, SEVERAL)
+    answers = LanguageHead(model, tiny_tokenizer, SEVERAL)
     batch = padded_batch([encoder(record) for record in as_records(rows())], 20)
     assert (batch["attention_mask"] == 0).any()
     with torch.no_grad():
@@ -234,7 +234,7 @@ def test_classes_of_a_head_are_those_of_its_configuration(
     model = head(Task("<R>{sequence}<=><B>{label}"), id2label=labels)
     model.save_pretrained(tmp_path)
     again = DNAGPTForSequenceClassification.from_pretrained(tmp_path).eval()
-    outputs = HeadAnswers(again, task_of(again.config)).outputs
+    outputs = ClassificationHead(again, checkpoint_task(again.config)).outputs
     assert outputs == [Output("label", tuple(labels.values()))]
     for row, one in zip(
         rows(), predict_records(again, tiny_tokenizer, as_records(rows())), strict=True
@@ -259,12 +259,12 @@ def test_several_labels_of_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
 
 def test_scores_are_read_by_outputs() -> None:
     outputs = [Output("a", ("yes", "no")), Output("x"), Output("b", ("u", "v"), several=True)]
-    first, second, third = read_scores(outputs, np.float32([0.25, 0.75, -3, 0.5, 0.625]))
+    first, second, third = to_predictions(outputs, np.float32([0.25, 0.75, -3, 0.5, 0.625]))
     assert first.labels == ("no",) and first.probabilities == {"yes": 0.25, "no": 0.75}
     assert second.numbers == {"x": -3.0} and second.labels == ()
     # more probable than not
     assert third.labels == ("v",) and third.several
-    (numbers,) = read_scores([Output("x"), Output("y")], np.float32([0.1, 2]))
+    (numbers,) = to_predictions([Output("x"), Output("y")], np.float32([0.1, 2]))
     assert numbers.numbers == {"x": 0.1, "y": 2.0}
 
 
@@ -293,7 +293,7 @@ def test_a_language_model_without_a_task(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
     with pytest.raises(ValueError, match="state a template"):
-        answers_of(model, tiny_tokenizer, None)
+        prediction_head(model, tiny_tokenizer, None)
     combinations = itertools.product(["<M>", "<+><M>"], ["", " "])
     for end in map("".join, combinations):
         (found,) = predict_records(
