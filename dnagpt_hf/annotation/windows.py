@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dnagpt_hf.genomes.bases import Interval, reverse_complement
 from dnagpt_hf.genomes.contigs import Contig
-from dnagpt_hf.genomes.exclusions import similar_contigs
 from dnagpt_hf.genomes.fasta import open_genome
+from dnagpt_hf.genomes.regions import similar_contigs
 from dnagpt_hf.records.reading import RecordError
 
 EDGES = ("drop", "pad", "error")
@@ -113,11 +113,10 @@ class GenomeWindows:
         """
         found = self.contigs.get(name)
         if found is None and not self.is_selection:
-            similar = ", ".join(similar_contigs(name, self.contigs))
             raise RecordError(
                 f"{self.regions}, line {line}: contig {name} is not in {self.genome}, which has "
-                f"{similar}, …: name those to use with contigs, as [chr1, chr2], or as "
-                "{chr1: NC_000001.11} where the FASTA file calls them otherwise"
+                f"{similar_contigs(name, self.contigs)}: name those to use with contigs, as "
+                "[chr1, chr2], or as {chr1: NC_000001.11} where the FASTA file calls them otherwise"
             )
         return found
 
@@ -151,7 +150,8 @@ def open_windows(
     )
     for name in pairs.values():
         if name not in found:
-            similar = ", ".join(similar_contigs(name, found))
-            raise ValueError(f"contigs: {genome} has no contig {name}; there are {similar}, …")
+            raise ValueError(
+                f"contigs: {genome} has no contig {name}; there are {similar_contigs(name, found)}"
+            )
     chosen = {name: found[theirs] for name, theirs in pairs.items()}
     return GenomeWindows(Path(genome), chosen, Path(regions), contigs is not None)

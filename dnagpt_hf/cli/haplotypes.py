@@ -13,8 +13,8 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from dnagpt_hf.genomes.regions import Region
     from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
-    from dnagpt_hf.haplotypes.sites import Region
     from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation
 
 # columns in which any table has room
@@ -137,10 +137,10 @@ def evaluate(
     haplotypes. Real haplotypes of other people and simple generators always stand beside the
     generated ones. Writes evaluation.html, .md and .json.
     """
+    from dnagpt_hf.genomes.regions import Region
     from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
     from dnagpt_hf.haplotypes.haplotypes import parse_share
     from dnagpt_hf.haplotypes.populations import read_populations
-    from dnagpt_hf.haplotypes.sites import Region
     from dnagpt_hf.haplotypes.statistics.evaluation import (
         evaluate_genomes,
         number_of_parts,
@@ -216,9 +216,9 @@ def convert_haplotypes(
     The rarer allele is looked at among the samples and populations that are kept.
     """
     from dnagpt_hf.atomic_files import check_new_file
+    from dnagpt_hf.genomes.regions import Region
     from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
     from dnagpt_hf.haplotypes.populations import read_populations
-    from dnagpt_hf.haplotypes.sites import Region
 
     check_new_file(output, overwrite=overwrite)
     if population and populations is None:

@@ -166,7 +166,7 @@ def attribute(
     from dnagpt_hf.records.reading import RecordReader
 
     parts = [parse_region(text) for text in region or []]
-    start, end = (0, None) if mutated is None else parse_range(mutated, "range")
+    start, end = (0, None) if mutated is None else parse_range(mutated)
     labels = None if answers is None else parse_answers(answers)
     check_outputs(output, arrays, overwrite=overwrite)
     name = model_class(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from dnagpt_hf.interpretation.figures import Region
     from dnagpt_hf.records.reading import Record, RecordReader
 
-_RANGE = re.compile(r"(\d[\d,]*)-(\d[\d,]*)")
 
 Figure = Annotated[
     Path | None,
@@ -81,42 +79,42 @@ def find_record(reader: RecordReader, wanted: str | None) -> Record:
 
 
 def parse_region(text: str) -> Region:
-    """A named part of a sequence.
+    """Read a named part of a sequence.
 
     Raises:
-        ValueError: something is not of the form `NAME:START-END`.
+        ValueError: the text is not of the form `NAME:START-END`.
 
     Example:
 
         >>> parse_region("5'UTR:1-300")
         Region(name="5'UTR", start=0, end=300)
     """
+    from dnagpt_hf.genomes.regions import Region as GenomeRegion
     from dnagpt_hf.interpretation.figures import Region
 
-    name, sign, extent = text.rpartition(":")
-    if not sign or not name:
+    region = GenomeRegion.parse(text)
+    if region.end is None:
         raise ValueError(f"region {text!r} is not of the form NAME:START-END, as in 5'UTR:1-300")
-    return Region(name, *parse_range(extent, f"region {name}"))
+    return Region(region.contig, region.start - 1, region.end)
 
 
-def parse_range(text: str, name: str) -> tuple[int, int]:
-    """First base, from 0, and the base behind the last one, of bases that are counted from 1.
+def parse_range(text: str) -> tuple[int, int]:
+    """Read a range of bases that count from 1, as the first base from 0 and the end behind the last.
 
     Raises:
-        ValueError: it is not of the form `START-END`, or not a part of a sequence.
+        ValueError: the text is not of the form `START-END`.
 
     Example:
 
-        >>> parse_range("271-340", "range")
+        >>> parse_range("271-340")
         (270, 340)
     """
-    match = _RANGE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{name} {text!r} is not of the form START-END, as in 271-340")
-    start, end = (int(number.replace(",", "")) for number in match.groups())
-    if not 1 <= start <= end:
-        raise ValueError(f"{name} {text!r}: bases count from 1, and the end comes last")
-    return start - 1, end
+    from dnagpt_hf.genomes.regions import Region
+
+    region = Region.parse(f"range:{text.strip()}")
+    if region.end is None:
+        raise ValueError(f"range {text!r} is not of the form START-END, as in 271-340")
+    return region.start - 1, region.end
 
 
 def parse_layer(text: str) -> int:

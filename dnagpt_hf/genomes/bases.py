@@ -4,7 +4,7 @@ A sequence is a `uint8` array of upper-case ASCII letters: A, C, G, T and N. Pos
 and intervals leave out their end.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,9 @@ def _letters(pairs: dict[str, str], default: int) -> Bases:
 # 0 marks what is no nucleotide letter
 _NORMALIZED = _letters({"A": "A", "C": "C", "G": "G", "TU": "T", "NRYSWKMBDHV": "N"}, default=0)
 NORMALIZED = _NORMALIZED.tobytes()
-_COMPLEMENT = _letters({"A": "T", "C": "G", "G": "C", "TU": "A"}, default=N).tobytes()
+_COMPLEMENT = bytes.maketrans(b"ACGTURYKMBVDHacgturykmbvdh", b"TGCAAYRMKVBHDtgcaayrmkvbhd")
+# an array of bases, or letters
+BasesT = TypeVar("BasesT", Bases, bytes)
 
 
 class GenomeError(ValueError):
@@ -70,8 +72,20 @@ def normalize_bases(letters: bytes | Bases, source: str = "sequence", start: int
     return bases
 
 
-def reverse_complement(bases: Bases) -> Bases:
-    """The other strand, read in its own direction; N stays N."""
+def reverse_complement(bases: BasesT) -> BasesT:
+    """Read the other strand in its own direction.
+
+    Args:
+        bases: an array of bases, or letters in either case, IUPAC codes included. Other characters
+            stay as they are.
+
+    Example:
+
+        >>> reverse_complement(b"AACGn")
+        b'nCGTT'
+    """
+    if isinstance(bases, bytes):
+        return bases.translate(_COMPLEMENT)[::-1]
     return np.frombuffer(bases.tobytes().translate(_COMPLEMENT)[::-1], dtype=np.uint8)
 
 

@@ -25,9 +25,9 @@ from typing import Any
 import yaml
 
 from dnagpt_hf.genomes.bases import Interval
-from dnagpt_hf.genomes.exclusions import RegionError, intervals_of, parts_of, without
 from dnagpt_hf.genomes.fasta import Contig, ContigPart, open_genome
 from dnagpt_hf.genomes.manifest_yaml import read_yaml
+from dnagpt_hf.genomes.regions import intervals_of, parts_of, without
 
 logger = logging.getLogger(__name__)
 
@@ -277,7 +277,7 @@ def _covered(
     covered: dict[str, list[Interval]] = {}
     try:
         found = intervals_of(names, contigs)
-    except RegionError as error:
+    except ValueError as error:
         raise ManifestError(f"{where}: {key}: {error}") from error
     for name, intervals in found.items():
         rest = [without(some, (removed or {}).get(one, [])) for one, some in intervals.items()]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Region, Sites, Texts
+from dnagpt_hf.genomes.regions import Region
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, Texts
 
 Alleles = NDArray[np.uint8]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,55 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Texts = NDArray[np.str_]
+from dnagpt_hf.genomes.regions import Region
 
-_REGION = re.compile(r"(.+?):([\d,]+)-([\d,]+)")
+Texts = NDArray[np.str_]
 
 
 class HaplotypeError(ValueError):
     """Haplotypes that cannot be used; the message says which file, which record and what to do."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """A stretch of a chromosome, positions counted from 1, both ends included.
-
-    Args:
-        chromosome: its name as the file writes it.
-        start: first position.
-        end: last position; by default the whole chromosome.
-    """
-
-    chromosome: str
-    start: int = 1
-    end: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Region:
-        """Read `1:11,697,036-11,836,540`, or a chromosome alone.
-
-        Raises:
-            HaplotypeError: the end lies before the start, or the start before 1.
-
-        Example:
-
-            >>> Region.parse("1:11,697,036-11,836,540")
-            Region(chromosome='1', start=11697036, end=11836540)
-        """
-        found = _REGION.fullmatch(text.strip())
-        if not found:
-            return cls(text.strip())
-        start, end = (int(found[group].replace(",", "")) for group in (2, 3))
-        if not 1 <= start <= end:
-            raise HaplotypeError(
-                f"region {text}: positions count from 1, and the end does not lie before the start"
-            )
-        return cls(found[1], start, end)
-
-    def __str__(self) -> str:
-        if self.start == 1 and self.end is None:
-            return self.chromosome
-        return f"{self.chromosome}:{self.start:,}-{'' if self.end is None else f'{self.end:,}'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +92,7 @@ class Sites:
         """
         end = np.iinfo(np.int64).max if region.end is None else region.end
         inside = (
-            (self.chromosomes == region.chromosome)
+            (self.chromosomes == region.contig)
             & (self.positions >= region.start)
             & (self.positions <= end)
         )

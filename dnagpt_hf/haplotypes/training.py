@@ -16,6 +16,7 @@ from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
 from dnagpt_hf.checkpoints.loading import load_pretrained
 from dnagpt_hf.checkpoints.validation import check_source
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.card import write_haplotype_card
 from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
@@ -29,7 +30,6 @@ from dnagpt_hf.haplotypes.settings import (
     HaplotypeModelArguments,
     HaplotypeSettings,
 )
-from dnagpt_hf.haplotypes.sites import Region
 from dnagpt_hf.haplotypes.trainer import HaplotypeRows, HaplotypeTrainer
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import PRESETS, preset_config, vocabulary_fields, vocabulary_size

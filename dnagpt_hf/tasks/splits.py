@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnagpt_hf.genomes.bases import reverse_complement
 from dnagpt_hf.tasks.columns import PARTS
 
 # 6 : 1.5 : 2.5, section 3.1 of the paper
 FRACTIONS = (0.6, 0.15, 0.25)
-_COMPLEMENT = bytes.maketrans(b"ACGTUacgtu", b"TGCAATGCAA")
 
 
 class ClassTooSmall(ValueError):
@@ -35,7 +35,7 @@ def sequence_key(sequences: Sequence[str]) -> bytes:
     key = hashlib.blake2b(digest_size=16)
     for sequence in sequences:
         forward = sequence.upper().replace("U", "T").encode()
-        key.update(min(forward, forward.translate(_COMPLEMENT)[::-1]) + b"\n")
+        key.update(min(forward, reverse_complement(forward)) + b"\n")
     return key.digest()
 
 

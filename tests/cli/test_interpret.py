@@ -167,7 +167,10 @@ def test_a_checkpoint_that_knows_its_task(work: Path, folder: Path) -> None:
         ),
         (("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "1-5"), "not of the form NAME"),
         (("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "a:5"), "not of the form START"),
-        (("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "a:0-5"), "bases count from 1"),
+        (
+            ("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "a:0-5"),
+            "positions count from 1",
+        ),
         (("attention", "a.fa", *PROMPT, "-o", "a.png", "--column", "name"), "choose sequence"),
         (("attention", "none.fa", *PROMPT, "-o", "a.png"), "none.fa: No such file"),
         (("attention", "long.fa", *PROMPT, "-o", "a.png"), "exceed the model's 64 positions"),
@@ -175,7 +178,7 @@ def test_a_checkpoint_that_knows_its_task(work: Path, folder: Path) -> None:
             ("attribute", "a.fa", *CLASS, "-o", "a.png", "--range", "30-41"),
             "30-41 is no part of it",
         ),
-        (("attribute", "a.fa", *CLASS, "-o", "a.png", "--range", "9-3"), "the end comes last"),
+        (("attribute", "a.fa", *CLASS, "-o", "a.png", "--range", "9-3"), "the end does not lie"),
         (
             ("attribute", "a.fa", *CLASS, "-o", "a.png", "--target", "x"),
             "choose one of signal, none",

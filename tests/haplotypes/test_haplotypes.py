@@ -8,26 +8,9 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes, make_sites
 
+from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_person
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Region, Sites
-
-
-@pytest.mark.parametrize(
-    ("text", "region"),
-    [
-        ("15", Region("15")),
-        ("chr15:1,000-2,000", Region("chr15", 1000, 2000)),
-        ("HLA:A*01:5-7", Region("HLA:A*01", 5, 7)),
-    ],
-)
-def test_regions(text: str, region: Region) -> None:
-    assert Region.parse(text) == region
-
-
-@pytest.mark.parametrize("text", ["1:0-5", "1:9-5"])
-def test_regions_that_are_none(text: str) -> None:
-    with pytest.raises(HaplotypeError, match="positions count from 1"):
-        Region.parse(text)
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 
 
 def test_sites_must_agree_in_number() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.hapt import (
     legend_path,
     open_text,
@@ -20,7 +21,7 @@ from dnagpt_hf.haplotypes.files.hapt import (
 )
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules, is_vcf_name, read_vcf, write_vcf
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Region, Sites
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 
 ENDINGS = (".hapt", ".hapt.gz", ".zip", ".vcf", ".vcf.gz", ".bcf", ".npy", ".npz")
 _SITE_ARRAYS = ("chromosomes", "positions", "references", "alternatives")

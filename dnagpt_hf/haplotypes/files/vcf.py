@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Alleles, Haplotypes, check_samples
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Region, Sites
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 
 logger = logging.getLogger(__name__)
 
@@ -163,9 +164,9 @@ class _Reader:
     def records(self, region: Region | None) -> Iterator[Any]:
         records = self.file
         has_index = any(Path(f"{self.path}{end}").is_file() for end in (".tbi", ".csi"))
-        if region is not None and has_index and region.chromosome in self.file.seqnames:
+        if region is not None and has_index and region.contig in self.file.seqnames:
             end = "" if region.end is None else region.end
-            records = self.file(f"{region.chromosome}:{region.start}-{end}")
+            records = self.file(f"{region.contig}:{region.start}-{end}")
         last = "before the first record"
         try:
             for record in records:
@@ -278,7 +279,7 @@ def _place(record: Any) -> str:
 
 def _lies_in(record: Any, region: Region) -> bool:
     return (
-        region.chromosome == record.CHROM
+        region.contig == record.CHROM
         and region.start <= record.POS
         and (region.end is None or region.end >= record.POS)
     )

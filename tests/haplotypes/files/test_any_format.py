@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
+from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Region
+from dnagpt_hf.haplotypes.sites import HaplotypeError
 
 HAPT = "Real HG1_A 0 1 0\nReal HG1_B 1 1 0\n"
 LEGEND = "id position a0 a1\n15:10_C_A 10 C A\n15:20_T_G 20 T G\n16:5_T_TA 5 T TA\n"

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
+from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Region
+from dnagpt_hf.haplotypes.sites import HaplotypeError
 
 pytest.importorskip("cyvcf2")
 

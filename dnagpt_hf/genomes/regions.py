@@ -1,0 +1,148 @@
+"""Regions, contigs and patterns: the bases of a genome that a text names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import islice
+
+from dnagpt_hf.genomes.bases import Interval
+from dnagpt_hf.genomes.contigs import Contig, ContigPart
+
+_REGION = re.compile(r"(.+):([\d,]*\d[\d,]*)-([\d,]*)")
+# comparing a name with more contigs takes seconds
+_MOST_COMPARED = 10_000
+
+
+@dataclass(frozen=True)
+class Region:
+    """Positions of a contig, counted from 1, both ends included, as samtools counts them.
+
+    Args:
+        contig: name of the contig or chromosome.
+        start: first position.
+        end: last position; `None` for the end of the contig.
+
+    Raises:
+        ValueError: the end lies before the start, or the start before 1.
+    """
+
+    contig: str
+    start: int = 1
+    end: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.start < 1 or (self.end is not None and self.end < self.start):
+            raise ValueError(
+                f"region {self}: positions count from 1, and the end does not lie before the start"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Read `chr1:1,000-2,000`, `chr1:1000-` up to the end of the contig, or `chr1` alone.
+
+        Raises:
+            ValueError: the end lies before the start, or the start before 1.
+
+        Example:
+
+            >>> Region.parse("1:11,697,036-11,836,540")
+            Region(contig='1', start=11697036, end=11836540)
+            >>> str(Region.parse("HLA:A*01:5-"))
+            'HLA:A*01:5-'
+        """
+        found = _REGION.fullmatch(text.strip())
+        if not found:
+            return cls(text.strip())
+        start, end = (found[group].replace(",", "") for group in (2, 3))
+        return cls(found[1], int(start), int(end) if end else None)
+
+    def __str__(self) -> str:
+        if self.start == 1 and self.end is None:
+            return self.contig
+        return f"{self.contig}:{self.start:,}-{'' if self.end is None else f'{self.end:,}'}"
+
+
+def intervals_of(
+    names: Sequence[str], contigs: Mapping[str, Contig]
+) -> dict[str, dict[str, list[Interval]]]:
+    """Resolve names to intervals.
+
+    Args:
+        names: contigs, regions `X:1-10000` or patterns `KI27*`. An exact name has priority over a
+            region, a region over a pattern.
+        contigs: contigs of the genome by name.
+
+    Returns:
+        Intervals by name and contig.
+
+    Raises:
+        ValueError: a name fits no contig, or a region does not lie in its contig.
+    """
+    found: dict[str, dict[str, list[Interval]]] = {}
+    for name in names:
+        intervals = found.setdefault(name, {})
+        for contig, interval in _resolved(name, contigs):
+            intervals.setdefault(contig, []).append(interval)
+    return found
+
+
+def _resolved(name: str, contigs: Mapping[str, Contig]) -> Iterator[tuple[str, Interval]]:
+    if name in contigs:
+        yield name, Interval(0, len(contigs[name]))
+        return
+    region = Region.parse(name)
+    if region.contig in contigs:
+        length = len(contigs[region.contig])
+        end = length if region.end is None else region.end
+        if not region.start <= end <= length:
+            raise ValueError(f"{name}: contig {region.contig} has the positions 1 to {length:,}")
+        yield region.contig, Interval(region.start - 1, end)
+        return
+    fitting = [contig for contig in contigs if fnmatchcase(contig, name)]
+    if not fitting:
+        raise ValueError(f"no contig {name}; there are {similar_contigs(name, contigs)}")
+    for contig in fitting:
+        yield contig, Interval(0, len(contigs[contig]))
+
+
+def similar_contigs(name: str, contigs: Mapping[str, Contig]) -> str:
+    """List contigs that a mistyped name may mean, for an error message; else the first ones."""
+    name = name.partition(":")[0].lower().removeprefix("chr")
+    known = list(islice(contigs, _MOST_COMPARED))
+    close = [one for one in known if one.lower().removeprefix("chr") == name]
+    close += difflib.get_close_matches(name, known, n=3)
+    return ", ".join(list(dict.fromkeys(close)) or known[:5]) + ", …"
+
+
+def without(intervals: Sequence[Interval], removed: Sequence[Interval]) -> list[Interval]:
+    """Subtract intervals from others, whose order stays.
+
+    Example:
+
+        >>> without([Interval(0, 10)], [Interval(2, 3), Interval(8, 20)])
+        [Interval(start=0, end=2), Interval(start=3, end=8)]
+    """
+    rest = list(intervals)
+    for gap in removed:
+        rest = [
+            part
+            for one in rest
+            for part in (
+                Interval(one.start, min(one.end, gap.start)),
+                Interval(max(one.start, gap.end), one.end),
+            )
+            if part.start < part.end
+        ]
+    return rest
+
+
+def parts_of(contig: Contig, intervals: Sequence[Interval]) -> list[Contig | ContigPart]:
+    """Cut intervals from a contig; an interval of all of it is the contig itself."""
+    return [
+        contig if len(contig) == one.end - one.start else contig.part(one.start, one.end)
+        for one in intervals
+    ]
