@@ -57,7 +57,7 @@ def convert(
             folder,
             num_attention_heads=num_heads,
             preset=preset,
-            dtype=dtype and dtype.value,
+            dtype=dtype,
             seed=seed,
             max_shard_size=max_shard_size,
             overwrite=overwrite,
@@ -100,9 +100,7 @@ def init(
     heads: Annotated[
         int | None, typer.Option(min=1, help="Attention heads.", show_default=False)
     ] = None,
-    dtype: Annotated[
-        options.DType, typer.Option(help="Data type of the weights.")
-    ] = options.DType.float32,
+    dtype: Annotated[options.DType, typer.Option(help="Data type of the weights.")] = "float32",
     max_shard_size: ShardSize = "5GB",
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -122,7 +120,7 @@ def init(
         preset,
         folder,
         seed=seed,
-        dtype=dtype.value,
+        dtype=dtype,
         max_shard_size=max_shard_size,
         overwrite=overwrite,
         **overrides,

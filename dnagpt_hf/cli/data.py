@@ -247,7 +247,7 @@ def _write(
 ) -> None:
     from dnagpt_hf.records.writing import row_writer
 
-    format = output_format and output_format.value
+    format = output_format
     with row_writer(output, format=format, overwrite=overwrite) as write:
         for record in records:
             write(record.values)

@@ -59,13 +59,13 @@ def embed(
     vector_format(output)
     check_output(output, overwrite=overwrite)
     model_class(folder)
-    with RecordReader(input, format=format and format.value) as reader:
+    with RecordReader(input, format=format) as reader:
         from dnagpt_hf.inference.embedding import embed_records
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
         model, tokenizer = load_model(folder, DNAGPTModel, Placement(device, dtype, threads))
         if remainder is not None:
-            tokenizer.remainder = remainder.value
+            tokenizer.remainder = remainder
         with (
             vector_writer(output, per_token=pooling.value == "token", overwrite=overwrite) as write,
             progress_bar("embedding", reader.size) as report,
@@ -77,7 +77,7 @@ def embed(
                 template="{sequence}" if template is None else template,
                 pooling=pooling.value,
                 layer=layer,
-                truncation=None if truncate is None else truncate.value,
+                truncation=truncate,
                 max_records=batch_size,
                 max_tokens=batch_tokens,
             ):

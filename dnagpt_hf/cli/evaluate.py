@@ -82,12 +82,12 @@ def evaluate(
     settings: dict[str, Any] = {
         "head": head,
         "max_length": model.config.max_position_embeddings,
-        "truncation": None if truncate is None else truncate.value,
+        "truncation": truncate,
     }
     if Path(input).suffix in (".yaml", ".yml"):
         examples = _part_of_task(folder, Path(input), part, task, tokenizer, settings)
     else:
-        examples = _records(input, format and format.value, task, tokenizer, settings)
+        examples = _records(input, format, task, tokenizer, settings)
     asked = prediction_head(model, tokenizer, task)
     evaluation = Evaluation.ask(
         asked, task, examples, max_records=batch_size, max_tokens=batch_tokens

@@ -201,7 +201,7 @@ def _read_prompts(
     from dnagpt_hf.records.templates import Template
 
     filled = Template("{sequence}" if template is None else template)
-    with RecordReader(input, format=format and format.value, text_by_default=True) as reader:
+    with RecordReader(input, format=format, text_by_default=True) as reader:
         for record in reader:
             try:
                 text = filled.fill(record.values)

@@ -79,7 +79,7 @@ def attention(
     layers = None if layer == "all" else [parse_layer(layer)]
     check_outputs(output, arrays, overwrite=overwrite)
     name = model_class(folder)
-    with RecordReader(input, format=format and format.value) as reader:
+    with RecordReader(input, format=format) as reader:
         found = find_record(reader, record)
     from dnagpt_hf.evaluation.figures import save_figure
     from dnagpt_hf.interpretation.arrays import attention_arrays, save_arrays
@@ -90,7 +90,7 @@ def attention(
     question: dict[str, Any] = {
         "template": template,
         "layers": layers,
-        "truncation": None if truncate is None else truncate.value,
+        "truncation": truncate,
     }
     received = received_by_base(model, tokenizer, found, column=column, **question)
     regions = regions_within(parts, received.record, received.column)
@@ -172,7 +172,7 @@ def attribute(
     name = model_class(folder)
     if name == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
-    with RecordReader(input, format=format and format.value) as reader:
+    with RecordReader(input, format=format) as reader:
         found = find_record(reader, record)
     from dnagpt_hf.evaluation.figures import save_figure
     from dnagpt_hf.inference.scored_records import score_answer
@@ -189,7 +189,7 @@ def attribute(
         answers=labels,
         answer=answer,
         target=target,
-        truncation=None if truncate is None else truncate.value,
+        truncation=truncate,
     )
     column = answered.placed.column(column)
     regions = regions_within(parts, answered.placed, column)

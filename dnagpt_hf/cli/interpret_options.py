@@ -160,7 +160,7 @@ def load_any_model(
 
     model, tokenizer = load_model(folder, getattr(modeling_dnagpt, name), placement)
     if remainder is not None:
-        tokenizer.remainder = remainder.value
+        tokenizer.remainder = remainder
     return model, tokenizer
 
 

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class DType(str, Enum):
-    """Data types of weights."""
-
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-
-
-class Side(str, Enum):
-    """Ends of a sequence."""
-
-    left = "left"
-    right = "right"
-
-
-class Remainder(str, Enum):
-    """What happens to bases that have no token in a fixed vocabulary."""
-
-    error = "error"
-    drop = "drop"
-    pad = "pad"
-
-
-class InputFormat(str, Enum):
-    """Formats that are read."""
-
-    fasta = "fasta"
-    csv = "csv"
-    tsv = "tsv"
-    jsonl = "jsonl"
-    text = "text"
-    parquet = "parquet"
-
-
-class TableFormat(str, Enum):
-    """Formats in which results are written."""
-
-    csv = "csv"
-    tsv = "tsv"
-    jsonl = "jsonl"
+DType = Literal["float32", "float16", "bfloat16"]
+Side = Literal["left", "right"]
+Remainder = Literal["error", "drop", "pad"]
+InputFormat = Literal["fasta", "csv", "tsv", "jsonl", "text", "parquet"]
+TableFormat = Literal["csv", "tsv", "jsonl"]
 
 
 def _checkpoint(folder: Path) -> Path:

@@ -132,7 +132,7 @@ def plan(
 
     get_preset(preset)
     kind = None if gpu is None else get_gpu(gpu)
-    chosen = precision and precision.value
+    chosen = precision
     if table is not None:
         typer.echo(_table(table, kind, gpus, chosen, price))
         return

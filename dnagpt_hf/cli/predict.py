@@ -58,19 +58,19 @@ def predict(
     from dnagpt_hf.records.writing import check_output, row_writer, table_format
 
     labels = None if answers is None else parse_answers(answers)
-    written_format = table_format(output, output_format and output_format.value)
+    written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
     name = model_class(folder)
     if name == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to predict with")
-    with RecordReader(input, format=format and format.value) as reader:
+    with RecordReader(input, format=format) as reader:
         from dnagpt_hf import modeling_dnagpt
         from dnagpt_hf.inference.prediction import predict_records
 
         model_type = getattr(modeling_dnagpt, name)
         model, tokenizer = load_model(folder, model_type, Placement(device, dtype, threads))
         if remainder is not None:
-            tokenizer.remainder = remainder.value
+            tokenizer.remainder = remainder
         with (
             row_writer(output, format=written_format, overwrite=overwrite) as write,
             progress_bar("predicting", reader.size) as report,
@@ -81,7 +81,7 @@ def predict(
                 reported(reader, report),
                 template=template,
                 answers=labels,
-                truncation=None if truncate is None else truncate.value,
+                truncation=truncate,
                 max_records=batch_size,
                 max_tokens=batch_tokens,
             ):
