@@ -99,7 +99,7 @@ def parse_region(text: str) -> Region:
 
 
 def parse_range(text: str) -> tuple[int, int]:
-    """Read a range of bases that count from 1, as the first base from 0 and the end behind the last.
+    """Read a range of bases, which count from 1, as first base (from 0) and end (excluded).
 
     Raises:
         ValueError: the text is not of the form `START-END`.

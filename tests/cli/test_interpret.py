@@ -166,7 +166,7 @@ def test_a_checkpoint_that_knows_its_task(work: Path, folder: Path) -> None:
             "region a ends at 50",
         ),
         (("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "1-5"), "not of the form NAME"),
-        (("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "a:5"), "not of the form START"),
+        (("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "a:5"), "not of the form NAME"),
         (
             ("attention", "a.fa", *PROMPT, "-o", "a.png", "--region", "a:0-5"),
             "positions count from 1",
