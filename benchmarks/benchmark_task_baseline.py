@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
 from dnagpt_hf.evaluation.metrics import (
     bootstrap_intervals,
@@ -50,8 +50,9 @@ def lengths(tokenizer: DNAGPTTokenizer) -> range:
 
 def measure(path: Path, numbers_only: bool) -> dict:
     settings = parse_finetuning_settings([], read_yaml(path), path.parent)
-    tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
-    data = read_task(settings, tokenizer)
+    checkpoint = open_checkpoint(settings.tuning.model)
+    tokenizer = checkpoint.tokenizer
+    data = read_task(settings, checkpoint)
     answer = data.task.answer_list[0]
     problem = "regression" if answer.is_number else "single_label_classification"
     model = KmerBaseline(parts=1 if numbers_only else 2, problem_type=problem)

@@ -15,6 +15,7 @@ from safetensors import safe_open
 
 from dnagpt_hf.atomic_files import check_new_file, check_new_folder, new_file
 from dnagpt_hf.checkpoints.card import render_model_card
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.original import (
     HEADS,
     VOCABULARY_WEIGHTS,
@@ -32,12 +33,9 @@ from dnagpt_hf.checkpoints.saving import (
     write_checkpoint,
 )
 from dnagpt_hf.checkpoints.validation import (
+    TOKENIZER_CONFIG,
     CheckpointFolderError,
-    check_folder,
-    is_adapter,
-    model_class,
-    read_config,
-    weight_files,
+    check_weight_files,
 )
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.presets import get_preset, presets_of_sizes, vocabulary_fields
@@ -269,15 +267,18 @@ def export_checkpoint(
         ConversionError: the folder holds another kind of model, or lacks a weight.
         DestinationError: `destination` exists and `overwrite` is not given.
     """
-    source = Path(folder)
     check_new_file(destination, overwrite=overwrite)
     try:
-        check_folder(source, needs_tokenizer=False)
-        config = read_config(source)
+        checkpoint = open_checkpoint(os.fspath(folder))
+        if (checkpoint.folder / TOKENIZER_CONFIG).is_file():
+            checkpoint.check()
+        else:
+            checkpoint.load_model(device="meta")
     except CheckpointFolderError as error:
         raise ConversionError(f"{error}; nothing was exported") from error
-    if is_adapter(source) or model_class(source) != "DNAGPTForMultiTask":
-        held = "an adapter" if is_adapter(source) else model_class(source)
+    source, config = checkpoint.folder, checkpoint.config
+    if checkpoint.base is not None or checkpoint.architecture != "DNAGPTForMultiTask":
+        held = "an adapter" if checkpoint.base else checkpoint.architecture
         raise ConversionError(
             f"{source} holds {held}, and the original layout has only DNAGPTForMultiTask: export "
             "the folder that it was made from"
@@ -304,7 +305,7 @@ def export_checkpoint(
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of all weight files, memory-mapped."""
     tensors: dict[str, torch.Tensor] = {}
-    for path in weight_files(folder):
+    for path in check_weight_files(folder):
         with safe_open(path, framework="pt") as weights:
             names = weights.keys()
             tensors.update({name: weights.get_tensor(name) for name in names})

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
 from dnagpt_hf.checkpoints.card_metadata import CARD, CardError, is_hub_name, read_card
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.validation import (
     ADAPTER,
     ADAPTER_WEIGHTS,
@@ -18,9 +19,7 @@ from dnagpt_hf.checkpoints.validation import (
     WEIGHTS,
     WEIGHTS_INDEX,
     CheckpointFolderError,
-    check_folder,
-    is_adapter,
-    weight_files,
+    check_weight_files,
 )
 
 CheckpointFiles: TypeAlias = Mapping[str, Path | bytes]
@@ -43,7 +42,7 @@ _PLACES = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
 
 
 def checkpoint_files(
-    folder: Path, name: str | None = None, *, base: str | None = None
+    source: str | Path, name: str | None = None, *, base: str | None = None
 ) -> CheckpointFiles:
     """The files of a checkpoint that are published, once it is known that they are whole.
 
@@ -52,7 +51,7 @@ def checkpoint_files(
     where they are. A folder without code gets that of this package.
 
     Args:
-        folder: a checkpoint folder.
+        source: a checkpoint folder, or the name of a bundled model.
         name: ORG/NAME that it will have on the Hub, which the card then loads it by.
         base: ORG/NAME of the base of an adapter.
 
@@ -65,21 +64,21 @@ def checkpoint_files(
 
     Example:
 
-        >>> from dnagpt_hf import bundled
-        >>> files = checkpoint_files(bundled("dnagpt-tiny"))
+        >>> files = checkpoint_files("dnagpt-tiny")
         >>> sorted(files)[:4]
         ['README.md', 'config.json', 'configuration_dnagpt.py', 'generation_config.json']
     """
-    check_folder(folder)
-    adapter = is_adapter(folder)
-    if base is not None and not adapter:
+    checkpoint = open_checkpoint(source)
+    checkpoint.check()
+    folder, is_adapter = checkpoint.folder, checkpoint.base is not None
+    if base is not None and not is_adapter:
         raise CheckpointFolderError(f"{folder} holds all its weights, and needs no base {base}")
     files: dict[str, Path | bytes] = {}
-    if adapter:
+    if is_adapter:
         files[ADAPTER] = _adapter_config(folder, base)
         files[ADAPTER_WEIGHTS] = folder / ADAPTER_WEIGHTS
     else:
-        weights = weight_files(folder)
+        weights = check_weight_files(folder)
         files.update({path.name: path for path in weights})
         if [path.name for path in weights] != [WEIGHTS]:
             files[WEIGHTS_INDEX] = folder / WEIGHTS_INDEX

@@ -19,7 +19,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
 from dnagpt_hf.checkpoints.published_files import belongs_to_checkpoint, checkpoint_files
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -51,7 +50,7 @@ class Published:
 
 
 def push_checkpoint(
-    folder: str | os.PathLike[str],
+    folder: str | Path,
     name: str,
     *,
     base: str | None = None,
@@ -85,7 +84,7 @@ def push_checkpoint(
     check_name(name)
     if revision is not None and _COMMIT.fullmatch(revision):
         raise PublishingError(f"revision {revision} is a commit: give the name of a branch")
-    files = checkpoint_files(Path(resolve_checkpoint(os.fspath(folder))), name, base=base)
+    files = checkpoint_files(folder, name, base=base)
     api = HfApi(token=token)
     with _reported(name, token or get_token()):
         url = api.create_repo(name, private=private or None, exist_ok=True)

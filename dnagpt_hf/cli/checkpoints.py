@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import check_folder, model_class, read_config
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import quiet_transformers
 from dnagpt_hf.cli.progress import progress_bar
@@ -171,16 +171,15 @@ def _describe_preset(name: str) -> dict[str, Any]:
 
 
 def _describe_folder(folder: Path) -> dict[str, Any]:
-    name = model_class(folder)
     from dnagpt_hf.inference.prediction_heads import stated_labels
-    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-    check_folder(folder)
-    config = read_config(folder)
-    tokenizer = DNAGPTTokenizer.from_pretrained(folder, local_files_only=True)
+    quiet_transformers()
+    checkpoint = open_checkpoint(folder)
+    checkpoint.check()
+    name, config = checkpoint.architecture, checkpoint.config
     facts = {
         "folder": str(folder),
-        **_facts(name, config, tokenizer),
+        **_facts(name, config, checkpoint.tokenizer),
         "dtype": str(config.dtype).removeprefix("torch."),
     }
     if labels := stated_labels(config):

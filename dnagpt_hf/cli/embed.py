@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar, reported
@@ -58,12 +58,12 @@ def embed(
 
     vector_format(output)
     check_output(output, overwrite=overwrite)
-    model_class(folder)
+    checkpoint = open_checkpoint(folder)
     with RecordReader(input, format=format) as reader:
         from dnagpt_hf.inference.embedding import embed_records
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
-        model, tokenizer = load_model(folder, DNAGPTModel, Placement(device, dtype, threads))
+        model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads), DNAGPTModel)
         if remainder is not None:
             tokenizer.remainder = remainder
         with (

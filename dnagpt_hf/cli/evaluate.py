@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.predict import parse_answers
@@ -60,7 +60,6 @@ def evaluate(
     Writes predictions.parquet, metrics.json with intervals, metrics.md, and plots: ROC and
     precision-recall curves and the confusion of classes, and numbers predicted against true ones.
     """
-    from dnagpt_hf import modeling_dnagpt
     from dnagpt_hf.atomic_files import check_new_file, new_file
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
@@ -71,21 +70,19 @@ def evaluate(
     if compare is not None:
         # a name that does not exist is an error before the work
         paper_results(compare)
-    name = model_class(folder)
-    if name == "DNAGPTModel":
+    checkpoint = open_checkpoint(folder)
+    if checkpoint.architecture == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
-    model, tokenizer = load_model(
-        folder, getattr(modeling_dnagpt, name), Placement(device, dtype, threads)
-    )
+    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
     task = _task(model.config, template, answers)
-    head = "language" if name == "DNAGPTForMultiTask" else "classification"
+    head = "language" if checkpoint.architecture == "DNAGPTForMultiTask" else "classification"
     settings: dict[str, Any] = {
         "head": head,
         "max_length": model.config.max_position_embeddings,
         "truncation": truncate,
     }
     if Path(input).suffix in (".yaml", ".yml"):
-        examples = _part_of_task(folder, Path(input), part, task, tokenizer, settings)
+        examples = _part_of_task(checkpoint.folder, Path(input), part, task, tokenizer, settings)
     else:
         examples = _records(input, format, task, tokenizer, settings)
     asked = prediction_head(model, tokenizer, task)
@@ -93,7 +90,9 @@ def evaluate(
         asked, task, examples, max_records=batch_size, max_tokens=batch_tokens
     )
     content = evaluation.write(output, samples=bootstrap, seed=seed)
-    text = report(content, folder.resolve().name, compare, note=f"the records of {input}")
+    text = report(
+        content, checkpoint.folder.resolve().name, compare, note=f"the records of {input}"
+    )
     with new_file(output / "metrics.md", overwrite=True) as partial:
         partial.write_text(text, encoding="utf-8")
     typer.echo(text, nl=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import Report, progress_bar
@@ -123,13 +123,13 @@ def generate(
         raise typer.BadParameter("--stop ends a record before its --bases: leave one of them out")
     written_format = _format(output, output_format, bases is not None)
     check_output(output, overwrite=overwrite)
-    if model_class(folder) != "DNAGPTForMultiTask":
-        raise ValueError(f"{folder} holds a {model_class(folder)}, which cannot generate")
+    checkpoint = open_checkpoint(folder)
+    if checkpoint.architecture != "DNAGPTForMultiTask":
+        raise ValueError(f"{folder} holds a {checkpoint.architecture}, which cannot generate")
     if input is not None:
         _check_input(input)
-    from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 
-    model, tokenizer = load_model(folder, DNAGPTForMultiTask, Placement(device, dtype, threads))
+    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
     if prompt is not None:
         prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt, start=1)]
     else:

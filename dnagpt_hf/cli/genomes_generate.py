@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar
@@ -93,14 +93,14 @@ def generate(
     """
     from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes
-    from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 
-    if model_class(folder) != "DNAGPTForMultiTask":
-        raise ValueError(f"{folder} holds a {model_class(folder)}, which cannot generate")
-    sites = _sites(folder, legend)
+    checkpoint = open_checkpoint(folder)
+    if checkpoint.architecture != "DNAGPTForMultiTask":
+        raise ValueError(f"{folder} holds a {checkpoint.architecture}, which cannot generate")
+    sites = _sites(checkpoint.folder, legend)
     _check_output(output, sites, overwrite=overwrite)
     known = None if prefix is None else _known(prefix, sites)
-    model, tokenizer = load_model(folder, DNAGPTForMultiTask, Placement(device, dtype, threads))
+    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
     unfinished = output.with_name(f"{output.name}.unfinished")
     with progress_bar("generating", number) as report:
         generated = generate_haplotypes(

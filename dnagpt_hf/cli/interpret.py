@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import interpret_options as shown
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.interpret_options import (
@@ -78,7 +78,7 @@ def attention(
     parts = [parse_region(text) for text in region or []]
     layers = None if layer == "all" else [parse_layer(layer)]
     check_outputs(output, arrays, overwrite=overwrite)
-    name = model_class(folder)
+    checkpoint = open_checkpoint(folder)
     with RecordReader(input, format=format) as reader:
         found = find_record(reader, record)
     from dnagpt_hf.evaluation.figures import save_figure
@@ -86,7 +86,7 @@ def attention(
     from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
     from dnagpt_hf.interpretation.figures import attention_figure, attention_grid
 
-    model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
+    model, tokenizer = load_any_model(checkpoint, Placement(device, dtype, threads), remainder)
     question: dict[str, Any] = {
         "template": template,
         "layers": layers,
@@ -169,8 +169,8 @@ def attribute(
     start, end = (0, None) if mutated is None else parse_range(mutated)
     labels = None if answers is None else parse_answers(answers)
     check_outputs(output, arrays, overwrite=overwrite)
-    name = model_class(folder)
-    if name == "DNAGPTModel":
+    checkpoint = open_checkpoint(folder)
+    if checkpoint.architecture == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
     with RecordReader(input, format=format) as reader:
         found = find_record(reader, record)
@@ -180,7 +180,7 @@ def attribute(
     from dnagpt_hf.interpretation.figures import track_figure
     from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
-    model, tokenizer = load_any_model(folder, name, Placement(device, dtype, threads), remainder)
+    model, tokenizer = load_any_model(checkpoint, Placement(device, dtype, threads), remainder)
     answered = score_answer(
         model,
         tokenizer,

@@ -11,6 +11,7 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 
 if TYPE_CHECKING:
+    from dnagpt_hf.checkpoints.opening import Checkpoint
     from dnagpt_hf.inference.token_spans import TokenizedRecord
     from dnagpt_hf.interpretation.figures import Region
     from dnagpt_hf.records.reading import Record, RecordReader
@@ -153,12 +154,10 @@ def check_outputs(output: Path | None, arrays: Path | None, *, overwrite: bool) 
 
 
 def load_any_model(
-    folder: Path, name: str, placement: Placement, remainder: options.Remainder | None
+    checkpoint: Checkpoint, placement: Placement, remainder: options.Remainder | None
 ) -> tuple[Any, Any]:
-    """The model of a folder as the class of this name, and its tokenizer."""
-    from dnagpt_hf import modeling_dnagpt
-
-    model, tokenizer = load_model(folder, getattr(modeling_dnagpt, name), placement)
+    """Load the model of a checkpoint, and its tokenizer."""
+    model, tokenizer = load_model(checkpoint, placement)
     if remainder is not None:
         tokenizer.remainder = remainder
     return model, tokenizer

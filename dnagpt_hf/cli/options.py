@@ -14,19 +14,11 @@ InputFormat = Literal["fasta", "csv", "tsv", "jsonl", "text", "parquet"]
 TableFormat = Literal["csv", "tsv", "jsonl"]
 
 
-def _checkpoint(folder: Path) -> Path:
-    """The folder of a checkpoint that comes with this package, or the folder that was given."""
-    from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
-
-    return Path(resolve_checkpoint(folder))
-
-
 Folder = Annotated[
     Path,
     typer.Argument(
         metavar="FOLDER",
-        help="A checkpoint folder, or the name of one that comes with this package.",
-        callback=_checkpoint,
+        help="A checkpoint folder, the name of a bundled model, or ORG/NAME on the Hub.",
     ),
 ]
 Input = Annotated[

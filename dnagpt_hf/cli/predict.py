@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar, reported
@@ -60,15 +60,13 @@ def predict(
     labels = None if answers is None else parse_answers(answers)
     written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
-    name = model_class(folder)
-    if name == "DNAGPTModel":
+    checkpoint = open_checkpoint(folder)
+    if checkpoint.architecture == "DNAGPTModel":
         raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to predict with")
     with RecordReader(input, format=format) as reader:
-        from dnagpt_hf import modeling_dnagpt
         from dnagpt_hf.inference.prediction import predict_records
 
-        model_type = getattr(modeling_dnagpt, name)
-        model, tokenizer = load_model(folder, model_type, Placement(device, dtype, threads))
+        model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
         if remainder is not None:
             tokenizer.remainder = remainder
         with (

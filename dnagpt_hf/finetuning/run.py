@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,13 @@ from transformers import EarlyStoppingCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from dnagpt_hf.atomic_files import write_json
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
-from dnagpt_hf.checkpoints.loading import load_pretrained
+from dnagpt_hf.checkpoints.opening import Checkpoint, open_checkpoint
 from dnagpt_hf.checkpoints.validation import (
     ADAPTER,
     ADAPTER_WEIGHTS,
     WEIGHTS,
     WEIGHTS_INDEX,
-    check_source,
 )
-from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.evaluation.metrics import mean_and_deviation
 from dnagpt_hf.finetuning.adapters import add_adapter, freeze_unused, train_head_only
 from dnagpt_hf.finetuning.card import write_finetuning_card
@@ -77,20 +74,19 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
     Raises:
         ValueError: settings, records or a checkpoint cannot be used.
     """
-    check_source(settings.tuning.model)
-    _check_base_stays(settings)
-    tokenizer = DNAGPTTokenizer.from_pretrained(resolve_checkpoint(settings.tuning.model))
-    data = read_task(settings, tokenizer)
+    checkpoint = open_checkpoint(settings.tuning.model)
+    _check_base_stays(settings, checkpoint.folder)
+    data = read_task(settings, checkpoint)
     output = Path(settings.training.output_dir)
     seeds = settings.tuning.seeds
     if seeds is None:
-        metrics, part = _train(settings, data, tokenizer)
+        metrics, part = _train(settings, data, checkpoint)
         return FineTuned(output, metrics, {}, part, data)
     runs: list[dict[str, float]] = []
     for seed in seeds:
         training = copy(settings.training)
         training.output_dir, training.seed = str(output / f"seed-{seed}"), int(seed)
-        metrics, part = _train(settings._replace(training=training), data, tokenizer)
+        metrics, part = _train(settings._replace(training=training), data, checkpoint)
         runs.append(metrics)
     summary = mean_and_deviation(runs)
     if settings.training.should_save:
@@ -113,17 +109,16 @@ def finetune(settings: FineTuningSettings) -> FineTuned:
     )
 
 
-def _check_base_stays(settings: FineTuningSettings) -> None:
+def _check_base_stays(settings: FineTuningSettings, base: Path) -> None:
     tuning, output = settings.tuning, settings.training.output_dir
-    source = Path(resolve_checkpoint(tuning.model))
-    if tuning.adapter and not tuning.merge and source.resolve() == Path(output).resolve():
+    if tuning.adapter and not tuning.merge and base.resolve() == Path(output).resolve():
         raise ValueError(
             f"output_dir {output} is the folder of the model, which the adapter needs as it is: "
             "choose another output_dir"
         )
 
 
-def read_task(settings: FineTuningSettings, tokenizer: DNAGPTTokenizer) -> TaskData:
+def read_task(settings: FineTuningSettings, checkpoint: Checkpoint) -> TaskData:
     """The task and its examples, read, divided and standardised.
 
     Raises:
@@ -131,13 +126,12 @@ def read_task(settings: FineTuningSettings, tokenizer: DNAGPTTokenizer) -> TaskD
     """
     arguments: Any = settings.data
     tuning: Any = settings.tuning
-    config = DNAGPTConfig.from_pretrained(resolve_checkpoint(tuning.model))
     return prepare_task(
         settings.task,
-        tokenizer,
+        checkpoint.tokenizer,
         open_source(arguments.data, settings.folder),
         head=tuning.head,
-        max_length=config.max_position_embeddings,
+        max_length=checkpoint.config.max_position_embeddings,
         truncation=arguments.truncation,
         group=arguments.group,
         fractions=arguments.split or FRACTIONS,
@@ -147,11 +141,11 @@ def read_task(settings: FineTuningSettings, tokenizer: DNAGPTTokenizer) -> TaskD
     )
 
 
-def new_model(settings: FineTuningSettings, data: TaskData, tokenizer: DNAGPTTokenizer) -> Any:
+def new_model(settings: FineTuningSettings, data: TaskData, checkpoint: Checkpoint) -> Any:
     """The model to be tuned, with its task in its configuration, and adapters where asked for."""
     tuning, task = settings.tuning, data.task
-    source = resolve_checkpoint(tuning.model)
-    config = DNAGPTConfig.from_pretrained(source)
+    tokenizer = checkpoint.tokenizer
+    config = deepcopy(checkpoint.config)
     config.task = task.as_dict()
     model_type: Any = DNAGPTForMultiTask
     if tuning.head == "classification":
@@ -164,11 +158,14 @@ def new_model(settings: FineTuningSettings, data: TaskData, tokenizer: DNAGPTTok
     if labels:
         config.id2label = labels
         config.label2id = {label: number for number, label in labels.items()}
-    attention = {} if tuning.attention is None else {"attn_implementation": tuning.attention}
     if tuning.from_scratch:
-        model = model_type._from_config(config, dtype=torch.float32, **attention)
+        model = model_type._from_config(
+            config, dtype=torch.float32, attn_implementation=tuning.attention
+        )
     else:
-        model = load_pretrained(source, model_type, config=config, dtype=torch.float32, **attention)
+        model = checkpoint.load_model(
+            model_type, config=config, dtype=torch.float32, attention=tuning.attention
+        )
     if tuning.trained == "head":
         train_head_only(model)
     freeze_unused(model, task, reads_numbers=_reads_numbers(data, tokenizer))
@@ -205,7 +202,7 @@ def language_labels(task: Task, tokenizer: DNAGPTTokenizer) -> dict[int, str]:
 
 
 def _train(
-    settings: FineTuningSettings, data: TaskData, tokenizer: DNAGPTTokenizer
+    settings: FineTuningSettings, data: TaskData, base: Checkpoint
 ) -> tuple[dict[str, float], str]:
     """One run: train, measure, write; the metrics, and of which part they are."""
     training: Any = settings.training
@@ -214,7 +211,7 @@ def _train(
     checkpoint = checkpoint_to_resume(settings)
     if training.should_save:
         write_data_report(Path(training.output_dir), settings.data, data)
-    model = new_model(settings, data, tokenizer)
+    model = new_model(settings, data, base)
     metric = data.task.metric or default_metric(data.task)
     training.metric_for_best_model = metric
     training.greater_is_better = not metric.endswith(("loss", "mse", "mae"))
@@ -228,7 +225,7 @@ def _train(
         number_loss_weight=model.config.number_loss_weight if weight is None else weight,
         train_dataset=data.parts["train"],
         eval_dataset=data.parts["validation"],
-        processing_class=tokenizer,
+        processing_class=base.tokenizer,
         run=run_settings(settings),
         callbacks=[]
         if tuning.early_stopping is None

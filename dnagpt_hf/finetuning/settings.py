@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
-from transformers import AutoConfig, TrainingArguments
+from transformers import TrainingArguments
 
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
-from dnagpt_hf.checkpoints.validation import check_source
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.finetuning.adapters import ADAPTERS
 from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes, vocabulary_size
 from dnagpt_hf.tasks.builtin import builtin_task
@@ -156,15 +155,7 @@ def finetuning_recipe(model: str) -> Recipe:
     Raises:
         ValueError: there is no such model.
     """
-    check_source(model)
-    try:
-        config = AutoConfig.from_pretrained(resolve_checkpoint(model))
-    except OSError as error:
-        raise ValueError(
-            f"model {model!r} cannot be loaded: {' '.join(str(error).split())}"
-        ) from error
-    if config.model_type != "dnagpt":
-        raise ValueError(f"model {model!r} is of type {config.model_type!r}, not 'dnagpt'")
+    config = open_checkpoint(model).config
     dynamic = config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True)
     names = presets_of_sizes(
         config.num_hidden_layers, config.hidden_size, config.kmer_size, dynamic

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,7 @@ import torch
 from transformers import EarlyStoppingCallback, set_seed
 
 from dnagpt_hf.atomic_files import new_file
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
-from dnagpt_hf.checkpoints.loading import load_pretrained
-from dnagpt_hf.checkpoints.validation import check_source
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.card import write_haplotype_card
@@ -149,32 +148,28 @@ def new_model(
     arguments: HaplotypeModelArguments, format: HaplotypeFormat
 ) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
     """The model to be trained, with the format of haplotypes in its configuration."""
-    check_source(arguments.model)
-    source = resolve_checkpoint(arguments.model)
-    attention = {} if arguments.attention is None else {"attn_implementation": arguments.attention}
     if arguments.from_scratch:
-        config, tokenizer = _new_sizes(arguments, source)
+        config, tokenizer = _new_sizes(arguments)
     else:
-        config = DNAGPTConfig.from_pretrained(source)
-        tokenizer = DNAGPTTokenizer.from_pretrained(source)
+        checkpoint = open_checkpoint(arguments.model)
+        config, tokenizer = deepcopy(checkpoint.config), checkpoint.tokenizer
     config.haplotypes, config.task = format.as_dict(), None
     if arguments.from_scratch:
-        return DNAGPTForMultiTask._from_config(config, **attention), tokenizer
-    model = load_pretrained(
-        source, DNAGPTForMultiTask, config=config, dtype=torch.float32, **attention
-    )
+        model = DNAGPTForMultiTask._from_config(config, attn_implementation=arguments.attention)
+    else:
+        model = checkpoint.load_model(
+            DNAGPTForMultiTask, config=config, dtype=torch.float32, attention=arguments.attention
+        )
     return model, tokenizer
 
 
-def _new_sizes(
-    arguments: HaplotypeModelArguments, source: str
-) -> tuple[DNAGPTConfig, DNAGPTTokenizer]:
+def _new_sizes(arguments: HaplotypeModelArguments) -> tuple[DNAGPTConfig, DNAGPTTokenizer]:
     """Sizes of a preset or a checkpoint, with what the settings change in them."""
     fields: Any = arguments.config or {}
     if arguments.model in PRESETS:
         config = preset_config(arguments.model, **fields)
     else:
-        config = DNAGPTConfig.from_pretrained(source)
+        config = open_checkpoint(arguments.model).config
         is_dynamic = config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True)
         vocabulary = vocabulary_fields(fields.get("kmer_size", config.kmer_size), is_dynamic)
         config = DNAGPTConfig(**{**config.to_dict(), **vocabulary, **fields})

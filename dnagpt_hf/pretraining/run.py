@@ -14,9 +14,7 @@ from torch.utils.data import Dataset
 from transformers import set_seed
 
 from dnagpt_hf.atomic_files import new_file
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
-from dnagpt_hf.checkpoints.loading import load_pretrained
-from dnagpt_hf.checkpoints.validation import check_source
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
@@ -94,18 +92,14 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
 
 def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
     """The model to be trained and its tokenizer: a new one, or that of a checkpoint."""
-    attention: dict[str, Any] = {}
-    if arguments.attention is not None:
-        attention["attn_implementation"] = arguments.attention
     if arguments.model is not None:
         if arguments.config:
             raise ValueError("config and model exclude each other: a checkpoint has its own sizes")
-        check_source(arguments.model)
-        model = load_pretrained(
-            arguments.model, DNAGPTForMultiTask, dtype=torch.float32, **attention
+        checkpoint = open_checkpoint(arguments.model)
+        model = checkpoint.load_model(
+            DNAGPTForMultiTask, dtype=torch.float32, attention=arguments.attention
         )
-        source = resolve_checkpoint(arguments.model)
-        return model, DNAGPTTokenizer.from_pretrained(source)
+        return model, checkpoint.tokenizer
     fields: Any = arguments.config or {}
     config: DNAGPTConfig = preset_config(arguments.preset, **fields)
     tokenizer = DNAGPTTokenizer(
@@ -113,7 +107,8 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
         dynamic_kmer=config.num_tokens > 35 + 5**config.kmer_size,
         model_max_length=config.max_position_embeddings,
     )
-    return DNAGPTForMultiTask._from_config(config, **attention), tokenizer
+    model = DNAGPTForMultiTask._from_config(config, attn_implementation=arguments.attention)
+    return model, tokenizer
 
 
 def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesGenome]:

@@ -10,7 +10,7 @@ import torch
 from finetuning_runs import planted, settings_of, write_base, write_table
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTModel
-from dnagpt_hf.checkpoints.loading import load_pretrained
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.finetuning.run import finetune
 
@@ -36,9 +36,9 @@ def stated(work: Path, base: str, output: str, **options: Any) -> Any:
 def test_it_answers_as_the_merged_model(work: Path) -> None:
     inputs = torch.tensor([[21, 40, 50, 60]])
     for model_type in (DNAGPTForMultiTask, DNAGPTModel):
-        beside = load_pretrained(work / "beside", model_type).eval()
-        merged = load_pretrained(work / "merged", model_type).eval()
-        base = load_pretrained(work / "base", model_type).eval()
+        beside = open_checkpoint(work / "beside").load_model(model_type)
+        merged = open_checkpoint(work / "merged").load_model(model_type)
+        base = open_checkpoint(work / "base").load_model(model_type)
         assert type(beside) is model_type
         with torch.no_grad():
             found, expected, before = (model(inputs)[0] for model in (beside, merged, base))
@@ -66,7 +66,7 @@ def test_training_goes_on_from_it(work: Path, tmp_path: Path, options: dict[str,
     classifies = options.get("head") == "classification"
     wanted: Any = DNAGPTForSequenceClassification if classifies else DNAGPTForMultiTask
     pair = [
-        load_pretrained(work / f"{tmp_path.name}-{base}", wanted).state_dict()
+        open_checkpoint(work / f"{tmp_path.name}-{base}").load_model(wanted).state_dict()
         for base in ("beside", "merged")
     ]
     for name, weight in pair[0].items():
@@ -83,5 +83,5 @@ def test_an_adapter_of_other_sizes_is_refused(work: Path, tmp_path: Path) -> Non
     content["base_model_name_or_path"] = str(wide)
     (folder / "adapter_config.json").write_text(json.dumps(content))
     with pytest.raises(CheckpointFolderError, match=r"adapter cannot be merged .*wide") as error:
-        load_pretrained(folder, DNAGPTForMultiTask)
+        open_checkpoint(folder).load_model(DNAGPTForMultiTask)
     assert "\n" not in str(error.value)

@@ -17,7 +17,8 @@ from finetuning_runs import planted, settings_of, write_base, write_table
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import dnagpt_hf
-from dnagpt_hf.checkpoints.validation import CheckpointFolderError, check_folder
+from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.finetuning.run import finetune
 from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import HaplotypeError
@@ -105,12 +106,12 @@ def test_in_a_checkpoint_folder(tmp_path: Path, proof: Path) -> None:
     folder = write_base(tmp_path / "base")
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "tokenizer.pkl"):
         torch.save(Hostile(proof), folder / name)
-    check_folder(folder)
+    open_checkpoint(folder).check()
     AutoModelForCausalLM.from_pretrained(folder)
     AutoTokenizer.from_pretrained(folder)
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointFolderError, match=r"pytorch_model\.bin is a pickle"):
-        check_folder(folder)
+        open_checkpoint(folder).check()
     for options in ({}, {"use_safetensors": False}, {"use_safetensors": None}):
         with pytest.raises((OSError, ValueError)):
             AutoModel.from_pretrained(folder, **options)
@@ -124,7 +125,7 @@ def test_as_one_of_several_files_of_weights(tmp_path: Path, proof: Path) -> None
     index.write_text(json.dumps(content))
     torch.save({"model.norm.weight": Hostile(proof)}, folder / "model-00001-of-00002.bin")
     with pytest.raises(CheckpointFolderError, match=r"only \.safetensors files"):
-        check_folder(folder)
+        open_checkpoint(folder).check()
     with pytest.raises(Exception, match=r"weights_only|[Uu]npickl|safetensors"):
         AutoModel.from_pretrained(folder)
 

@@ -15,14 +15,15 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.checkpoints.saving import init_checkpoint
-from dnagpt_hf.checkpoints.validation import (
-    CheckpointFolderError,
-    check_folder,
-    check_source,
-    is_adapter,
+from dnagpt_hf import (
+    DNAGPTForMultiTask,
+    DNAGPTForSequenceClassification,
+    DNAGPTModel,
+    DNAGPTTokenizer,
 )
+from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.checkpoints.saving import init_checkpoint
+from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.cli.application import app
 from dnagpt_hf.presets import preset_config
 
@@ -193,7 +194,7 @@ def test_what_is_wrong_is_said_in_one_line(broken: Path, damage: str) -> None:
     harm, messages = DAMAGES[damage]
     harm(broken)
     with pytest.raises(CheckpointFolderError) as error:
-        check_folder(broken)
+        open_checkpoint(broken).check()
     assert str(broken) in str(error.value)
     assert all(message in str(error.value) for message in messages), str(error.value)
     assert "\n" not in str(error.value)
@@ -205,7 +206,7 @@ def test_what_is_wrong_is_said_in_one_line(broken: Path, damage: str) -> None:
 def test_a_pickle_is_named_in_place_of_weights_or_of_all(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"weights")
     with pytest.raises(CheckpointFolderError, match=f"; {name} is a pickle, .* dnagpt convert"):
-        check_folder(tmp_path)
+        open_checkpoint(tmp_path)
 
 
 def test_the_class_that_is_loaded_says_which_weights_are_needed(
@@ -216,16 +217,17 @@ def test_the_class_that_is_loaded_says_which_weights_are_needed(
     weights = DNAGPTForMultiTask.from_pretrained(whole).model.state_dict()
     named = {f"model.{name}": weight for name, weight in weights.items()}
     save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
-    check_folder(folder, "DNAGPTModel")
-    check_folder(folder, "DNAGPTForSequenceClassification")
-    with pytest.raises(CheckpointFolderError, match=r"lacks weight number_head\."):
-        check_folder(folder)
+    checkpoint = open_checkpoint(folder)
+    for model_class in (DNAGPTModel, DNAGPTForSequenceClassification):
+        assert isinstance(checkpoint.load_model(model_class), model_class)
+    for load in (checkpoint.check, checkpoint.load_model):
+        with pytest.raises(CheckpointFolderError, match=r"lacks weight number_head\."):
+            load()
 
 
 def test_a_whole_folder_is_accepted(whole: Path) -> None:
-    check_folder(whole)
-    check_source("dnagpt-tiny")
-    check_source("some/name-on-the-hub")
+    open_checkpoint(whole).check()
+    open_checkpoint("dnagpt-tiny").check()
 
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -304,14 +306,12 @@ def test_the_auto_classes_name_what_does_not_fit(broken: Path) -> None:
 
 
 def test_a_tied_head_and_a_model_without_head_are_whole(tmp_path: Path) -> None:
-    from dnagpt_hf import DNAGPTModel
-
     config = preset_config("dnagpt-test", kmer_size=3, tie_word_embeddings=True)
     for model in (DNAGPTForMultiTask(config), DNAGPTModel(config)):
         folder = tmp_path / type(model).__name__
         model.save_pretrained(folder)
         DNAGPTTokenizer(kmer_size=3).save_pretrained(folder)
-        check_folder(folder)
+        open_checkpoint(folder).check()
 
 
 # -- adapters --------------------------------------------------------------------------------------
@@ -381,9 +381,8 @@ def test_the_base_of_an_adapter_is_checked(adapted: Path, tmp_path: Path) -> Non
 def test_an_adapter_beside_all_weights_is_refused(adapted: Path, tmp_path: Path) -> None:
     """Transformers adds it to them, even if it was merged into them before."""
     folder = shutil.copytree(adapted.with_name("base"), tmp_path / "both")
-    check_folder(folder)
+    open_checkpoint(folder).check()
     shutil.copy(adapted / "adapter_config.json", folder)
-    assert not is_adapter(folder)
     message = r"both holds all weights and adapter_config\.json, .*: remove adapter_config\.json"
     with pytest.raises(CheckpointFolderError, match=message):
-        check_folder(folder)
+        open_checkpoint(folder).check()

@@ -26,9 +26,8 @@ from finetuning_runs import (
 from safetensors.torch import load_file
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.checkpoints.validation import model_class
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli.loading import Placement, load_model
-from dnagpt_hf.finetuning import run as finetuning
 from dnagpt_hf.finetuning.run import FineTuned, finetune
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.inference.prediction import predict_records
@@ -69,9 +68,7 @@ def history(folder: Path, name: str) -> list[float]:
 
 def prediction_head(folder: Path) -> list[dict[str, float]]:
     """What `dnagpt predict` would say of some records."""
-    model, tokenizer = load_model(
-        folder, getattr(finetuning, model_class(folder)), Placement(device="cpu")
-    )
+    model, tokenizer = load_model(open_checkpoint(folder), Placement(device="cpu"))
     return [
         {
             name: value
@@ -282,8 +279,7 @@ def test_a_run_is_merged_later_and_taken_apart_again(
         assert (tmp_path / "model.safetensors").exists() is merge
         assert (tmp_path / "adapter_model.safetensors").exists() is not merge
         assert (tmp_path / "adapter_config.json").exists() is not merge
-        model, _ = load_model(tmp_path, DNAGPTForMultiTask, Placement(device="cpu"))
-        weights = model.state_dict()
+        weights = open_checkpoint(tmp_path).load_model().state_dict()
         expected = weights if expected is None else expected
         for name, weight in weights.items():
             torch.testing.assert_close(weight, expected[name], atol=1e-5, rtol=1e-4)
@@ -300,8 +296,8 @@ def test_an_adapter_is_not_written_into_its_base(base: Path, small: Path, tmp_pa
 def test_an_adapter_of_a_head(base: Path, small: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     found = run(base, small, tmp_path, head="classification", lora=True)
-    assert model_class(tmp_path) == "DNAGPTForSequenceClassification"
-    model, _ = load_model(tmp_path, DNAGPTForSequenceClassification, Placement(device="cpu"))
+    model = open_checkpoint(tmp_path).load_model()
+    assert isinstance(model, DNAGPTForSequenceClassification)
     assert model.config.id2label == {0: "none", 1: "signal"}
     # a new head was trained, and is that of the adapter
     rows = {row["name"]: row for row in predictions(tmp_path)}

@@ -59,7 +59,7 @@ def test_a_builtin_task_beside_what_is_stated() -> None:
         ({"template": None}, "no template"),
         ({"template": "<R>{sequence}<=><B>"}, "has no column behind <=>, from which to learn"),
         ({"task": "pas"}, "unknown task 'pas'"),
-        ({"model": "no/such/model"}, "model 'no/such/model' cannot be loaded"),
+        ({"model": "no/such/model"}, "no/such/model: no such checkpoint folder"),
         ({"learning_rat": 1}, "unknown setting 'learning_rat': did you mean learning_rate"),
         ({"head": "regression"}, "head is 'regression': choose one of language, classification"),
         ({"trained": "none"}, "trained is 'none'"),

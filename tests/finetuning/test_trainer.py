@@ -23,6 +23,7 @@ from torch import nn
 from transformers import TrainingArguments
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.evaluation.evaluation import Evaluation
 from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.finetuning.run import class_weights, head_labels, new_model
@@ -213,7 +214,7 @@ def test_all_that_is_trained_gets_a_gradient(
     stated = {"template": template, "answers": ANSWERS if "<B>" in template else None}
     settings = settings_of(base, tmp_path, tmp_path, head=head, trained=trained, **stated)
     data = data_of(template, several(), head)
-    model = new_model(settings, data, TOKENIZER)
+    model = new_model(settings, data, open_checkpoint(base))
     trainer = trainer_of(data, tmp_path, head, model=model)
     trainer.compute_loss(model.train(), batch_of(data, head)).backward()
     got = {name for name, one in model.named_parameters() if one.grad is not None}

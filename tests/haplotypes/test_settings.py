@@ -34,7 +34,7 @@ def test_the_recipe_of_the_model() -> None:
         (["--haplotypes", "x", "--config", "{hidden_size: 64}"], "add --from_scratch"),
         (["--haplotypes", "x", "--from_scratch", "--config", "64"], "config is 64: write fields"),
         (["--haplotypes", "x", "--min_mafs", "0.1"], "did you mean min_maf"),
-        (["--haplotypes", "x", "--model", "no-such-model"], "'no-such-model' cannot be loaded"),
+        (["--haplotypes", "x", "--model", "no-such-model"], "no-such-model: no such checkpoint"),
     ],
 )
 def test_bad_settings(arguments: list[str], message: str) -> None:

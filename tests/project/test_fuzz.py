@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.annotation.sites import read_sites
 from dnagpt_hf.annotation.transcripts import read_genes
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.original import OriginalSizes, measure, read_state_dict
 from dnagpt_hf.checkpoints.saving import init_checkpoint
-from dnagpt_hf.checkpoints.validation import CheckpointFolderError, check_folder
+from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.manifest import load_manifest
 from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
@@ -241,7 +242,7 @@ def test_checkpoint_folders(checkpoint: Path, name: str, data: st.DataObject) ->
     path = checkpoint / name
     try:
         path.write_bytes(content)
-        check_folder(checkpoint)
+        open_checkpoint(checkpoint).check()
     except CheckpointFolderError as error:
         assert str(checkpoint) in str(error) and "\n" not in str(error)
     finally:
@@ -264,7 +265,7 @@ def test_values_of_a_configuration(checkpoint: Path, data: st.DataObject) -> Non
     fields[data.draw(st.sampled_from(sorted(fields)))] = data.draw(JSON)
     try:
         path.write_text(json.dumps(fields))
-        check_folder(checkpoint)
+        open_checkpoint(checkpoint).check()
     except CheckpointFolderError as error:
         assert str(checkpoint) in str(error) and "\n" not in str(error)
     finally:
