@@ -76,6 +76,7 @@ def export(
     """Write a checkpoint folder as a file of the original DNAGPT."""
     from dnagpt_hf.checkpoints.conversion import export_checkpoint
 
+    quiet_transformers()
     typer.echo(f"{export_checkpoint(folder, destination, overwrite=overwrite)} written")
 
 

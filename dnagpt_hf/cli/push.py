@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dnagpt_hf.cli import options
+from dnagpt_hf.cli.loading import quiet_transformers
 
 
 def push(
@@ -64,6 +65,7 @@ def push(
     from dnagpt_hf.checkpoints.published_files import checkpoint_files
     from dnagpt_hf.checkpoints.publishing import check_name, push_checkpoint
 
+    quiet_transformers()
     if dry_run:
         check_name(name)
         files = checkpoint_files(folder, name, base=base)
