@@ -208,10 +208,14 @@ class ChunkedTokenLoss(torch.autograd.Function):
 
 
 def _rows_of_chunk(weight: torch.Tensor) -> int:
-    """Positions whose scores in full precision take 32 MB, or 128 MB on an accelerator."""
+    """Positions whose scores in full precision take 32 MB, or 128 MB on an accelerator.
+
+    Fake tensors stand for those of an accelerator, whose memory they plan.
+    """
     # with each chunk the gradient by the weight is read and written once, which an accelerator
     # needs as long for as for the products of a small one
-    size = 2**25 if weight.device.type == "cpu" else 2**27
+    is_processor = weight.device.type == "cpu" and not _is_without_values(weight)
+    size = 2**25 if is_processor else 2**27
     return max(1, size // (4 * len(weight)))
 
 
