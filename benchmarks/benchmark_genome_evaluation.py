@@ -29,10 +29,10 @@ import numpy as np
 
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
 from dnagpt_hf.haplotypes.sites import Sites
-from dnagpt_hf.haplotypes.statistics.components import compare_components
 from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, haplotype_distances
-from dnagpt_hf.haplotypes.statistics.evaluation import evaluate_genomes
+from dnagpt_hf.haplotypes.statistics.evaluation import evaluate_haplotypes
 from dnagpt_hf.haplotypes.statistics.linkage import linkage_disequilibrium
+from dnagpt_hf.haplotypes.statistics.pca import compare_pca
 from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS, mosaic
 from dnagpt_hf.haplotypes.statistics.report import write_report
 
@@ -110,7 +110,7 @@ def measure(real: Haplotypes, generated: Haplotypes) -> dict[str, Any]:
     """The whole evaluation, and its report."""
     parts = Parts()
     start, processor = time.perf_counter(), time.process_time()
-    evaluation = evaluate_genomes(real, {"generated": generated}, tell=parts.begin)
+    evaluation = evaluate_haplotypes(real, {"generated": generated}, tell=parts.begin)
     parts.begin("report")
     with tempfile.TemporaryDirectory() as folder:
         write_report(evaluation, folder)
@@ -151,7 +151,7 @@ def beside_scikit_allel(real: Haplotypes, haplotypes: int, sites: int) -> dict[s
             haplotype_distances(first, second),
             haplotype_distances(second),
         )
-        compare_components(blocks)
+        compare_pca(blocks)
 
     pairs = {
         "linkage": (

@@ -18,6 +18,7 @@ from dnagpt_hf.cli.evaluate import evaluate
 from dnagpt_hf.cli.finetune import finetune
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
+from dnagpt_hf.cli.haplotypes import haplotypes_app
 from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
@@ -84,6 +85,7 @@ for entry in _COMMANDS:
 for program in (pretrain, finetune):
     app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
+app.add_typer(haplotypes_app)
 app.add_typer(data_app)
 
 

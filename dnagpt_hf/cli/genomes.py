@@ -1,4 +1,4 @@
-"""`dnagpt genomes`: getting genomes, looking into them, and judging artificial ones."""
+"""`dnagpt genomes`: downloading genomes, and checking a manifest of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dnagpt_hf.cli.genomes_fetch import fetch
-from dnagpt_hf.cli.genomes_generate import generate
-from dnagpt_hf.cli.haplotypes import convert_haplotypes, evaluate
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -27,10 +25,9 @@ MEASURED = 1000
 genomes_app = typer.Typer(
     name="genomes",
     no_args_is_help=True,
-    help="Get genomes, see what they hold, and compare artificial ones with real ones.",
+    help="Download genomes, and check what they hold.",
 )
-for command in (fetch, generate, evaluate, convert_haplotypes):
-    genomes_app.command()(command)
+genomes_app.command()(fetch)
 
 
 @genomes_app.command()

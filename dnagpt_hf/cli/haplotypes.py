@@ -1,4 +1,4 @@
-"""`dnagpt genomes evaluate` and `convert-haplotypes`: artificial genomes and real ones."""
+"""`dnagpt haplotypes`: training on haplotypes, and writing, evaluating and converting them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnagpt_hf.cli import options
+from dnagpt_hf.cli.haplotypes_generate import generate
+from dnagpt_hf.cli.pretrain import CONTEXT
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.regions import Region
     from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
-    from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation
+    from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 
 # columns in which any table has room
 MEASURED = 1000
 FORMATS_HELP = ".hapt (also .gz or in a .zip), .vcf, .vcf.gz, .bcf, .npy or .npz"
+
+
+haplotypes_app = typer.Typer(
+    name="haplotypes",
+    no_args_is_help=True,
+    help="Train on phased haplotypes; generate, evaluate and convert them.",
+)
+haplotypes_app.command()(generate)
 
 
 class Dropped(str, Enum):
@@ -81,6 +91,37 @@ Multiallelic = Annotated[
 SnpsOnly = Annotated[bool, typer.Option("--snps-only", help="Leave out insertions and deletions.")]
 
 
+@haplotypes_app.command(context_settings=CONTEXT)
+def train(
+    context: typer.Context,
+    haplotypes: Annotated[
+        Path, typer.Argument(metavar="HAPLOTYPES", help=f"Phased haplotypes: {FORMATS_HELP}.")
+    ],
+) -> None:
+    """Train a model to write haplotypes.
+
+    Options: --model and --from_scratch; --test, a file or a share such as 0.2; --region, --min_maf,
+    --populations and other fields of HaplotypeArguments; any of TrainingArguments. A run that was
+    stopped resumes when the same command is given again. Example: dnagpt haplotypes train
+    chr15.vcf.gz --region 15:27379578-29650000 --min_maf 0.01 --test 0.2 --output_dir genomes
+    """
+    from dnagpt_hf.haplotypes.settings import parse_haplotype_settings
+
+    settings = parse_haplotype_settings(context.args, {"haplotypes": str(haplotypes)})
+    from dnagpt_hf.haplotypes.training import train_haplotypes
+
+    results = train_haplotypes(settings)
+    if not settings.training.should_save:
+        return
+    typer.echo(f"{settings.training.output_dir}:")
+    for name, split in results.items():
+        typer.echo(f"{name:>12} {split['haplotypes']:,} haplotypes of {split['sites']:,} sites")
+        for metric, value in split.items():
+            if metric not in ("haplotypes", "sites"):
+                typer.echo(f"{'':>12} {value:.4f} {metric.replace('_', ' ')}")
+
+
+@haplotypes_app.command()
 def evaluate(
     real: Annotated[
         Path,
@@ -142,7 +183,7 @@ def evaluate(
     from dnagpt_hf.haplotypes.haplotypes import parse_share
     from dnagpt_hf.haplotypes.populations import read_populations
     from dnagpt_hf.haplotypes.statistics.evaluation import (
-        evaluate_genomes,
+        evaluate_haplotypes,
         number_of_parts,
         set_test_part_aside,
     )
@@ -169,7 +210,7 @@ def evaluate(
     }
     with progress_bar("evaluating", number_of_parts(len(sets))) as report:
         done = itertools.count()
-        evaluation = evaluate_genomes(
+        evaluation = evaluate_haplotypes(
             training, sets, test=held_out, seed=seed, tell=lambda part: report(next(done))
         )
     files = write_report(evaluation, output, overwrite=overwrite)
@@ -177,7 +218,8 @@ def evaluate(
     typer.echo(f"\n{next(one for one in files if one.suffix == '.html')}")
 
 
-def convert_haplotypes(
+@haplotypes_app.command()
+def convert(
     input: Annotated[Path, typer.Argument(metavar="INPUT", help=f"Haplotypes: {FORMATS_HELP}.")],
     output: Annotated[
         Path,
@@ -282,7 +324,7 @@ def _set_names(files: list[Path], names: str | None) -> list[str]:
     return found
 
 
-def _show(evaluation: GenomeEvaluation) -> None:
+def _show(evaluation: HaplotypeEvaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -36,7 +36,7 @@ def write_haplotype_card(
         training.output_dir,
         config,
         summary="A DNAGPT model that writes haplotypes of one set of sites.",
-        origin="Trained on haplotypes with `examples/finetune_haplotypes.py`, from "
+        origin="Trained on haplotypes with `dnagpt haplotypes train`, from "
         f"{'' if source else 'new weights of the sizes of '}`{settings.model.model}`.",
         released=made_from_released(source),
         training=describe_settings(facts),

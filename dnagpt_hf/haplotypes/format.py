@@ -76,7 +76,7 @@ class HaplotypeFormat:
         if content is None:
             raise HaplotypeError(
                 f"{source} was not trained on haplotypes: its config.json has no 'haplotypes'; "
-                "train it with examples/finetune_haplotypes.py"
+                "train one with dnagpt haplotypes train"
             )
         if set(content) != set(_KEYS):
             raise HaplotypeError(

@@ -17,10 +17,10 @@ from dnagpt_hf.generation.sampling import Sampling, sequence_keys
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec, Ids
 from dnagpt_hf.haplotypes.format import HaplotypeFormat, check_positions
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
+from dnagpt_hf.haplotypes.partial_generation import PartialGeneration, weights_checksum
 from dnagpt_hf.haplotypes.prompts import Prompts
 from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
-from dnagpt_hf.haplotypes.unfinished import UnfinishedSequences, weights_checksum
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
@@ -34,11 +34,11 @@ class GeneratedHaplotypes:
 
     Args:
         haplotypes: the genomes; each is its own person.
-        thrown_away: number of sequences that were thrown away, by reason (`REASONS`).
+        rejected: number of sequences that were thrown away, by reason (`REASONS`).
     """
 
     haplotypes: Haplotypes
-    thrown_away: Mapping[str, int]
+    rejected: Mapping[str, int]
 
 
 def generate_haplotypes(
@@ -99,7 +99,7 @@ def generate_haplotypes(
     Raises:
         HaplotypeError: the model was not trained on haplotypes, an argument does not fit it, or a
             genome was not valid in `max_tries` tries.
-        UnfinishedError: the file is of a run with other arguments.
+        ResumptionError: the file is of a run with other arguments.
 
     Example:
 
@@ -121,7 +121,7 @@ def generate_haplotypes(
     names = _populations(codec, population, number, rows)
     prompts = Prompts.of_known(codec, number, names, rows)
     sampling = Sampling(temperature, top_k, top_p, seed)
-    kept = UnfinishedSequences(
+    kept = PartialGeneration(
         unfinished,
         {
             "model": weights_checksum(model) if unfinished is not None else "",
@@ -145,7 +145,7 @@ def generate_haplotypes(
 def _draw_all(
     sampler: HaplotypeSampler,
     prompts: Prompts,
-    kept: UnfinishedSequences,
+    kept: PartialGeneration,
     number: int,
     batch_size: int,
     max_tries: int,
@@ -154,30 +154,30 @@ def _draw_all(
 ) -> None:
     """Draw genomes until all are valid; one that is not takes its place in line again."""
     finished = kept.records["number"]
-    thrown_away = np.zeros((number, len(REASONS)), np.int64)
+    rejected = np.zeros((number, len(REASONS)), np.int64)
     waiting = deque(np.setdiff1d(np.arange(number), finished).tolist())
     done = len(finished)
     if on_batch is not None:
         on_batch(done)
     while waiting:
         genomes = np.asarray([waiting.popleft() for _ in range(min(batch_size, len(waiting)))])
-        tries = thrown_away[genomes].sum(1)
+        tries = rejected[genomes].sum(1)
         if (tries >= max_tries).any():
-            raise _too_many_tries(int(genomes[tries.argmax()]), thrown_away, done, max_tries)
+            raise _too_many_tries(int(genomes[tries.argmax()]), rejected, done, max_tries)
         keys = sequence_keys(seed, torch.from_numpy(genomes), torch.from_numpy(tries))
         ids = sampler.draw(prompts, genomes, keys)
         is_valid = sampler.codec.decode(ids).is_valid
-        reasons = thrown_away_because(sampler.codec, ids[~is_valid])
-        np.add.at(thrown_away, (genomes[~is_valid], reasons), 1)
+        reasons = rejection_reasons(sampler.codec, ids[~is_valid])
+        np.add.at(rejected, (genomes[~is_valid], reasons), 1)
         valid = genomes[is_valid]
-        kept.append(valid, thrown_away[valid], ids[is_valid])
+        kept.append(valid, rejected[valid], ids[is_valid])
         waiting.extend(genomes[~is_valid].tolist())
         done += len(valid)
         if on_batch is not None:
             on_batch(done)
 
 
-def thrown_away_because(codec: HaplotypeCodec, ids: Ids) -> NDArray[np.int64]:
+def rejection_reasons(codec: HaplotypeCodec, ids: Ids) -> NDArray[np.int64]:
     """Index in `REASONS` for each of some sequences that are no haplotypes: `(sequences,)`."""
     decoded = codec.decode(ids)
     stop = np.where((ids == codec.stop_id).any(1), (ids == codec.stop_id).argmax(1), ids.shape[1])
@@ -190,19 +190,19 @@ def thrown_away_because(codec: HaplotypeCodec, ids: Ids) -> NDArray[np.int64]:
 
 
 def _too_many_tries(
-    genome: int, thrown_away: NDArray[np.int64], done: int, max_tries: int
+    genome: int, rejected: NDArray[np.int64], done: int, max_tries: int
 ) -> HaplotypeError:
-    counts = dict(zip(REASONS, thrown_away.sum(0).tolist(), strict=True))
+    counts = dict(zip(REASONS, rejected.sum(0).tolist(), strict=True))
     why = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
     return HaplotypeError(
         f"genome {genome + 1:,} was not valid in {max_tries:,} tries; {done:,} others are, and "
-        f"{int(thrown_away.sum()):,} sequences were thrown away ({why}): train the model longer, "
+        f"{int(rejected.sum()):,} sequences were thrown away ({why}): train the model longer, "
         "lower the temperature, or constrain it to alleles"
     )
 
 
 def _generated(
-    codec: HaplotypeCodec, kept: UnfinishedSequences, sites: Sites | None
+    codec: HaplotypeCodec, kept: PartialGeneration, sites: Sites | None
 ) -> GeneratedHaplotypes:
     records = kept.records
     decoded = codec.decode(records["ids"])
@@ -213,7 +213,7 @@ def _generated(
         decoded.populations,
         source="generated genomes",
     )
-    counts = records["thrown_away"].sum(0).tolist()
+    counts = records["rejected"].sum(0).tolist()
     return GeneratedHaplotypes(haplotypes, dict(zip(REASONS, counts, strict=True)))
 
 

@@ -209,7 +209,7 @@ class Haplotypes:
             )
         return self.take_sites(frequencies >= minimum)
 
-    def over_sites_of(self, reference: Haplotypes) -> Haplotypes:
+    def align_to(self, reference: Haplotypes) -> Haplotypes:
         """These haplotypes over the sites of others, in the same order.
 
         Where it is not known where these sites lie, they are taken for those of the reference,
@@ -225,9 +225,9 @@ class Haplotypes:
                     f"{reference.num_sites:,}: the same sites are needed"
                 )
             return replace(self, sites=self.sites or reference.sites)
-        if reference.sites.first_difference(self.sites) is None:
+        if reference.sites.first_mismatch(self.sites) is None:
             return self
-        places = self.sites.places_of(reference.sites)
+        places = self.sites.indices_of(reference.sites)
         if (places < 0).any():
             missing = int((places < 0).argmax())
             raise HaplotypeError(
@@ -275,7 +275,7 @@ def parse_share(test: str | None) -> float | None:
         return None
 
 
-def split_by_person(
+def split_by_sample(
     haplotypes: Haplotypes, test_fraction: float, seed: int = 0
 ) -> tuple[Haplotypes, Haplotypes]:
     """A training and a test part that share no person.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,21 +79,27 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def parse_haplotype_settings(arguments: Sequence[str]) -> HaplotypeSettings:
-    """Settings from the arguments of a command line and the recipe of the model.
+def parse_haplotype_settings(
+    arguments: Sequence[str] = (), stated: Mapping[str, Any] | None = None
+) -> HaplotypeSettings:
+    """Read settings from a command line, from names and values, and from the model's recipe.
 
     Args:
-        arguments: `["--haplotypes", "real.hapt", "--model", "dnagpt-tiny", …]`.
+        arguments: `["--haplotypes", "real.hapt", "--model", "dnagpt-tiny", …]`; they override
+            `stated`.
+        stated: settings by name, such as `{"haplotypes": "real.hapt", "from_scratch": True}`.
 
     Raises:
         ValueError: an unknown name or a value that cannot be; the message says which.
     """
-    name = stated_argument(arguments, "model") or HaplotypeModelArguments.model
+    stated = stated or {}
+    name = stated_argument(arguments, "model") or stated.get("model", HaplotypeModelArguments.model)
+    from_scratch = "--from_scratch" in arguments or bool(stated.get("from_scratch"))
     data, model, training = parse_dataclasses(
         (HaplotypeArguments, HaplotypeModelArguments, TrainingArguments),
         arguments,
-        {},
-        {**_DEFAULTS, **_recipe(name, "--from_scratch" in arguments)},
+        stated,
+        {**_DEFAULTS, **_recipe(name, from_scratch)},
         description="Train a DNAGPT to write haplotypes.",
     )
     if isinstance(model.config, str):
@@ -106,7 +112,7 @@ def parse_haplotype_settings(arguments: Sequence[str]) -> HaplotypeSettings:
             "--from_scratch"
         )
     if data.haplotypes is None:
-        raise ValueError("no haplotypes are given: state a file with --haplotypes")
+        raise ValueError("no haplotypes are given: state a file with haplotypes")
     return HaplotypeSettings(data, model, training)
 
 

@@ -109,7 +109,7 @@ class Sites:
             spans.append(f"{name}:{positions.min():,}-{positions.max():,}")
         return ", ".join(spans) + (", …" if len(names) > 3 else "")
 
-    def first_difference(self, other: Sites) -> int | None:
+    def first_mismatch(self, other: Sites) -> int | None:
         """Index of the first site that is not the same in `other`; `None` if all are.
 
         Sites are the same if chromosome, position and both alleles are, whatever their ids.
@@ -122,7 +122,7 @@ class Sites:
             return int(differs.argmax())
         return None if len(self) == len(other) else shared
 
-    def places_of(self, wanted: Sites) -> NDArray[np.int64]:
+    def indices_of(self, wanted: Sites) -> NDArray[np.int64]:
         """Indices at which the sites of `wanted` stand here; -1 where one is missing."""
         known = {key: index for index, key in reversed(list(enumerate(self._keys())))}
         return np.asarray([known.get(key, -1) for key in wanted._keys()], dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -21,13 +22,14 @@ from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 from dnagpt_hf.haplotypes.format import LEGEND, HaplotypeFormat, check_positions
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, parse_share, split_by_person
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes, parse_share, split_by_sample
 from dnagpt_hf.haplotypes.likelihood import independent_loss
 from dnagpt_hf.haplotypes.populations import read_populations
 from dnagpt_hf.haplotypes.settings import (
     HaplotypeArguments,
     HaplotypeModelArguments,
     HaplotypeSettings,
+    parse_haplotype_settings,
 )
 from dnagpt_hf.haplotypes.trainer import HaplotypeRows, HaplotypeTrainer
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
@@ -39,7 +41,7 @@ RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
-class HaplotypeParts:
+class HaplotypeSplits:
     """Haplotypes that share no person between parts, over the same sites.
 
     Args:
@@ -53,21 +55,52 @@ class HaplotypeParts:
     test: Haplotypes | None = None
 
 
-def finetune_haplotypes(settings: HaplotypeSettings) -> Mapping[str, Any]:
-    """Train a model on haplotypes as the settings say, and write it to `output_dir`.
+def train_haplotypes(
+    haplotypes: str | os.PathLike[str] | HaplotypeSettings, **settings: Any
+) -> Mapping[str, Any]:
+    """Train a model on haplotypes, and write it to `output_dir`.
 
-    A run that was stopped goes on from its last complete checkpoint when it is started again with
-    the same settings. Beside the weights stand `results.json` and, where it is known where the
-    sites lie, `sites.legend`.
+    A run that was stopped resumes from its last complete checkpoint when it is started again with
+    the same settings. Beside the weights stand `results.json` and, if the positions of the sites
+    are known, `sites.legend`.
+
+    Args:
+        haplotypes: a file of phased haplotypes, or all settings.
+        settings: fields of [`HaplotypeArguments`] and [`HaplotypeModelArguments`], such as `model`,
+            `from_scratch` and `test`, and of `TrainingArguments`, such as `output_dir`.
 
     Returns:
-        Losses per site of each part that was measured, and the numbers of haplotypes.
+        For each split, the number of haplotypes and, for those that are evaluated, the loss per
+        site in nats and bits.
 
     Raises:
-        ValueError: settings, haplotypes or a checkpoint cannot be used.
+        ValueError: settings, haplotypes or a checkpoint are invalid; the message says which.
+
+    Example:
+
+        >>> import contextlib, io, tempfile
+        >>> import numpy as np
+        >>> from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> names = [f"sample{row // 2}_{'AB'[row % 2]}" for row in range(40)]
+        >>> alleles = np.random.default_rng(0).integers(0, 2, (40, 30), np.uint8)
+        >>> write_haplotypes(Haplotypes(alleles, names), folder / "real.hapt")
+        >>> with contextlib.redirect_stdout(io.StringIO()):  # losses during training
+        ...     results = train_haplotypes(
+        ...         folder / "real.hapt", model="dnagpt-test", from_scratch=True, validation=0.2,
+        ...         output_dir=str(folder / "model"), num_train_epochs=1, use_cpu=True)
+        >>> results["train"], sorted(results["validation"])[:2]
+        ({'haplotypes': 32, 'sites': 30}, ['bits_per_site', 'bits_per_site_of_independent_sites'])
     """
+    if isinstance(haplotypes, HaplotypeSettings):
+        return _train(haplotypes)
+    stated = {"haplotypes": os.fspath(haplotypes), **settings}
+    return _train(parse_haplotype_settings(stated=stated))
+
+
+def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
     training: Any = settings.training
-    parts = read_parts(settings.data)
+    parts = read_splits(settings.data)
     format = HaplotypeFormat.of_populations(
         parts.train.num_sites,
         None if parts.train.populations is None else parts.train.populations.tolist(),
@@ -98,7 +131,7 @@ def finetune_haplotypes(settings: HaplotypeSettings) -> Mapping[str, Any]:
     return results
 
 
-def read_parts(arguments: HaplotypeArguments) -> HaplotypeParts:
+def read_splits(arguments: HaplotypeArguments) -> HaplotypeSplits:
     """The haplotypes as the settings choose and divide them.
 
     Sites are chosen by the haplotypes of the one file; those of a test file must hold these sites.
@@ -112,17 +145,17 @@ def read_parts(arguments: HaplotypeArguments) -> HaplotypeParts:
     test = None
     share = parse_share(arguments.test)
     if share is not None:
-        haplotypes, test = split_by_person(haplotypes, share, arguments.split_seed)
+        haplotypes, test = split_by_sample(haplotypes, share, arguments.split_seed)
     elif arguments.test is not None:
-        test = _read(arguments, arguments.test).over_sites_of(haplotypes)
+        test = _read(arguments, arguments.test).align_to(haplotypes)
         both = sorted(set(haplotypes.samples) & set(test.samples))
         if both:
             raise ValueError(
                 f"{len(both):,} people of {test.source} are in {haplotypes.source} as well, the "
                 f"first one {both[0]}: a test part is of other people"
             )
-    train, validation = split_by_person(haplotypes, arguments.validation, arguments.split_seed)
-    return HaplotypeParts(train, validation, test)
+    train, validation = split_by_sample(haplotypes, arguments.validation, arguments.split_seed)
+    return HaplotypeSplits(train, validation, test)
 
 
 def _read(arguments: HaplotypeArguments, path: str) -> Haplotypes:
@@ -181,7 +214,7 @@ def _new_sizes(arguments: HaplotypeModelArguments) -> tuple[DNAGPTConfig, DNAGPT
     return config, tokenizer
 
 
-def _results(trainer: HaplotypeTrainer, parts: HaplotypeParts) -> dict[str, Any]:
+def _results(trainer: HaplotypeTrainer, parts: HaplotypeSplits) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name in ("train", "validation", "test"):
         part = getattr(parts, name)
@@ -199,7 +232,7 @@ def _results(trainer: HaplotypeTrainer, parts: HaplotypeParts) -> dict[str, Any]
 def _write_beside(
     trainer: HaplotypeTrainer,
     settings: HaplotypeSettings,
-    parts: HaplotypeParts,
+    parts: HaplotypeSplits,
     results: Mapping[str, Any],
 ) -> None:
     """What stands beside the weights: results, the sites, and a card."""

@@ -1,4 +1,4 @@
-"""`dnagpt genomes evaluate` and `dnagpt genomes convert-haplotypes`."""
+"""`dnagpt haplotypes evaluate` and `dnagpt haplotypes convert`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from haplotype_runs import arguments, write_set
 from haplotype_sets import make_haplotypes
 from typer.testing import CliRunner
 
 from dnagpt_hf.cli.application import app
 from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
-from dnagpt_hf.haplotypes.haplotypes import split_by_person
+from dnagpt_hf.haplotypes.haplotypes import split_by_sample
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 
 def run(command: str, *arguments: object, status: int = 0) -> Any:
-    result = CliRunner().invoke(app, ["genomes", command, *map(str, arguments)])
+    result = CliRunner().invoke(app, ["haplotypes", command, *map(str, arguments)])
     assert result.exit_code == status, result.output
     return result
 
@@ -46,6 +47,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "dnagpt_hf.haplotypes.statistics.report.figures", lambda evaluation: iter(())
     )
+
+
+def test_train(tmp_path: Path) -> None:
+    real = write_set(tmp_path / "real.hapt")
+    _, _, *settings = arguments(real, tmp_path / "model", max_steps=1)
+    printed = run("train", real, *settings).stdout
+    assert "validation 24 haplotypes of 40 sites" in printed
+    assert "bits per site of independent sites" in printed
+    assert "did you mean min_maf" in run("train", real, "--min_mafs", "0.1", status=1).stderr
 
 
 def test_evaluate(folder: Path, drawn: None) -> None:
@@ -80,7 +90,7 @@ def test_evaluate_filtered_and_without_a_test_part(folder: Path, drawn: None) ->
 
 
 def test_a_share_of_people_is_that_of_the_training(folder: Path, drawn: None) -> None:
-    training, test = split_by_person(read_haplotypes("real.hapt"), 0.25, seed=4)
+    training, test = split_by_sample(read_haplotypes("real.hapt"), 0.25, seed=4)
     write_haplotypes(training, "training.npz")
     write_haplotypes(test, "other.npz")
     run("evaluate", "training.npz", "t0.8.npz", "--test", "other.npz", "-o", "files")
@@ -117,41 +127,41 @@ def test_errors_of_evaluate(folder: Path, arguments: list[str], status: int, mes
 
 
 def test_convert(folder: Path) -> None:
-    result = run("convert-haplotypes", "real.hapt", "out.npz", "--min-maf", "0.05")
+    result = run("convert", "real.hapt", "out.npz", "--min-maf", "0.05")
     assert result.stdout.startswith("out.npz: 60 haplotypes of 30 people, ")
     expected = read_haplotypes("real.hapt", min_maf=0.05)
     assert (read_haplotypes("out.npz").alleles == expected.alleles).all()
-    assert "exists" in run("convert-haplotypes", "real.hapt", "out.npz", status=1).stderr
-    run("convert-haplotypes", "real.hapt", "out.npz", "--overwrite")
+    assert "exists" in run("convert", "real.hapt", "out.npz", status=1).stderr
+    run("convert", "real.hapt", "out.npz", "--overwrite")
 
 
 def test_convert_some_people(folder: Path) -> None:
     Path("people.txt").write_text("P2\nP5\n")
-    run("convert-haplotypes", "real.hapt", "two.hapt", "--samples", "people.txt", "--label", "AG")
+    run("convert", "real.hapt", "two.hapt", "--samples", "people.txt", "--label", "AG")
     assert read_haplotypes("two.hapt").samples.tolist() == ["P2", "P2", "P5", "P5"]
     assert Path("two.hapt").read_text().startswith("AG P2_A ")
     arguments = ("--populations", "samples.tsv", "--population", "EAST", "--min-maf", "0.2")
-    run("convert-haplotypes", "real.hapt", "east.npz", *arguments)
+    run("convert", "real.hapt", "east.npz", *arguments)
     east = read_haplotypes("east.npz")
     assert set(east.populations) == {"EAST"}
     assert east.minor_allele_frequencies().min() >= 0.2
-    result = run("convert-haplotypes", "real.hapt", "x.npz", "--population", "EAST", status=2)
+    result = run("convert", "real.hapt", "x.npz", "--population", "EAST", status=2)
     assert "--population needs a table" in result.output
 
 
 def test_convert_vcf(folder: Path) -> None:
     pytest.importorskip("cyvcf2")
-    run("convert-haplotypes", "real.hapt", "out.vcf")
+    run("convert", "real.hapt", "out.vcf")
     text = Path("out.vcf").read_text()
     # one genotype of the first person is no longer phased
     lines = text.splitlines()
     row = next(i for i, line in enumerate(lines) if "\tGT\t0|1" in line or "\tGT\t1|0" in line)
     lines[row] = lines[row].replace("\tGT\t0|1", "\tGT\t0/1").replace("\tGT\t1|0", "\tGT\t1/0")
     Path("out.vcf").write_text("\n".join([*lines, ""]))
-    result = run("convert-haplotypes", "out.vcf", "back.hapt", status=1)
+    result = run("convert", "out.vcf", "back.hapt", status=1)
     assert "the genotype of sample P0 is not phased" in result.stderr
     assert not Path("back.hapt").exists()
-    run("convert-haplotypes", "out.vcf", "back.hapt", "--unphased", "as_written")
+    run("convert", "out.vcf", "back.hapt", "--unphased", "as_written")
     assert (read_haplotypes("back.hapt").alleles == read_haplotypes("real.hapt").alleles).all()
-    run("convert-haplotypes", "out.vcf", "fewer.npz", "--unphased", "drop")
+    run("convert", "out.vcf", "fewer.npz", "--unphased", "drop")
     assert read_haplotypes("fewer.npz").num_sites == 119

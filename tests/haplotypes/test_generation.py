@@ -13,7 +13,7 @@ from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.generation.sampling import Sampling, sequence_keys
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
-from dnagpt_hf.haplotypes.generation import REASONS, generate_haplotypes, thrown_away_because
+from dnagpt_hf.haplotypes.generation import REASONS, generate_haplotypes, rejection_reasons
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 
@@ -148,7 +148,7 @@ def test_constrained_genomes_are_those_of_generate(
     alleles = generated.haplotypes.alleles
     assert alleles.tolist() == codec.decode(expected.numpy()).alleles.tolist()
     assert len(np.unique(alleles, axis=0)) > 3
-    assert sum(generated.thrown_away.values()) == 0
+    assert sum(generated.rejected.values()) == 0
 
 
 @pytest.mark.parametrize("arguments", SAMPLINGS, ids=str)
@@ -160,7 +160,7 @@ def test_free_genomes_are_those_of_any_token(
     codec = HaplotypeFormat(SITES).codec(tokenizer)
     sampling = Sampling(**{"temperature": 0.8, **arguments})
     found: dict[int, list[int]] = {}
-    thrown_away = 0
+    rejected = 0
     for attempt in range(100):
         missing = [one for one in range(number) if one not in found]
         keys = sequence_keys(
@@ -176,13 +176,13 @@ def test_free_genomes_are_those_of_any_token(
             for one, row, good in zip(missing, decoded.alleles, valid, strict=True)
             if good
         }
-        thrown_away += int((~valid).sum())
+        rejected += int((~valid).sum())
         if len(found) == number:
             break
     assert generated.haplotypes.alleles.tolist() == [found[one] for one in range(number)]
-    assert sum(generated.thrown_away.values()) == thrown_away
+    assert sum(generated.rejected.values()) == rejected
     if "temperature" in arguments:
-        assert thrown_away > number / 2
+        assert rejected > number / 2
 
 
 def test_free_and_constrained_alleles_have_one_distribution(
@@ -195,7 +195,7 @@ def test_free_and_constrained_alleles_have_one_distribution(
     difference = free.haplotypes.alleles.mean(0) - bound.haplotypes.alleles.mean(0)
     # four standard deviations of a difference of two frequencies
     assert np.abs(difference).max() < 4 * (0.5 / 600) ** 0.5
-    assert free.thrown_away["another token"] > 0
+    assert free.rejected["another token"] > 0
 
 
 @pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
@@ -210,7 +210,7 @@ def test_genomes_do_not_depend_on_the_batch(
     ]
     for result in results[1:]:
         assert np.array_equal(result.haplotypes.alleles, results[0].haplotypes.alleles)
-        assert result.thrown_away == results[0].thrown_away
+        assert result.rejected == results[0].rejected
     more = generate_haplotypes(likely_model, tokenizer, 20, constrained=constrained, seed=5)
     assert np.array_equal(more.haplotypes.alleles[:17], results[0].haplotypes.alleles)
     other = generate_haplotypes(likely_model, tokenizer, 17, constrained=constrained, seed=6)
@@ -223,7 +223,7 @@ def test_reasons_for_throwing_away(tokenizer: DNAGPTTokenizer) -> None:
     pad = tokenizer.pad_token_id
     early, missing, other, both = (good.copy() for _ in range(4))
     early[3], missing[-1], other[4], both[2], both[5] = codec.stop_id, pad, pad, codec.stop_id, pad
-    reasons = thrown_away_because(codec, np.stack([early, missing, other, both]))
+    reasons = rejection_reasons(codec, np.stack([early, missing, other, both]))
     assert [REASONS[one] for one in reasons] == [REASONS[0], REASONS[1], REASONS[2], REASONS[0]]
 
 

@@ -9,7 +9,7 @@ import pytest
 from haplotype_sets import make_haplotypes, make_sites
 
 from dnagpt_hf.genomes.regions import Region
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_person
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_sample
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 
 
@@ -109,34 +109,34 @@ def test_minor_allele_frequency() -> None:
 
 def test_people_are_in_one_part_only() -> None:
     one = make_haplotypes(20)
-    training, test = split_by_person(one, 0.25, seed=1)
+    training, test = split_by_sample(one, 0.25, seed=1)
     assert test.num_haplotypes == 10 and training.num_haplotypes == 30
     assert not set(training.samples) & set(test.samples)
-    assert (split_by_person(one, 0.25, seed=1)[1].names == test.names).all()
-    assert (split_by_person(one, 0.25, seed=2)[1].names != test.names).any()
+    assert (split_by_sample(one, 0.25, seed=1)[1].names == test.names).all()
+    assert (split_by_sample(one, 0.25, seed=2)[1].names != test.names).any()
     with pytest.raises(HaplotypeError, match="leaves one part without any"):
-        split_by_person(one, 0.01)
+        split_by_sample(one, 0.01)
 
 
 def test_same_sites_are_taken_over() -> None:
     real = make_haplotypes(seed=1)
     other = replace(make_haplotypes(seed=2), sites=None)
-    assert other.over_sites_of(real).sites is real.sites
+    assert other.align_to(real).sites is real.sites
     chosen = np.asarray([2, 5, 9])
-    found = make_haplotypes(seed=2).over_sites_of(real.take_sites(chosen))
+    found = make_haplotypes(seed=2).align_to(real.take_sites(chosen))
     assert (found.alleles == other.alleles[:, chosen]).all()
 
 
 def test_sites_that_do_not_fit() -> None:
     real, other = make_haplotypes(seed=1), make_haplotypes(seed=2)
     with pytest.raises(HaplotypeError, match="set 2 has 119 sites, but set 1 has 120"):
-        replace(other.take_sites(np.arange(119)), sites=None).over_sites_of(real)
+        replace(other.take_sites(np.arange(119)), sites=None).align_to(real)
     with pytest.raises(HaplotypeError, match=r"set 2 lacks 1 of the 120 sites of set 1.*site 4 \("):
-        other.take_sites(np.delete(np.arange(120), 3)).over_sites_of(real)
+        other.take_sites(np.delete(np.arange(120), 3)).align_to(real)
     order = np.arange(120)
     order[[6, 7]] = 7, 6
     with pytest.raises(HaplotypeError, match=r"another order than set 1: site 8 \(.*is its site 7"):
-        other.take_sites(order).over_sites_of(real)
+        other.take_sites(order).align_to(real)
     sites = replace(other.sites, references=other.sites.alternatives)
     with pytest.raises(HaplotypeError, match="lacks 120 of the 120"):
-        replace(other, sites=sites).over_sites_of(real)
+        replace(other, sites=sites).align_to(real)

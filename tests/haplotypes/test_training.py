@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.generation import generate_haplotypes
 from dnagpt_hf.haplotypes.settings import HaplotypeSettings, parse_haplotype_settings
 from dnagpt_hf.haplotypes.trainer import HaplotypeTrainer
-from dnagpt_hf.haplotypes.training import finetune_haplotypes, new_model, read_parts
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "finetune_haplotypes.py"
+from dnagpt_hf.haplotypes.training import new_model, read_splits, train_haplotypes
 
 
 def settings_of(haplotypes: Path, output: Path, **settings: Any) -> HaplotypeSettings:
@@ -50,7 +46,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str,
         save_strategy="no",
         load_best_model_at_end=False,
     )
-    return folder / "model", finetune_haplotypes(settings)
+    return folder / "model", train_haplotypes(settings)
 
 
 def test_what_it_learns(learnt: tuple[Path, Mapping[str, Any]]) -> None:
@@ -62,7 +58,7 @@ def test_what_it_learns(learnt: tuple[Path, Mapping[str, Any]]) -> None:
     model = DNAGPTForMultiTask.from_pretrained(folder)
     tokenizer = DNAGPTTokenizer.from_pretrained(folder)
     generated = generate_haplotypes(model, tokenizer, 1000, temperature=1.0, batch_size=500)
-    assert sum(generated.thrown_away.values()) < 200
+    assert sum(generated.rejected.values()) < 200
     real = make_haplotypes(200, SITES).alleles
     new = generated.haplotypes.alleles
     assert np.corrcoef(real.mean(0), new.mean(0))[0, 1] > 0.95
@@ -93,7 +89,7 @@ def test_what_stands_in_the_folder(learnt: tuple[Path, Mapping[str, Any]]) -> No
 
 def test_parts_share_no_person(tmp_path: Path) -> None:
     settings = settings_of(write_set(tmp_path / "real.hapt"), tmp_path / "model", test=0.25)
-    parts = read_parts(settings.data)
+    parts = read_splits(settings.data)
     people = [set(part.samples) for part in (parts.train, parts.validation, parts.test)]
     assert [len(one) for one in people] == [36, 9, 15]
     assert len(set.union(*people)) == 60
@@ -103,14 +99,14 @@ def test_parts_share_no_person(tmp_path: Path) -> None:
 def test_a_test_file(tmp_path: Path) -> None:
     real = write_set(tmp_path / "a" / "real.hapt")
     other = write_set(tmp_path / "b" / "other.hapt", people=10, seed=5, prefix="Q")
-    parts = read_parts(settings_of(real, tmp_path / "model", test=other, min_maf=0.2).data)
+    parts = read_splits(settings_of(real, tmp_path / "model", test=other, min_maf=0.2).data)
     assert parts.test is not None and parts.test.num_haplotypes == 20
     assert parts.train.num_sites < SITES
     assert np.array_equal(parts.test.sites.positions, parts.train.sites.positions)
     frequencies = read_haplotypes(real).minor_allele_frequencies()
     assert parts.train.num_sites == (frequencies >= 0.2).sum()
     with pytest.raises(ValueError, match=r"60 people of .* are in .* as well, the first one P0"):
-        read_parts(settings_of(real, tmp_path / "model", test=real).data)
+        read_splits(settings_of(real, tmp_path / "model", test=real).data)
 
 
 def test_populations(tmp_path: Path) -> None:
@@ -118,25 +114,25 @@ def test_populations(tmp_path: Path) -> None:
     settings = settings_of(
         real, tmp_path / "model", populations=table, max_steps=1, num_train_epochs=1
     )
-    finetune_haplotypes(settings)
+    train_haplotypes(settings)
     config = DNAGPTConfig.from_pretrained(tmp_path / "model")
     assert config.haplotypes["populations"] == {"EAST": "<0>", "WEST": "<1>"}
     only = settings_of(
         real, tmp_path / "model", populations=table, only_populations="WEST", validation=0.1
     )
-    assert set(read_parts(only.data).train.populations) == {"WEST"}
+    assert set(read_splits(only.data).train.populations) == {"WEST"}
 
 
 def test_regions(tmp_path: Path) -> None:
     real = write_set(tmp_path / "real.hapt", chromosomes=2)
-    parts = read_parts(settings_of(real, tmp_path / "model", region="2").data)
+    parts = read_splits(settings_of(real, tmp_path / "model", region="2").data)
     assert parts.train.num_sites == SITES // 2
     assert set(parts.train.sites.chromosomes) == {"2"}
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = write_set(tmp_path / "real.hapt")
-    whole = finetune_haplotypes(settings_of(real, tmp_path / "whole"))
+    whole = train_haplotypes(settings_of(real, tmp_path / "whole"))
 
     step, steps = HaplotypeTrainer.training_step, []
 
@@ -148,21 +144,21 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(HaplotypeTrainer, "training_step", stop_at_fifth)
     with pytest.raises(KeyboardInterrupt):
-        finetune_haplotypes(settings_of(real, tmp_path / "stopped"))
+        train_haplotypes(settings_of(real, tmp_path / "stopped"))
     monkeypatch.setattr(HaplotypeTrainer, "training_step", step)
     assert (tmp_path / "stopped" / "checkpoint-3").is_dir()
-    again = finetune_haplotypes(settings_of(real, tmp_path / "stopped"))
+    again = train_haplotypes(settings_of(real, tmp_path / "stopped"))
     assert again["validation"] == pytest.approx(whole["validation"], rel=1e-5)
     with pytest.raises(
         ValueError, match=r"is of a run with seed .*, which cannot go on with seed 7"
     ):
-        finetune_haplotypes(settings_of(real, tmp_path / "stopped", seed=7))
+        train_haplotypes(settings_of(real, tmp_path / "stopped", seed=7))
 
 
 def test_training_stops_early(tmp_path: Path) -> None:
     real = write_set(tmp_path / "real.hapt")
     # steps so large that nothing gets better after the first ones
-    finetune_haplotypes(
+    train_haplotypes(
         settings_of(
             real,
             tmp_path / "model",
@@ -234,19 +230,4 @@ def test_haplotypes_that_do_not_fit(tmp_path: Path) -> None:
         real, tmp_path / "model", config="{kmer_size: 3, max_position_embeddings: 10}"
     )
     with pytest.raises(ValueError, match=r"40 sites are 16 tokens of 3 sites, .* 10 positions"):
-        finetune_haplotypes(settings)
-
-
-def test_the_example(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = write_set(tmp_path / "real.hapt")
-    command = arguments(real, tmp_path / "model", max_steps=1)
-    monkeypatch.setattr("sys.argv", [os.fspath(EXAMPLE), *command])
-    runpy.run_path(os.fspath(EXAMPLE), run_name="__main__")
-    printed = capsys.readouterr().out
-    assert "validation 24 haplotypes of 40 sites" in printed
-    assert "bits per site of independent sites" in printed
-    monkeypatch.setattr("sys.argv", [os.fspath(EXAMPLE)])
-    with pytest.raises(SystemExit, match="no haplotypes are given"):
-        runpy.run_path(os.fspath(EXAMPLE), run_name="__main__")
+        train_haplotypes(settings)

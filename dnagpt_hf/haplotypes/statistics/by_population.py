@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes, Texts
-from dnagpt_hf.haplotypes.statistics.components import (
-    ComponentComparison,
-    score_wasserstein,
-)
 from dnagpt_hf.haplotypes.statistics.distances import (
     DistanceBlocks,
     count_wasserstein,
     distance_counts,
 )
 from dnagpt_hf.haplotypes.statistics.frequencies import compare_frequencies
+from dnagpt_hf.haplotypes.statistics.pca import (
+    PCAComparison,
+    score_wasserstein,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def compare_populations(
     real: Haplotypes,
     other: Haplotypes,
     distances: DistanceBlocks,
-    components: ComponentComparison,
+    components: PCAComparison,
 ) -> list[PopulationComparison]:
     """Compare a set with real haplotypes, population by population.
 

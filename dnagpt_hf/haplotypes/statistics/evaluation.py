@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_person
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_sample
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.haplotypes.statistics.adversarial import (
     AdversarialAccuracy,
@@ -20,10 +20,6 @@ from dnagpt_hf.haplotypes.statistics.adversarial import (
 from dnagpt_hf.haplotypes.statistics.by_population import (
     PopulationComparison,
     compare_populations,
-)
-from dnagpt_hf.haplotypes.statistics.components import (
-    ComponentComparison,
-    compare_components,
 )
 from dnagpt_hf.haplotypes.statistics.distances import (
     DistanceBlocks,
@@ -36,16 +32,20 @@ from dnagpt_hf.haplotypes.statistics.frequencies import (
     FrequencyComparison,
     compare_frequencies,
 )
-from dnagpt_hf.haplotypes.statistics.linkage import Linkage, SetLinkage, compare_linkage
-from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS
-from dnagpt_hf.haplotypes.statistics.stretches import (
+from dnagpt_hf.haplotypes.statistics.ibs_tracts import (
     WINDOWS,
-    StretchComparison,
+    IBSTractComparison,
     WindowComparison,
-    compare_stretches,
+    compare_ibs_tracts,
     compare_windows,
 )
-from dnagpt_hf.haplotypes.statistics.triplets import TripletComparison, compare_triplets
+from dnagpt_hf.haplotypes.statistics.linkage import Linkage, SetLinkage, compare_linkage
+from dnagpt_hf.haplotypes.statistics.pca import (
+    PCAComparison,
+    compare_pca,
+)
+from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS
+from dnagpt_hf.haplotypes.statistics.three_point import ThreePointComparison, compare_three_point
 
 Kind = Literal["generated", "test", "generator"]
 Tell = Callable[[str], None]
@@ -79,20 +79,20 @@ class SetEvaluation:
     name: str
     kind: Kind
     num_haplotypes: int
-    components: ComponentComparison
+    components: PCAComparison
     frequencies: FrequencyComparison
     linkage: SetLinkage | None
     distances: DistanceComparison
     adversarial: AdversarialAccuracy
     privacy: float | None
-    triplets: list[TripletComparison]
+    triplets: list[ThreePointComparison]
     windows: list[WindowComparison]
-    stretches: StretchComparison | None
+    stretches: IBSTractComparison | None
     populations: list[PopulationComparison]
 
 
 @dataclass(frozen=True, eq=False)
-class GenomeEvaluation:
+class HaplotypeEvaluation:
     """All sets against the real haplotypes.
 
     Args:
@@ -112,7 +112,7 @@ class GenomeEvaluation:
     sets: list[SetEvaluation]
 
 
-def evaluate_genomes(
+def evaluate_haplotypes(
     real: Haplotypes,
     generated: Mapping[str, Haplotypes],
     *,
@@ -120,7 +120,7 @@ def evaluate_genomes(
     test_fraction: float = 0.2,
     seed: int = 0,
     tell: Tell = lambda part: None,
-) -> GenomeEvaluation:
+) -> HaplotypeEvaluation:
     """Compare generated haplotypes with real ones.
 
     The distances of the real set and one other are in memory at a time, four bytes for each pair of
@@ -143,11 +143,11 @@ def evaluate_genomes(
     training, held_out = (
         (real, test) if test is not None else set_test_part_aside(real, test_fraction, seed)
     )
-    held_out = held_out.over_sites_of(training)
+    held_out = held_out.align_to(training)
     _check_people(training, held_out)
     _check_names(generated)
     sets: dict[str, tuple[Kind, Haplotypes]] = {
-        name: ("generated", one.over_sites_of(training)) for name, one in generated.items()
+        name: ("generated", one.align_to(training)) for name, one in generated.items()
     }
     sets[TEST] = ("test", held_out)
     for name, generator in GENERATORS.items():
@@ -168,7 +168,7 @@ def evaluate_genomes(
         )
         for name, (kind, one) in sets.items()
     ]
-    return GenomeEvaluation(training, real.source, test is not None, seed, linkage, evaluations)
+    return HaplotypeEvaluation(training, real.source, test is not None, seed, linkage, evaluations)
 
 
 def number_of_parts(num_generated: int) -> int:
@@ -180,8 +180,8 @@ def number_of_parts(num_generated: int) -> int:
 def set_test_part_aside(
     real: Haplotypes, fraction: float, seed: int = 0
 ) -> tuple[Haplotypes, Haplotypes]:
-    """A training and a test part of other people, as [`split_by_person`] makes them."""
-    training, held_out = split_by_person(real, fraction, seed)
+    """A training and a test part of other people, as [`split_by_sample`] makes them."""
+    training, held_out = split_by_sample(real, fraction, seed)
     return (
         replace(training, source=f"{real.source} (training part)"),
         replace(held_out, source=f"{real.source} (test part)"),
@@ -229,7 +229,7 @@ class _Evaluator:
         )
         distance_comparison = compare_distances(distances, real.num_sites)
         self.tell(f"{name}: principal components")
-        components = compare_components(distances)
+        components = compare_pca(distances)
         self.tell(f"{name}: adversarial accuracy")
         adversarial = adversarial_accuracy(distances, seed=self.seed)
         privacy = None if kind == "test" else self._privacy(distances, other)
@@ -247,9 +247,9 @@ class _Evaluator:
             distances=distance_comparison,
             adversarial=adversarial,
             privacy=privacy,
-            triplets=compare_triplets(real.alleles, other.alleles, seed=self.seed),
+            triplets=compare_three_point(real.alleles, other.alleles, seed=self.seed),
             windows=[one for one in windows if one is not None],
-            stretches=compare_stretches(real.alleles, other.alleles, seed=self.seed),
+            stretches=compare_ibs_tracts(real.alleles, other.alleles, seed=self.seed),
             populations=populations,
         )
 

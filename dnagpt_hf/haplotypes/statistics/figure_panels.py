@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation
+from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ _COLORS = {
 _PANEL = 2.5
 
 
-def set_colors(evaluation: GenomeEvaluation) -> dict[str, str]:
+def set_colors(evaluation: HaplotypeEvaluation) -> dict[str, str]:
     """Colour of each set by its name."""
     used = dict.fromkeys(_COLORS, 0)
     colors = {}

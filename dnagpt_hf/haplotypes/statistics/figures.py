@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.haplotypes.statistics.distances import Counts
-from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation, SetEvaluation
+from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation, SetEvaluation
 from dnagpt_hf.haplotypes.statistics.figure_panels import (
     REAL_COLOR,
     panel_grid,
@@ -22,8 +22,8 @@ from dnagpt_hf.haplotypes.statistics.figure_panels import (
 from dnagpt_hf.haplotypes.statistics.frequencies import RARE
 from dnagpt_hf.haplotypes.statistics.further_figures import (
     adversarial_figure,
+    ibs_tracts_figure,
     populations_figure,
-    stretches_figure,
 )
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ _SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)
 _DISTANCE_BINS = 80
 
 
-def figures(evaluation: GenomeEvaluation) -> Iterator[tuple[str, str, Figure]]:
+def figures(evaluation: HaplotypeEvaluation) -> Iterator[tuple[str, str, Figure]]:
     """Name, caption and figure of everything that can be shown.
 
     Raises:
         ImportError: matplotlib or scipy is not installed.
     """
-    yield "components", _COMPONENTS, components_figure(evaluation)
+    yield "components", _COMPONENTS, pca_figure(evaluation)
     yield "frequencies", _FREQUENCIES, frequencies_figure(evaluation)
     if evaluation.linkage is not None:
         yield "linkage", _LINKAGE, linkage_figure(evaluation)
@@ -52,7 +52,7 @@ def figures(evaluation: GenomeEvaluation) -> Iterator[tuple[str, str, Figure]]:
             yield "decay", _DECAY, decay_figure(evaluation)
     yield "distances", _DISTANCES, distances_figure(evaluation)
     yield "adversarial", _ADVERSARIAL, adversarial_figure(evaluation)
-    yield "stretches", _STRETCHES, stretches_figure(evaluation)
+    yield "stretches", _STRETCHES, ibs_tracts_figure(evaluation)
     if any(one.populations for one in evaluation.sets):
         yield "populations", _POPULATIONS, populations_figure(evaluation)
 
@@ -92,7 +92,7 @@ _POPULATIONS = (
 )
 
 
-def components_figure(evaluation: GenomeEvaluation) -> Figure:
+def pca_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Principal components 1 and 2, 3 and 4, 5 and 6 of each set (paper, Fig. 4a)."""
     colors = set_colors(evaluation)
     figure, panels = panel_grid(3, len(evaluation.sets))
@@ -153,7 +153,7 @@ def _levels(density: NDArray[Any]) -> NDArray[Any]:
     return levels[(levels > 0) & (levels < ordered[0])]
 
 
-def frequencies_figure(evaluation: GenomeEvaluation) -> Figure:
+def frequencies_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Allele frequencies of each set against the real ones (paper, Fig. 4b and c)."""
     colors = set_colors(evaluation)
     figure, panels = panel_grid(2, len(evaluation.sets))
@@ -179,7 +179,7 @@ def frequencies_figure(evaluation: GenomeEvaluation) -> Figure:
     return figure
 
 
-def linkage_figure(evaluation: GenomeEvaluation) -> Figure:
+def linkage_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """LD of the real set, the differences to it, and r² against r² (paper, Fig. 5a and b)."""
     linkage = evaluation.linkage
     if linkage is None:
@@ -219,7 +219,7 @@ def _draw_cells(axes: Axes, cells: NDArray[np.int64], correlation: float) -> Non
     axes.set_xlabel("r² in real haplotypes", fontsize=7)
 
 
-def decay_figure(evaluation: GenomeEvaluation) -> Figure:
+def decay_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Mean r² against distance (paper, Fig. 6g)."""
     linkage = evaluation.linkage
     if linkage is None or linkage.edges is None or linkage.real.decay is None:
@@ -249,7 +249,7 @@ def decay_figure(evaluation: GenomeEvaluation) -> Figure:
     return figure
 
 
-def distances_figure(evaluation: GenomeEvaluation) -> Figure:
+def distances_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Distances within sets, between them and real haplotypes, and to the nearest real one."""
     figure, panels = panel_row(3, width=12, height=3.6)
     colors = set_colors(evaluation)

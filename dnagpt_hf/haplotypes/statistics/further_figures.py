@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dnagpt_hf.haplotypes.statistics.distances import Counts
-from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation, SetEvaluation
+from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation, SetEvaluation
 from dnagpt_hf.haplotypes.statistics.figure_panels import REAL_COLOR, panel_row, set_colors
-from dnagpt_hf.haplotypes.statistics.triplets import RANDOM
+from dnagpt_hf.haplotypes.statistics.three_point import RANDOM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def adversarial_figure(evaluation: GenomeEvaluation) -> Figure:
+def adversarial_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """AATS and its two parts, and the privacy score."""
     figure, (left, right) = panel_row(2, width=12, height=3.6)
     names = [one.name for one in evaluation.sets]
@@ -55,7 +55,7 @@ def adversarial_figure(evaluation: GenomeEvaluation) -> Figure:
     return figure
 
 
-def stretches_figure(evaluation: GenomeEvaluation) -> Figure:
+def ibs_tracts_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """What pairs of sites do not show: three-point correlations, and stretches."""
     figure, (left, right) = panel_row(2, width=12, height=3.6)
     colors = set_colors(evaluation)
@@ -90,7 +90,7 @@ def _draw_tail(axes: Axes, counts: Counts, color: str, width: float) -> None:
         axes.plot(np.arange(1, longest), tail[1:], color=color, linewidth=width)
 
 
-def populations_figure(evaluation: GenomeEvaluation) -> Figure:
+def populations_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Share of each population in the real set and in every other one."""
     figure, (axes,) = panel_row(1, width=9, height=3.6)
     known = [one for one in evaluation.sets if one.populations]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dnagpt_hf.atomic_files import DestinationError, new_file
-from dnagpt_hf.haplotypes.statistics.evaluation import GenomeEvaluation, SetEvaluation
+from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation, SetEvaluation
 from dnagpt_hf.haplotypes.statistics.figures import figures
 from dnagpt_hf.haplotypes.statistics.tables import (
     METRICS,
@@ -25,12 +25,12 @@ from dnagpt_hf.haplotypes.statistics.tables import (
     population_table,
     table,
 )
-from dnagpt_hf.haplotypes.statistics.triplets import RANDOM
+from dnagpt_hf.haplotypes.statistics.three_point import RANDOM
 
 _DPI = 110
 
 
-def as_dict(evaluation: GenomeEvaluation) -> dict[str, Any]:
+def as_dict(evaluation: HaplotypeEvaluation) -> dict[str, Any]:
     """Everything that a program may want to read, without what is there for figures alone.
 
     Numbers that are not defined are `None`, since JSON has no NaN.
@@ -129,7 +129,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def write_report(
-    evaluation: GenomeEvaluation, folder: str | os.PathLike[str], *, overwrite: bool = False
+    evaluation: HaplotypeEvaluation, folder: str | os.PathLike[str], *, overwrite: bool = False
 ) -> list[Path]:
     """Write `evaluation.json`, `evaluation.md`, `evaluation.html` and a PNG for each figure.
 
@@ -203,7 +203,7 @@ figure { margin: 2em 0 } figure img { max-width: 100% } figcaption { color: #444
 """
 
 
-def as_html(evaluation: GenomeEvaluation, drawn: Sequence[tuple[str, str, bytes]]) -> str:
+def as_html(evaluation: HaplotypeEvaluation, drawn: Sequence[tuple[str, str, bytes]]) -> str:
     """One page with the tables and the figures.
 
     Args:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from dnagpt_hf.haplotypes.statistics.evaluation import (
     TEST,
-    GenomeEvaluation,
+    HaplotypeEvaluation,
     SetEvaluation,
 )
-from dnagpt_hf.haplotypes.statistics.triplets import RANDOM
+from dnagpt_hf.haplotypes.statistics.three_point import RANDOM
 
 PUBLISHED_NOTE = (
     "* As published by Zhang et al. (2023, Fig. 4 and 5) for 10,000 SNPs of chromosome 15: other "
@@ -113,7 +113,7 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def table(evaluation: GenomeEvaluation) -> tuple[list[str], list[list[str]]]:
+def table(evaluation: HaplotypeEvaluation) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a row for each metric, a column for each set and published model."""
     header = ["", *(one.name for one in evaluation.sets), *(f"{name}*" for name in PUBLISHED)]
     rows = []
@@ -125,7 +125,7 @@ def table(evaluation: GenomeEvaluation) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def population_table(evaluation: GenomeEvaluation) -> tuple[list[str], list[list[str]]] | None:
+def population_table(evaluation: HaplotypeEvaluation) -> tuple[list[str], list[list[str]]] | None:
     """A row for each set and population; `None` where populations are not known."""
     header = [
         *("set", "population", "real", "of the set", "share of real", "share of the set"),
@@ -153,7 +153,7 @@ def _number(value: float, digits: int) -> str:
     return "" if value != value else f"{value:,.{digits}f}"
 
 
-def description(evaluation: GenomeEvaluation) -> list[str]:
+def description(evaluation: HaplotypeEvaluation) -> list[str]:
     """Sentences about what was compared."""
     real = evaluation.real
     where = "" if real.sites is None else f" in {real.sites.extent()}"
@@ -186,7 +186,7 @@ def description(evaluation: GenomeEvaluation) -> list[str]:
     return sentences
 
 
-def as_markdown(evaluation: GenomeEvaluation) -> str:
+def as_markdown(evaluation: HaplotypeEvaluation) -> str:
     """The table of all sets, with what was compared."""
     parts = ["# Artificial genomes", *description(evaluation), _markdown_table(*table(evaluation))]
     parts.append(PUBLISHED_NOTE.replace("*", "\\*", 1))

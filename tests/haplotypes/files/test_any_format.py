@@ -149,7 +149,7 @@ def test_writing_and_reading_back(tmp_path: Path, ending: str) -> None:
     found = read_haplotypes(path)
     assert (found.alleles == written.alleles).all()
     assert (found.names == written.names).all()
-    assert written.sites.first_difference(found.sites) is None
+    assert written.sites.first_mismatch(found.sites) is None
     if ending == ".npz":
         assert (found.populations == written.populations).all()
     if ending == ".hapt":
@@ -164,7 +164,7 @@ def test_legend_keeps_chromosomes_of_named_sites(tmp_path: Path) -> None:
     one = make_haplotypes(sites=10, chromosomes=2)
     named = replace(one.sites, ids=[f"rs{number}" for number in range(10)])
     write_haplotypes(replace(one, sites=named), tmp_path / "out.hapt")
-    assert one.sites.first_difference(read_haplotypes(tmp_path / "out.hapt").sites) is None
+    assert one.sites.first_mismatch(read_haplotypes(tmp_path / "out.hapt").sites) is None
 
 
 def test_numpy_arrays(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.haplotypes.statistics.evaluation import (
     TEST,
-    GenomeEvaluation,
-    evaluate_genomes,
+    HaplotypeEvaluation,
+    evaluate_haplotypes,
     number_of_parts,
 )
 from dnagpt_hf.haplotypes.statistics.figures import figures
@@ -43,19 +43,19 @@ def parts() -> tuple[Haplotypes, dict[str, Haplotypes], Haplotypes]:
 
 
 @pytest.fixture(scope="module")
-def evaluation() -> GenomeEvaluation:
+def evaluation() -> HaplotypeEvaluation:
     real, generated, test = parts()
-    return evaluate_genomes(real, generated, test=test)
+    return evaluate_haplotypes(real, generated, test=test)
 
 
-def test_references_always_stand_beside(evaluation: GenomeEvaluation) -> None:
+def test_references_always_stand_beside(evaluation: HaplotypeEvaluation) -> None:
     assert [one.name for one in evaluation.sets] == ["copies", "good", TEST, *GENERATORS]
     kinds = [one.kind for one in evaluation.sets]
     assert kinds == ["generated", "generated", "test", *["generator"] * 3]
     assert [one.num_haplotypes for one in evaluation.sets] == [40, 60, 50, 80, 80, 80]
 
 
-def test_what_the_figures_say(evaluation: GenomeEvaluation) -> None:
+def test_what_the_figures_say(evaluation: HaplotypeEvaluation) -> None:
     by_name = {one.name: one for one in evaluation.sets}
     copies, good, test = by_name["copies"], by_name["good"], by_name[TEST]
     assert copies.distances.num_copies == 40 and copies.adversarial.both < 0.3
@@ -72,7 +72,7 @@ def test_what_the_figures_say(evaluation: GenomeEvaluation) -> None:
     assert [one.width for one in good.windows] == [2, 10]
 
 
-def test_populations(evaluation: GenomeEvaluation) -> None:
+def test_populations(evaluation: HaplotypeEvaluation) -> None:
     by_name = {one.name: one for one in evaluation.sets}
     real, generated, _ = parts()
     for name, one in by_name.items():
@@ -88,7 +88,7 @@ def test_populations_that_a_set_states_are_believed() -> None:
     real, generated, test = parts()
     good = generated["good"]
     turned = replace(good, populations=np.where(good.populations == "EAST", "WEST", "EAST"))
-    one = evaluate_genomes(real, {"good": turned}, test=test).sets[0]
+    one = evaluate_haplotypes(real, {"good": turned}, test=test).sets[0]
     assert one.populations[0].num_other == (good.populations == "WEST").sum()
     # frequencies are those of the other population
     assert one.populations[0].frequency_correlation < 0.8
@@ -97,26 +97,26 @@ def test_populations_that_a_set_states_are_believed() -> None:
 def test_populations_that_a_set_does_not_state() -> None:
     real, generated, test = parts()
     nameless = replace(generated["good"], populations=None)
-    one = evaluate_genomes(real, {"good": nameless}, test=test).sets[0]
+    one = evaluate_haplotypes(real, {"good": nameless}, test=test).sets[0]
     # the nearest real haplotype tells the populations of these apart
     truth = (generated["good"].populations == "EAST").sum()
     assert one.populations[0].num_other == pytest.approx(truth, abs=6)
     unknown = replace(real, populations=None)
-    assert evaluate_genomes(unknown, {}, test=test).sets[0].populations == []
+    assert evaluate_haplotypes(unknown, {}, test=test).sets[0].populations == []
 
 
-def test_same_seed_same_results(evaluation: GenomeEvaluation) -> None:
+def test_same_seed_same_results(evaluation: HaplotypeEvaluation) -> None:
     real, generated, test = parts()
-    again = evaluate_genomes(real, generated, test=test)
+    again = evaluate_haplotypes(real, generated, test=test)
     assert as_dict(again) == as_dict(evaluation)
-    other = evaluate_genomes(real, generated, test=test, seed=1)
+    other = evaluate_haplotypes(real, generated, test=test, seed=1)
     assert as_dict(other) != as_dict(evaluation)
 
 
 def test_a_test_part_is_set_aside_by_person() -> None:
     real, generated, _ = parts()
     told: list[str] = []
-    found = evaluate_genomes(real, {"good": generated["good"]}, tell=told.append)
+    found = evaluate_haplotypes(real, {"good": generated["good"]}, tell=told.append)
     assert not found.test_was_given
     assert found.real.num_haplotypes == 64
     held_out = next(one for one in found.sets if one.name == TEST)
@@ -125,10 +125,10 @@ def test_a_test_part_is_set_aside_by_person() -> None:
     assert len(told) == number_of_parts(1)
 
 
-def test_the_order_of_sets_does_not_matter(evaluation: GenomeEvaluation) -> None:
+def test_the_order_of_sets_does_not_matter(evaluation: HaplotypeEvaluation) -> None:
     real, generated, test = parts()
     turned = {name: generated[name] for name in ("good", "copies")}
-    found = as_dict(evaluate_genomes(real, turned, test=test))["sets"]
+    found = as_dict(evaluate_haplotypes(real, turned, test=test))["sets"]
     expected = as_dict(evaluation)["sets"]
     assert sorted(found, key=lambda one: one["name"]) == sorted(
         expected, key=lambda one: one["name"]
@@ -140,7 +140,7 @@ def test_bad_input() -> None:
     good = generated["good"]
 
     def evaluate(one: Haplotypes, *, name: str = "x", held_out: Haplotypes = test) -> None:
-        evaluate_genomes(real, {name: one}, test=held_out)
+        evaluate_haplotypes(real, {name: one}, test=held_out)
 
     fewer = replace(good.take_sites(np.arange(100)), sites=None, source="t0.8.npy")
     with pytest.raises(HaplotypeError, match=r"t0\.8\.npy has 100 sites, but set 1 has 120"):
@@ -154,27 +154,27 @@ def test_bad_input() -> None:
     with pytest.raises(HaplotypeError, match="set 4 has one haplotype"):
         evaluate(good.take_haplotypes(np.arange(1)))
     with pytest.raises(HaplotypeError, match="leaves one part without any"):
-        evaluate_genomes(real.take_haplotypes(np.arange(2)), {})
+        evaluate_haplotypes(real.take_haplotypes(np.arange(2)), {})
 
 
 def test_sites_that_vary_nowhere() -> None:
     real, _, test = parts()
     fixed = replace(real, alleles=np.zeros_like(real.alleles))
-    found = evaluate_genomes(fixed, {"x": test}, test=replace(test, alleles=fixed.alleles[:50]))
+    found = evaluate_haplotypes(fixed, {"x": test}, test=replace(test, alleles=fixed.alleles[:50]))
     assert found.linkage is None and found.sets[0].linkage is None
     json.dumps(as_dict(found), allow_nan=False)
     assert "no linkage" in as_markdown(found)
     assert "linkage" not in [name for name, *_ in figures(found)]
 
 
-def test_json_has_no_nan(evaluation: GenomeEvaluation) -> None:
+def test_json_has_no_nan(evaluation: HaplotypeEvaluation) -> None:
     found = json.loads(json.dumps(as_dict(evaluation), allow_nan=False))
     assert found["real"]["haplotypes"] == 80 and len(found["sets"]) == 6
     assert len(found["linkage"]["edges"]) == 51 and len(found["sets"][0]["linkage"]["decay"]) == 50
     assert found["published"]["RBM"]["linkage r² of all pairs of sites: r ↑"] == 0.94
 
 
-def test_table(evaluation: GenomeEvaluation) -> None:
+def test_table(evaluation: HaplotypeEvaluation) -> None:
     header, rows = table(evaluation)
     assert header[-3:] == ["GAN*", "RBM*", "DNAGPT*"]
     assert len(rows) == len(METRICS) and all(len(row) == len(header) for row in rows)
@@ -191,7 +191,7 @@ def test_table(evaluation: GenomeEvaluation) -> None:
     assert "other data than here" in text and "## By population" in text
 
 
-def test_report(evaluation: GenomeEvaluation, tmp_path: Path) -> None:
+def test_report(evaluation: HaplotypeEvaluation, tmp_path: Path) -> None:
     files = write_report(evaluation, tmp_path / "report")
     names = {path.name for path in files}
     assert {"evaluation.json", "evaluation.md", "evaluation.html", "components.png"} <= names
@@ -212,12 +212,12 @@ def test_report(evaluation: GenomeEvaluation, tmp_path: Path) -> None:
 
 def test_names_are_escaped() -> None:
     real, generated, test = parts()
-    found = evaluate_genomes(real, {"<b>t|1*": generated["good"]}, test=test)
+    found = evaluate_haplotypes(real, {"<b>t|1*": generated["good"]}, test=test)
     assert "&lt;b&gt;t|1*" in as_html(found, [])
     assert "<b>t\\|1\\*" in as_markdown(found)
 
 
-def test_figures_leave_pyplot_alone(evaluation: GenomeEvaluation) -> None:
+def test_figures_leave_pyplot_alone(evaluation: HaplotypeEvaluation) -> None:
     found: dict[str, Any] = {name: figure for name, _, figure in figures(evaluation)}
     assert list(found) == [
         "components",
@@ -239,5 +239,5 @@ def test_figures_leave_pyplot_alone(evaluation: GenomeEvaluation) -> None:
 def test_generator_with_other_settings_as_a_set() -> None:
     real, _, test = parts()
     few = mosaic(real, 30, seed=5, effective_size=1e6)
-    (one, *_) = evaluate_genomes(real, {"mixed": few}, test=test).sets
+    (one, *_) = evaluate_haplotypes(real, {"mixed": few}, test=test).sets
     assert one.linkage.decay_difference > 0

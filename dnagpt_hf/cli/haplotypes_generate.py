@@ -1,4 +1,4 @@
-"""`dnagpt genomes generate`: artificial human genomes."""
+"""`dnagpt haplotypes generate`: artificial human genomes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def generate(
     """Generate artificial human genomes with a model that was trained on haplotypes.
 
     The same seed gives the same genomes, whatever the batch size. What is finished is kept in
-    OUTPUT.unfinished until all is: when a run was stopped, the same command goes on with it.
+    OUTPUT.partial until all is: when a run was stopped, the same command goes on with it.
     """
     from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes
@@ -101,7 +101,7 @@ def generate(
     _check_output(output, sites, overwrite=overwrite)
     known = None if prefix is None else _known(prefix, sites)
     model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
-    unfinished = output.with_name(f"{output.name}.unfinished")
+    unfinished = output.with_name(f"{output.name}.partial")
     with progress_bar("generating", number) as report:
         generated = generate_haplotypes(
             model,
@@ -132,12 +132,12 @@ def summary(output: Path, generated: GeneratedHaplotypes) -> str:
         output: name of the file.
         generated: what it holds.
     """
-    haplotypes, thrown_away = generated.haplotypes, sum(generated.thrown_away.values())
+    haplotypes, rejected = generated.haplotypes, sum(generated.rejected.values())
     text = (
         f"{output}: {haplotypes.num_haplotypes:,} genomes of {haplotypes.num_sites:,} sites; "
-        f"{thrown_away:,} sequences thrown away"
+        f"{rejected:,} sequences thrown away"
     )
-    reasons = [f"{reason} {count:,}" for reason, count in generated.thrown_away.items() if count]
+    reasons = [f"{reason} {count:,}" for reason, count in generated.rejected.items() if count]
     return text + (f" ({', '.join(reasons)})" if reasons else "")
 
 
@@ -177,7 +177,7 @@ def _known(prefix: Path, sites: Sites | None) -> Haplotypes:
 
     known = read_haplotypes(prefix)
     if sites is not None and known.sites is not None:
-        first = known.sites.first_difference(sites)
+        first = known.sites.first_mismatch(sites)
         if first is not None and first < known.num_sites:
             expected = sites.name(first) if first < len(sites) else "none"
             raise ValueError(

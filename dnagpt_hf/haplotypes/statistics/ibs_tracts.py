@@ -51,7 +51,7 @@ class WindowComparison:
 
 
 @dataclass(frozen=True, eq=False)
-class StretchComparison:
+class IBSTractComparison:
     """Stretches over which pairs of haplotypes do not differ.
 
     Args:
@@ -112,7 +112,7 @@ def compare_windows(real: Alleles, other: Alleles, width: int) -> WindowComparis
     )
 
 
-def stretch_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -> Counts:
+def ibs_tract_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -> Counts:
     """Sites that lie in a stretch of each length without a difference: `(sites + 1,)`.
 
     Args:
@@ -135,14 +135,14 @@ def stretch_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -> 
     return counts
 
 
-def compare_stretches(
+def compare_ibs_tracts(
     real: Alleles, other: Alleles, number: int = NUM_PAIRS, seed: int = 0
-) -> StretchComparison | None:
+) -> IBSTractComparison | None:
     """Compare the stretches of two sets; `None` if one has fewer than two haplotypes."""
     if min(len(real), len(other)) < 2:
         return None
-    first, second = stretch_counts(real, number, seed), stretch_counts(other, number, seed)
-    return StretchComparison(
+    first, second = ibs_tract_counts(real, number, seed), ibs_tract_counts(other, number, seed)
+    return IBSTractComparison(
         wasserstein=count_wasserstein(first, second),
         real_mean=count_mean(first),
         other_mean=count_mean(second),

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
-from dnagpt_hf.haplotypes.statistics.triplets import (
+from dnagpt_hf.haplotypes.statistics.three_point import (
     RANDOM,
-    compare_triplets,
+    compare_three_point,
     site_triplets,
     three_point_correlations,
 )
@@ -47,7 +47,7 @@ def test_the_eight_correlations_are_one_number() -> None:
 
 def test_correlation_of_two_sets_is_that_over_all_eight() -> None:
     real, other = make_haplotypes(seed=1).alleles, make_haplotypes(seed=2).alleles
-    (found,) = compare_triplets(real, other, gaps=[4], number=50)
+    (found,) = compare_three_point(real, other, gaps=[4], number=50)
     triplets = site_triplets(120, 4, number=50)
     plain = [[v for t in triplets for v in plain_correlations(x, t)] for x in (real, other)]
     assert found.correlation == pytest.approx(np.corrcoef(*plain)[0, 1])
@@ -74,6 +74,6 @@ def test_too_few_sites() -> None:
     assert len(site_triplets(2, 0)) == 0 and len(site_triplets(3, 0)) == 1000
     assert len(site_triplets(8, 3)) == 0 and len(site_triplets(9, 3)) == 1000
     alleles = make_haplotypes(sites=12).alleles
-    assert [one.gap for one in compare_triplets(alleles, alleles)] == [0, 1, 4, RANDOM]
+    assert [one.gap for one in compare_three_point(alleles, alleles)] == [0, 1, 4, RANDOM]
     fixed = np.zeros_like(alleles)
-    assert isnan(compare_triplets(alleles, fixed)[0].correlation)
+    assert isnan(compare_three_point(alleles, fixed)[0].correlation)

@@ -27,7 +27,7 @@ _TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
-class ComponentComparison:
+class PCAComparison:
     """Where two sets lie on the principal components of both together.
 
     Args:
@@ -53,9 +53,7 @@ class ComponentComparison:
         return float(self.wasserstein.sum())
 
 
-def compare_components(
-    distances: DistanceBlocks, num_components: int = NUM_COMPONENTS
-) -> ComponentComparison:
+def compare_pca(distances: DistanceBlocks, num_components: int = NUM_COMPONENTS) -> PCAComparison:
     """Principal components of two sets together, and how far the sets lie apart on each.
 
     Args:
@@ -71,7 +69,7 @@ def compare_components(
     scores *= np.where((scores[: len(distances.real)] ** 3).sum(axis=0) < 0, -1, 1)
     real, other = scores[: len(distances.real)], scores[len(distances.real) :]
     explained = values / total if total > 0 else np.zeros(num_components)
-    return ComponentComparison(score_wasserstein(real, other), explained, real, other)
+    return PCAComparison(score_wasserstein(real, other), explained, real, other)
 
 
 def score_wasserstein(first: Floats, second: Floats) -> Floats:

@@ -12,8 +12,8 @@ import torch
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.generation import generate_haplotypes
+from dnagpt_hf.haplotypes.partial_generation import PartialGeneration, ResumptionError
 from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
-from dnagpt_hf.haplotypes.unfinished import UnfinishedError, UnfinishedSequences
 
 NUMBER = 11
 
@@ -93,7 +93,7 @@ def test_another_run_is_not_gone_on_with(
 ) -> None:
     path = tmp_path / "genomes.unfinished"
     generate(model, tiny_tokenizer, unfinished=path)
-    with pytest.raises(UnfinishedError, match=message):
+    with pytest.raises(ResumptionError, match=message):
         generate(model, tiny_tokenizer, unfinished=path, **arguments)
 
 
@@ -104,24 +104,24 @@ def test_another_model_is_not_gone_on_with(
     generate(model, tiny_tokenizer, unfinished=path)
     with torch.no_grad():
         model.model.norm.weight[0] += 1e-3
-    with pytest.raises(UnfinishedError, match=r"model .*, not"):
+    with pytest.raises(ResumptionError, match=r"model .*, not"):
         generate(model, tiny_tokenizer, unfinished=path)
 
 
 def test_other_files_are_not_written_to(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes")
-    with pytest.raises(UnfinishedError, match="its first line says nothing of it"):
-        UnfinishedSequences(path, {"seed": 0}, 4, ("reason",))
+    with pytest.raises(ResumptionError, match="its first line says nothing of it"):
+        PartialGeneration(path, {"seed": 0}, 4, ("reason",))
     assert path.read_text() == "my notes"
 
 
 def test_records_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    kept = UnfinishedSequences(path, {"seed": 0}, 2, ("a", "b"))
+    kept = PartialGeneration(path, {"seed": 0}, 2, ("a", "b"))
     kept.append(np.asarray([3, 1]), np.asarray([[0, 1], [2, 0]]), np.asarray([[30, 31], [10, 11]]))
     kept.append(np.asarray([2]), np.zeros((1, 2), np.int64), np.asarray([[20, 21]]))
-    for one in (kept, UnfinishedSequences(path, {"seed": 0}, 2, ("a", "b"))):
+    for one in (kept, PartialGeneration(path, {"seed": 0}, 2, ("a", "b"))):
         assert one.records["number"].tolist() == [1, 2, 3]
         assert one.records["ids"].tolist() == [[10, 11], [20, 21], [30, 31]]
-        assert one.records["thrown_away"].tolist() == [[2, 0], [0, 0], [0, 1]]
+        assert one.records["rejected"].tolist() == [[2, 0], [0, 0], [0, 1]]

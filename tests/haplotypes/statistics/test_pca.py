@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
-from dnagpt_hf.haplotypes.statistics.components import compare_components
 from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, haplotype_distances
+from dnagpt_hf.haplotypes.statistics.pca import compare_pca
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -32,7 +32,7 @@ def plain_scores(real: Any, other: Any, number: int = 6) -> tuple[Any, Any]:
 def test_components_are_those_of_the_alleles(people: int) -> None:
     real = make_haplotypes(people, seed=1).alleles
     other = make_haplotypes(people - 10, seed=2).alleles
-    found = compare_components(blocks(real, other))
+    found = compare_pca(blocks(real, other))
     scores, explained = plain_scores(real, other)
     assert found.explained == pytest.approx(explained, rel=1e-4)
     both = np.concatenate([found.real, found.other])
@@ -49,7 +49,7 @@ def test_components_are_those_of_the_alleles(people: int) -> None:
 def test_components_agree_with_scikit_allel() -> None:
     allel = pytest.importorskip("allel")
     real, other = make_haplotypes(40, seed=1).alleles, make_haplotypes(30, seed=2).alleles
-    found = compare_components(blocks(real, other))
+    found = compare_pca(blocks(real, other))
     both = np.concatenate([real, other])
     # it keeps the precision that it is given
     scores, _ = allel.pca(both.T.astype(float), n_components=6, scaler=None)
@@ -59,19 +59,19 @@ def test_components_agree_with_scikit_allel() -> None:
 
 def test_same_input_gives_the_same_components() -> None:
     real, other = make_haplotypes(150, seed=1).alleles, make_haplotypes(150, seed=2).alleles
-    first, second = (compare_components(blocks(real, other)) for _ in range(2))
+    first, second = (compare_pca(blocks(real, other)) for _ in range(2))
     assert (first.real == second.real).all()
     # the direction does not depend on which set stands beside the real one
-    third = compare_components(blocks(real, real))
+    third = compare_pca(blocks(real, real))
     assert (np.corrcoef(first.real[:, 0], third.real[:, 0])[0, 1]) > 0.9
     assert third.wasserstein == pytest.approx(np.zeros(6), abs=1e-3)
 
 
 def test_fewer_dimensions_than_components() -> None:
     real = np.asarray([[0, 0], [1, 1], [0, 1]], np.uint8)
-    found = compare_components(blocks(real, real[:2]))
+    found = compare_pca(blocks(real, real[:2]))
     assert found.real.shape == (3, 6)
     assert found.real[:, 2:] == pytest.approx(np.zeros((3, 4)), abs=1e-6)
     assert found.explained.sum() == pytest.approx(1)
-    same = compare_components(blocks(real[:1].repeat(3, 0), real[:1].repeat(2, 0)))
+    same = compare_pca(blocks(real[:1].repeat(3, 0), real[:1].repeat(2, 0)))
     assert same.mean == 0 and not same.explained.any()

@@ -30,7 +30,7 @@ Triplets = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class TripletComparison:
+class ThreePointComparison:
     """Three-point correlations of two sets at the same triplets.
 
     Args:
@@ -99,13 +99,13 @@ def _shared(first: Alleles, second: Alleles) -> Floats:
     return np.count_nonzero(first & second, axis=1) / first.shape[1]
 
 
-def compare_triplets(
+def compare_three_point(
     real: Alleles,
     other: Alleles,
     gaps: Sequence[int] = GAPS,
     number: int = NUM_TRIPLETS,
     seed: int = 0,
-) -> list[TripletComparison]:
+) -> list[ThreePointComparison]:
     """Compare three-point correlations, one result for each gap that the sites have room for."""
     results = []
     for gap in gaps:
@@ -113,7 +113,7 @@ def compare_triplets(
         if len(triplets):
             first = three_point_correlations(real, triplets)
             second = three_point_correlations(other, triplets)
-            results.append(TripletComparison(gap, _uncentred(first, second), first, second))
+            results.append(ThreePointComparison(gap, _uncentred(first, second), first, second))
     return results
 
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 
-class UnfinishedError(ValueError):
+class ResumptionError(ValueError):
     """A file of unfinished sequences that cannot be gone on with."""
 
 
-class UnfinishedSequences:
+class PartialGeneration:
     """Sequences that are finished, in memory and in a file.
 
     Args:
@@ -33,7 +33,7 @@ class UnfinishedSequences:
         reasons: names under which the sequences are counted that were thrown away.
 
     Raises:
-        UnfinishedError: the file is of another run, or no such file.
+        ResumptionError: the file is of another run, or no such file.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class UnfinishedSequences:
         reasons: tuple[str, ...],
     ) -> None:
         self.record = np.dtype(
-            [("number", "<i8"), ("thrown_away", "<i8", (len(reasons),)), ("ids", "<i4", (length,))]
+            [("number", "<i8"), ("rejected", "<i8", (len(reasons),)), ("ids", "<i4", (length,))]
         )
         self.reasons = reasons
         self.path = None if path is None else Path(path)
@@ -62,7 +62,7 @@ class UnfinishedSequences:
         with open(path, "rb") as stream:
             header = stream.readline()
             if header != self._header:
-                raise UnfinishedError(
+                raise ResumptionError(
                     f"{path} holds what another command left unfinished "
                     f"({_difference(header, self._header)}): give the same arguments again, or "
                     "delete the file to start anew"
@@ -77,17 +77,17 @@ class UnfinishedSequences:
             stream.truncate(len(header) + whole * self.record.itemsize)
 
     def append(
-        self, numbers: NDArray[np.int64], thrown_away: NDArray[np.int64], ids: NDArray[np.int64]
+        self, numbers: NDArray[np.int64], rejected: NDArray[np.int64], ids: NDArray[np.int64]
     ) -> None:
         """Add finished sequences.
 
         Args:
             numbers: which sequences they are, `(rows,)`.
-            thrown_away: how many were thrown away before each, `(rows, reasons)`.
+            rejected: how many were thrown away before each, `(rows, reasons)`.
             ids: the sequences, `(rows, length)`.
         """
         block = np.empty(len(numbers), self.record)
-        block["number"], block["thrown_away"], block["ids"] = numbers, thrown_away, ids
+        block["number"], block["rejected"], block["ids"] = numbers, rejected, ids
         self._blocks.append(block)
         if self.path is not None:
             with open(self.path, "ab") as stream:

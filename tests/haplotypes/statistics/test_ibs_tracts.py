@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
-from dnagpt_hf.haplotypes.statistics import stretches as module
-from dnagpt_hf.haplotypes.statistics.stretches import (
-    compare_stretches,
+from dnagpt_hf.haplotypes.statistics import ibs_tracts as module
+from dnagpt_hf.haplotypes.statistics.ibs_tracts import (
+    compare_ibs_tracts,
     compare_windows,
-    stretch_counts,
+    ibs_tract_counts,
     window_frequencies,
 )
 
@@ -46,7 +46,7 @@ def test_windows_of_two_sets() -> None:
 def test_stretches_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AT_ONCE", 7)
     alleles = make_haplotypes(4, sites=60).alleles
-    found = stretch_counts(alleles, number=40, seed=3)
+    found = ibs_tract_counts(alleles, number=40, seed=3)
     rng = np.random.default_rng(3)
     first = rng.integers(0, 8, 40)
     second = (first + rng.integers(1, 8, 40)) % 8
@@ -64,8 +64,8 @@ def test_stretches_of_two_sets() -> None:
     # sites of their own, so that stretches are short
     rng = np.random.default_rng(0)
     other = np.stack([rng.permutation(column) for column in real.T], axis=1)
-    found = compare_stretches(real, other)
+    found = compare_ibs_tracts(real, other)
     assert found.other_mean < 0.8 * found.real_mean
     assert found.wasserstein >= found.real_mean - found.other_mean - 1e-9
-    assert compare_stretches(real, real).wasserstein == 0
-    assert compare_stretches(real, real[:1]) is None
+    assert compare_ibs_tracts(real, real).wasserstein == 0
+    assert compare_ibs_tracts(real, real[:1]) is None

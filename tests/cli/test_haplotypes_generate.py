@@ -1,4 +1,4 @@
-"""`dnagpt genomes generate`, from a checkpoint folder to files of haplotypes."""
+"""`dnagpt haplotypes generate`, from a checkpoint folder to files of haplotypes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["genomes", "generate", *map(str, arguments)])
+    return CliRunner().invoke(app, ["haplotypes", "generate", *map(str, arguments)])
 
 
 def generate(folder: Path, output: Path, *arguments: object) -> Result:
@@ -54,7 +54,7 @@ def test_files(folder: Path, tmp_path: Path, ending: str) -> None:
     genomes = read_haplotypes(output)
     assert genomes.alleles.shape == (7, SITES)
     assert genomes.sites.positions.tolist() == make_sites(SITES).positions.tolist()
-    assert not list(tmp_path.glob("*.unfinished"))
+    assert not list(tmp_path.glob("*.partial"))
     again = tmp_path / f"again{ending}"
     generate(folder, again, "--population", "EUR", "--batch-size", 2)
     assert np.array_equal(read_haplotypes(again).alleles, genomes.alleles)
