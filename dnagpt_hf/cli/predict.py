@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,10 +10,6 @@ from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.progress import progress_bar, reported
-
-if TYPE_CHECKING:
-    from dnagpt_hf.inference.prediction import Prediction
-    from dnagpt_hf.inference.prediction_heads import AnswerPrediction
 
 
 def predict(
@@ -83,7 +79,7 @@ def predict(
                 max_records=batch_size,
                 max_tokens=batch_tokens,
             ):
-                write(_row(prediction, keep or []))
+                write(prediction.row(keep or []))
 
 
 def parse_answers(text: str) -> dict[str, str]:
@@ -109,38 +105,3 @@ def parse_answers(text: str) -> dict[str, str]:
             raise ValueError(f"answer {part!r}: token {token!r} stands twice")
         answers[token] = label
     return answers
-
-
-def _row(prediction: Prediction, keep: list[str]) -> dict[str, Any]:
-    record = prediction.record
-    row: dict[str, Any] = {"name": record.name}
-    for column in keep:
-        if column not in record.values:
-            raise record.error(f"there is no column {column!r}, only {', '.join(record.values)}")
-        row[column] = record.values[column]
-    answer = _answer(prediction)
-    if set(answer) & set(row):
-        raise record.error(
-            f"column {min(set(answer) & set(row))!r} cannot be kept: a result has its name"
-        )
-    return row | answer
-
-
-def _answer(prediction: Prediction) -> dict[str, Any]:
-    if len(prediction.answers) == 1:
-        return _columns(prediction.first, "predicted", "probability")
-    row: dict[str, Any] = {}
-    for name, answered in prediction.answers.items():
-        row |= _columns(answered, name, f"{name}_probability")
-    return row
-
-
-def _columns(answered: AnswerPrediction, name: str, probability: str) -> dict[str, Any]:
-    numbers = dict(answered.numbers)
-    if numbers:
-        return {name: next(iter(numbers.values())) if len(numbers) == 1 else numbers}
-    labels = list(answered.labels)
-    return {
-        name: labels if answered.several else labels[0],
-        probability: dict(answered.probabilities),
-    }

@@ -17,7 +17,7 @@ from dnagpt_hf.evaluation.metrics import (
     multilabel_metrics,
     regression_metrics,
 )
-from dnagpt_hf.inference.prediction_heads import Output, PredictionHead, score_records
+from dnagpt_hf.inference.prediction_heads import Output, PredictionHead, predict_scores
 from dnagpt_hf.tasks.examples import Examples, encoded_record
 from dnagpt_hf.tasks.task import Task
 
@@ -46,7 +46,7 @@ class Aspect:
     @property
     def how(self) -> tuple[Callable[..., dict[str, float]], dict[str, Any]]:
         """The function that measures it, and its options."""
-        if self.output.several:
+        if self.output.multilabel:
             return multilabel_metrics, {"names": self.output.labels}
         if self.output.labels:
             return classification_metrics, {"positive": self.positive}
@@ -66,7 +66,7 @@ class Aspect:
         if not self.output.labels:
             return float(np.square((self.scores - self.targets) / self.scale).mean())
         scores = self.scores.astype(np.float64)
-        if self.output.several:
+        if self.output.multilabel:
             right = np.where(self.targets > 0, scores, 1 - scores)
         else:
             right = scores[np.arange(len(scores)), self.targets]
@@ -113,7 +113,7 @@ class Evaluation:
         for place, output in enumerate(outputs):
             part = scores[:, start : start + output.width]
             start += output.width
-            if output.several:
+            if output.multilabel:
                 # classes of the answers are numbered 0 and 1 where a head has several labels
                 aspects.append(Aspect(output, examples.targets.astype(int), part))
             elif output.labels:
@@ -151,7 +151,7 @@ class Evaluation:
             max_tokens: most tokens of a batch, padding included.
         """
         records = (encoded_record(examples, number) for number in range(len(examples)))
-        rows = score_records(answers, records, max_records=max_records, max_tokens=max_tokens)
+        rows = predict_scores(answers, records, max_records=max_records, max_tokens=max_tokens)
         return cls.of(task, answers.outputs, examples, np.stack([scores for _, scores in rows]))
 
     def metrics(self) -> dict[str, float]:
@@ -230,7 +230,7 @@ def _row(aspect: Aspect, number: int, with_name: bool) -> dict[str, Any]:
         f"{prefix}probability_{label}": float(score)
         for label, score in zip(labels, scores, strict=True)
     }
-    if aspect.output.several:
+    if aspect.output.multilabel:
         true = [label for label, holds in zip(labels, target, strict=True) if holds]
         likely = [label for label, score in zip(labels, scores, strict=True) if score > 0.5]
         return {f"{prefix}target": true, f"{prefix}predicted": likely, **probabilities}

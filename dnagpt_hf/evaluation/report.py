@@ -95,7 +95,7 @@ def _figures(aspect: Aspect) -> dict[str, Any]:
             aspect.targets, aspect.scores, output.labels, positive=aspect.positive
         ),
     }
-    if not output.several:
+    if not output.multilabel:
         predicted = aspect.scores.argmax(1)
         curves["confusion"] = plot_confusion_matrix(aspect.targets, predicted, output.labels)
     return curves

@@ -12,7 +12,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from dnagpt_hf.evaluation.evaluation import Evaluation
 from dnagpt_hf.finetuning.collator import TaskCollator
-from dnagpt_hf.inference.prediction_heads import PredictionHead, prediction_head, score_records
+from dnagpt_hf.inference.prediction_heads import PredictionHead, predict_scores, prediction_head
 from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.trainer import CheckpointingTrainer
@@ -162,7 +162,7 @@ class FineTuningTrainer(CheckpointingTrainer):
         share = np.resize(order, -(-len(order) // world) * world)[rank::world]
         records = (encoded_record(examples, int(number)) for number in share)
         with self.compute_loss_context_manager():
-            rows = score_records(
+            rows = predict_scores(
                 answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS
             )
             scores = np.stack([row for _, row in rows])

@@ -1,18 +1,19 @@
-"""Records as batches for a model: sorted by length, padded, and back in their order."""
+"""Batches of records for a model: sorted by length, padded, and restored to their order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from dnagpt_hf.records.encoding import EncodedRecord
+from dnagpt_hf.records.reading import Record
 
 T = TypeVar("T")
 
-# So many records, or tokens per token of a batch, are read ahead to be sorted by length.
+# records, or batches of tokens, that are read ahead to be sorted by length
 _RECORDS_AHEAD = 1024
 _BATCHES_AHEAD = 16
 
@@ -24,11 +25,11 @@ def map_in_batches(
     max_records: int = 64,
     max_tokens: int = 16_384,
 ) -> Iterator[tuple[EncodedRecord, T]]:
-    """Apply `function` to batches of records of similar lengths; results keep the records' order.
+    """Apply a function to batches of records of similar lengths; results keep the records' order.
 
     Args:
-        function: one result for each record of a batch.
-        records: a stream, of which a bounded part is in memory.
+        function: from a batch to one result for each of its records.
+        records: a stream; a bounded number of records is in memory.
         max_records: most records of a batch.
         max_tokens: most tokens of a batch, padding included; a longer record is a batch alone.
 
@@ -45,7 +46,7 @@ def map_in_batches(
     """
     if max_records < 1 or max_tokens < 1:
         raise ValueError(
-            f"batches of {max_records} records and {max_tokens} tokens hold nothing: "
+            f"batches of {max_records} records and {max_tokens} tokens are empty: "
             "give numbers above 0"
         )
     for window in _windows(records, max_tokens * _BATCHES_AHEAD):
@@ -57,7 +58,7 @@ def map_in_batches(
 
 
 def padded_batch(batch: list[EncodedRecord], pad_token_id: int) -> dict[str, torch.Tensor]:
-    """Inputs of a model, padded on the left, so that every record ends in the last column.
+    """Pad a batch on the left, so that every record ends in the last column.
 
     Returns:
         `dict`: `input_ids`, `attention_mask` and `number_values` of shape `(batch, length)`.
@@ -78,6 +79,19 @@ def padded_batch(batch: list[EncodedRecord], pad_token_id: int) -> dict[str, tor
     }
 
 
+def check_finite(record: Record, values: np.ndarray[Any, Any]) -> None:
+    """Refuse an output of a model that holds NaN or an infinity.
+
+    Raises:
+        RecordError: a value is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise record.error(
+            "the model's output is not finite: its weights are damaged, or their data type "
+            "is too narrow (--dtype float32)"
+        )
+
+
 def _windows(records: Iterable[EncodedRecord], max_tokens: int) -> Iterator[list[EncodedRecord]]:
     window: list[EncodedRecord] = []
     tokens = 0
@@ -94,15 +108,15 @@ def _windows(records: Iterable[EncodedRecord], max_tokens: int) -> Iterator[list
 def _by_length(
     window: list[EncodedRecord], max_records: int, max_tokens: int
 ) -> Iterator[list[int]]:
-    """Places in the window, longest first, so that too large a batch fails at once."""
+    """Group indices of a window, longest record first, so that too large a batch fails at once."""
     batch: list[int] = []
     longest = 0
-    for place in sorted(range(len(window)), key=lambda i: -len(window[i].input_ids)):
+    for index in sorted(range(len(window)), key=lambda i: -len(window[i].input_ids)):
         if batch and (len(batch) == max_records or longest * (len(batch) + 1) > max_tokens):
             yield batch
             batch = []
         if not batch:
-            longest = len(window[place].input_ids)
-        batch.append(place)
+            longest = len(window[index].input_ids)
+        batch.append(index)
     if batch:
         yield batch

@@ -1,4 +1,4 @@
-"""Hidden states of a model as embeddings of records or of their tokens."""
+"""Embeddings of records or of their tokens: hidden states of a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
 from dnagpt_hf.records.reading import Record
@@ -48,12 +48,12 @@ def embed_records(
     max_records: int = 64,
     max_tokens: int = 16_384,
 ) -> Iterator[Embedding]:
-    """Embed the records of a stream, in its order; each as if it were alone.
+    """Embed the records of a stream, in its order; a batch changes no record's embedding.
 
     Args:
         model: the decoder; of a model with heads, its attribute `model`.
         tokenizer: the model's tokenizer.
-        records: any number of records; a bounded part of them is in memory.
+        records: any number of records; a bounded number of them is in memory.
         template: text of the token language with columns in braces, such as `<R>{sequence}`.
         pooling:
             `"mean"` over all tokens of the text, its `"last"` token, which alone has seen the
@@ -82,7 +82,7 @@ def embed_records(
     """
     if pooling not in get_args(Pooling):
         raise ValueError(f"unknown pooling {pooling!r}: choose {', '.join(get_args(Pooling))}")
-    place = _layer_place(layer, model.config.num_hidden_layers)
+    index = _layer_index(layer, model.config.num_hidden_layers)
     encoder = RecordEncoder(
         tokenizer, Template(template), model.config.max_position_embeddings, truncation
     )
@@ -90,7 +90,7 @@ def embed_records(
     @torch.inference_mode()
     def embed(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
         inputs = padded_batch(batch, model.config.pad_token_id)
-        hidden_states = _hidden_states(model, inputs, place)
+        hidden_states = _hidden_states(model, inputs, index)
         mask = inputs["attention_mask"].to(hidden_states.device)
         return _pool(hidden_states.float(), mask, pooling)
 
@@ -98,16 +98,12 @@ def embed_records(
         embed, map(encoder, records), max_records=max_records, max_tokens=max_tokens
     )
     for encoded, vectors in rows:
-        if not np.isfinite(vectors).all():
-            raise encoded.record.error(
-                "its embedding is not finite: the model's weights are damaged, or their data type "
-                "is too narrow (--dtype float32)"
-            )
+        check_finite(encoded.record, vectors)
         yield Embedding(encoded.record, encoded.input_ids, vectors)
 
 
-def _layer_place(layer: int, num_layers: int) -> int:
-    """The place of a layer in `hidden_states`, whose first entry is the embeddings."""
+def _layer_index(layer: int, num_layers: int) -> int:
+    """Find the index of a layer in `hidden_states`, whose first entry is the embeddings."""
     if not -num_layers - 1 <= layer <= num_layers:
         raise ValueError(
             f"layer {layer} does not exist: the model has {num_layers}, so choose 0 (embeddings) "
@@ -116,15 +112,15 @@ def _layer_place(layer: int, num_layers: int) -> int:
     return layer % (num_layers + 1)
 
 
-def _hidden_states(model: DNAGPTModel, inputs: dict[str, torch.Tensor], place: int) -> torch.Tensor:
-    """(batch, length, hidden) at one place in the stack."""
-    is_last = place == model.config.num_hidden_layers
+def _hidden_states(model: DNAGPTModel, inputs: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+    """Compute the hidden states of one layer, `(batch, length, hidden)`."""
+    is_last = index == model.config.num_hidden_layers
     outputs = model(
         **{name: value.to(model.device) for name, value in inputs.items()},
         use_cache=False,
         output_hidden_states=not is_last,
     )
-    return outputs.last_hidden_state if is_last else outputs.hidden_states[place]
+    return outputs.last_hidden_state if is_last else outputs.hidden_states[index]
 
 
 def _pool(

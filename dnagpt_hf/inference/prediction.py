@@ -1,10 +1,10 @@
-"""Classes and numbers that a model answers for the records of a stream."""
+"""Prediction of classes and numbers for a stream of records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnagpt_hf.inference.prediction_heads import (
     NO_TASK,
@@ -12,8 +12,8 @@ from dnagpt_hf.inference.prediction_heads import (
     PredictionHead,
     Predictor,
     checkpoint_task,
+    predict_scores,
     prediction_head,
-    score_records,
     to_predictions,
 )
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
@@ -33,11 +33,11 @@ DEFAULT_TEMPLATE = "{sequence}"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model answers for one record.
+    """The predictions of a model for one record.
 
     Args:
         record: the record.
-        answers: what it says, by the columns of the task's answers.
+        answers: a prediction for each answer of the task, by its column.
     """
 
     record: Record
@@ -45,18 +45,13 @@ class Prediction:
 
     @property
     def first(self) -> AnswerPrediction:
-        """The first answer, which for most tasks is the only one."""
+        """The prediction for the first answer, which for most tasks is the only one."""
         return next(iter(self.answers.values()))
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels of the first answer."""
+        """Labels of the first answer; empty for numbers."""
         return self.first.labels
-
-    @property
-    def several(self) -> bool:
-        """Whether any number of labels of the first answer may hold at once."""
-        return self.first.several
 
     @property
     def probabilities(self) -> Mapping[str, float]:
@@ -67,6 +62,52 @@ class Prediction:
     def numbers(self) -> Mapping[str, float]:
         """Numbers of the first answer by their names; empty for classes."""
         return self.first.numbers
+
+    def row(self, keep: Sequence[str] = ()) -> dict[str, Any]:
+        """Lay the prediction out as a row of a table.
+
+        Args:
+            keep: columns of the record to repeat.
+
+        Returns:
+            `dict`: `name`, the columns to keep, and `predicted` with `probability`; where the task
+            has several answers, each answer's column with `<column>_probability`.
+
+        Raises:
+            RecordError: the record lacks a column, or a prediction has its name.
+        """
+        record = self.record
+        row: dict[str, Any] = {"name": record.name}
+        for column in keep:
+            if column not in record.values:
+                raise record.error(
+                    f"there is no column {column!r}, only {', '.join(record.values)}"
+                )
+            row[column] = record.values[column]
+        single = len(self.answers) == 1
+        for name, answer in self.answers.items():
+            cells = _cells(
+                answer,
+                "predicted" if single else name,
+                "probability" if single else f"{name}_probability",
+            )
+            if taken := set(cells) & set(row):
+                raise record.error(
+                    f"column {min(taken)!r} cannot be kept: a prediction has its name"
+                )
+            row |= cells
+        return row
+
+
+def _cells(answer: AnswerPrediction, name: str, probability: str) -> dict[str, Any]:
+    if answer.numbers:
+        numbers = dict(answer.numbers)
+        return {name: next(iter(numbers.values())) if len(numbers) == 1 else numbers}
+    labels = list(answer.labels)
+    return {
+        name: labels if answer.multilabel else labels[0],
+        probability: dict(answer.probabilities),
+    }
 
 
 def predict_records(
@@ -86,12 +127,12 @@ def predict_records(
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`].
         tokenizer: the model's tokenizer.
-        records: any number of records; a bounded part of them is in memory.
-        task: what is asked; by default what the checkpoint was trained for (`config.task`).
+        records: any number of records; a bounded number of them is in memory.
+        task: template and answers; by default the task of the checkpoint (`config.task`).
         template:
             In place of a task: text of the token language with columns in braces, such as
             `<R>{sequence}<=><B>`; one that ends in `<M>` asks [`DNAGPTForMultiTask`] for a number.
-            For the other model `{sequence}` where it has no task.
+            A model with a classification head and no task reads `{sequence}`.
         answers:
             Label of each token that may follow, such as `{"A": "false", "N": "true"}`.
             Probabilities are those among these tokens. By default those of the task, or
@@ -118,15 +159,14 @@ def predict_records(
         ...     print(prediction.record.name, list(prediction.probabilities))
         first ['false', 'true']
     """
-    asked, answering = resolve_head(model, tokenizer, task, template, answers)
-    encoder = prompt_encoder(model, tokenizer, asked, truncation)
-
-    names = [output.name for output in answering.outputs]
-    for encoded, scores in score_records(
-        answering, map(encoder, records), max_records=max_records, max_tokens=max_tokens
+    resolved, head = resolve_head(model, tokenizer, task, template, answers)
+    encoder = prompt_encoder(model, tokenizer, resolved, truncation)
+    names = [output.name for output in head.outputs]
+    for encoded, scores in predict_scores(
+        head, map(encoder, records), max_records=max_records, max_tokens=max_tokens
     ):
-        answered = to_predictions(answering.outputs, scores)
-        yield Prediction(encoded.record, dict(zip(names, answered, strict=False)))
+        predictions = to_predictions(head.outputs, scores)
+        yield Prediction(encoded.record, dict(zip(names, predictions, strict=False)))
 
 
 def resolve_head(
@@ -136,7 +176,9 @@ def resolve_head(
     template: str | None,
     answers: Mapping[str, str] | None,
 ) -> tuple[Task | None, PredictionHead]:
-    """What is asked, and how the model answers it; arguments are those of [`predict_records`].
+    """Resolve the task of a prediction and the model's head for it.
+
+    Arguments are those of [`predict_records`].
 
     Raises:
         ValueError: template and answers do not fit the model.
@@ -146,8 +188,8 @@ def resolve_head(
             "answers are tokens, and this model has a classification head: its labels are "
             "those of config.id2label"
         )
-    asked = task if task is not None else resolve_task(model.config, template, answers)
-    return asked, prediction_head(model, tokenizer, asked)
+    resolved = task if task is not None else resolve_task(model.config, template, answers)
+    return resolved, prediction_head(model, tokenizer, resolved)
 
 
 def prompt_encoder(
@@ -156,12 +198,12 @@ def prompt_encoder(
     task: Task | None,
     truncation: Truncation | None = None,
 ) -> RecordEncoder:
-    """Turns records into what a model reads before it answers a task.
+    """Make the encoder of a model's prompts for a task.
 
     Args:
-        model: any DNAGPT model. One with a classification head reads what stands before `<=>`.
+        model: any DNAGPT model. One with a classification head reads the template up to `<=>`.
         tokenizer: the model's tokenizer.
-        task: what is asked; without one, `{sequence}` is read.
+        task: template and preparation of columns; without a task, `{sequence}` is read.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
     Raises:
@@ -172,30 +214,32 @@ def prompt_encoder(
         if task is None:
             raise ValueError(NO_TASK)
         positions = prompt_positions(task, tokenizer, positions)
-    asked = Task(DEFAULT_TEMPLATE) if task is None else task
+    resolved = Task(DEFAULT_TEMPLATE) if task is None else task
     has_head = isinstance(model, DNAGPTForSequenceClassification)
     return RecordEncoder(
         tokenizer,
-        asked.input if has_head else asked.prompt,
+        resolved.input if has_head else resolved.prompt,
         positions,
         truncation,
-        asked.prepare,
-        asked.input_standardization,
+        resolved.prepare,
+        resolved.input_standardization,
     )
 
 
 def resolve_task(
     config: PreTrainedConfig, template: str | None, answers: Mapping[str, str] | None
 ) -> Task | None:
-    """The task of a template, or of the checkpoint; what both know is taken from the latter.
+    """Combine the task of a checkpoint with a template and answers that were stated.
+
+    A stated template keeps the checkpoint's answers and preparation of the columns that both name.
 
     Args:
-        config: of the checkpoint.
+        config: configuration of the checkpoint.
         template: text of the token language with columns in braces, if one is stated.
         answers: label of each token, if they are stated.
 
     Returns:
-        What is asked; `None` if neither the template nor the checkpoint says it.
+        The task; `None` if neither the template nor the checkpoint states one.
 
     Raises:
         ValueError: template and answers do not fit each other.
@@ -208,11 +252,14 @@ def resolve_task(
     task = Task(template, answers=dict(answers or {}))
     if trained is None:
         return task
-    if answers is None:
-        known = {answer.column: answer.tokens for answer in trained.answer_list if answer.tokens}
-        asked = [answer.column for answer in task.answer_list if answer.column in known]
-        task = replace(task, answers={column: known[column] for column in asked})
     columns = {*task.prompt.columns, *(answer.column for answer in task.answer_list)}
+    if answers is None:
+        known = {
+            answer.column: answer.tokens
+            for answer in trained.answer_list
+            if answer.tokens and answer.column in columns
+        }
+        task = replace(task, answers=known)
     return replace(
         task,
         sequences={name: cut for name, cut in trained.sequences.items() if name in columns},

@@ -1,7 +1,7 @@
-"""How a model answers a batch of records, and how its scores are read.
+"""Scores of a batch of records: probabilities of classes, and numbers.
 
-A [`DNAGPTForMultiTask`] answers in the token language: its prompt ends where a token or a number is
-to follow (paper, Fig. 2b), and each further answer is given after those before it. A
+A [`DNAGPTForMultiTask`] answers in the token language: its prompt ends where a token or a number
+follows (paper, Fig. 2b), and each further answer is read after those before it. A
 [`DNAGPTForSequenceClassification`] has a head over the whole record.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
 from dnagpt_hf.modeling_dnagpt import (
     CACHE_NAME,
     DNAGPTForMultiTask,
@@ -38,63 +38,61 @@ NO_TASK = (
 
 @dataclass(frozen=True)
 class Output:
-    """One thing that a model says of a record.
+    """One output of a prediction head.
 
     Args:
-        name: the column that it stands for.
+        name: the column that it predicts.
         labels: its classes or labels; empty for a number.
-        several: whether any number of labels may hold at once.
+        multilabel: whether any number of labels may hold at once.
     """
 
     name: str
     labels: tuple[str, ...] = ()
-    several: bool = False
+    multilabel: bool = False
 
     @property
     def width(self) -> int:
-        """How many scores it has: a probability for each label, or one number."""
+        """Count its scores: a probability for each label, or one number."""
         return max(1, len(self.labels))
 
 
 @dataclass(frozen=True)
 class AnswerPrediction:
-    """What a model says of one record in one respect.
+    """The prediction for one answer of one record.
 
     Args:
-        labels: the most probable class, or, of several labels, those more probable than not.
-        several: whether any number of labels may hold at once.
+        labels: the most probable class; of several labels, those with a probability above 0.5.
+        multilabel: whether any number of labels may hold at once.
         probabilities: probability of each class or label; empty for numbers.
         numbers: predicted numbers by their names; empty for classes.
     """
 
     labels: tuple[str, ...] = ()
-    several: bool = False
+    multilabel: bool = False
     probabilities: Mapping[str, float] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class LanguageHead:
-    """Answers in the token language, by a model with both heads.
+    """Predictions in the token language, by a model with both heads.
 
     Args:
         model: the model.
         tokenizer: its tokenizer.
-        task: what is asked; where its answers name no tokens, `config.id2label` does.
+        task: the template and its answers; where it names no tokens, `config.id2label` does.
 
     Raises:
-        ValueError: an answer is no token, or nothing says which tokens are answers.
+        ValueError: an answer is no token, or neither task nor configuration names the answers.
     """
 
     def __init__(self, model: DNAGPTForMultiTask, tokenizer: DNAGPTTokenizer, task: Task) -> None:
         self.model = model
         answers = task.answer_list
         self.tokens = [
-            {}
-            if answer.is_number
-            else answer_tokens(tokenizer, model.config, answer.tokens or None)
+            {} if answer.is_number else answer_tokens(tokenizer, model.config, answer.tokens)
             for answer in answers
         ]
-        # ids of what stands between an answer and the next
+        # ids of the text between an answer and the next
         self.between = [
             [int(token) for token in tokenizer(answer.before.strip())["input_ids"]]
             if answer.before.strip()
@@ -111,36 +109,40 @@ class LanguageHead:
         self.scales = task.answer_scales
 
     def scores(self, inputs: Inputs) -> torch.Tensor:
-        """Scores of all answers, `(batch, scores)`: probabilities, and numbers put back.
+        """Predict all answers of a batch.
 
         Args:
             inputs: prompts padded on the left, `(batch, length)` each.
+
+        Returns:
+            Float32 `(batch, scores)`: probabilities, and numbers on the scale of the data.
         """
         scores: list[torch.Tensor] = []
         several, cache = len(self.outputs) > 1, None
-        for place, tokens in enumerate(self.tokens):
+        for index, tokens in enumerate(self.tokens):
             outputs = self.model(
                 **inputs, logits_to_keep=1, use_cache=several, past_key_values=cache
             )
             if tokens:
                 ids = torch.tensor(list(tokens), device=outputs.logits.device)
+                # float32, since a softmax in half precision loses small probabilities
                 answer = outputs.logits[:, -1, ids].float().softmax(-1)
                 chosen, value = ids[answer.argmax(-1)], torch.zeros(len(answer), device=ids.device)
                 scores.append(answer)
             else:
                 value = outputs.number_predictions[:, -1].float()
                 chosen = torch.full_like(value, self.model.config.number_token_id, dtype=torch.long)
-                mean, deviation = self.scales[place]
+                mean, deviation = self.scales[index]
                 scores.append((value * deviation + mean)[:, None])
-            if place + 1 < len(self.tokens):
+            if index + 1 < len(self.tokens):
                 cache = outputs[CACHE_NAME]
-                inputs = self._next(inputs, chosen, value, self.between[place + 1])
+                inputs = self._continued(inputs, chosen, value, self.between[index + 1])
         return torch.cat(scores, dim=-1)
 
-    def _next(
+    def _continued(
         self, inputs: Inputs, chosen: torch.Tensor, value: torch.Tensor, between: list[int]
     ) -> Inputs:
-        """The answer and what leads to the next one, behind what is in the cache."""
+        """Append an answer and the text before the next one to the cached prompt."""
         behind = torch.tensor(between, dtype=torch.long, device=chosen.device)
         ids = torch.cat([chosen[:, None], behind.expand(len(chosen), -1)], dim=1)
         values = torch.zeros_like(ids, dtype=torch.float32)
@@ -150,11 +152,11 @@ class LanguageHead:
 
 
 class ClassificationHead:
-    """Answers of a classification head: a class, any of several labels, or numbers.
+    """Predictions of a classification head: a class, any of several labels, or numbers.
 
     Args:
-        model: the model; `config.problem_type` and `config.id2label` say what it answers.
-        task: what it was trained for, by whose standardisation numbers are put back.
+        model: the model; `config.problem_type` and `config.id2label` name its outputs.
+        task: the task of its training, by whose standardization numbers are put back.
     """
 
     def __init__(self, model: DNAGPTForSequenceClassification, task: Task | None = None) -> None:
@@ -162,22 +164,22 @@ class ClassificationHead:
         config = model.config
         labels = tuple(str(label) for _, label in sorted((config.id2label or {}).items()))
         self.problem = config.problem_type or (
-            # as the model decides when it is trained
+            # the rule by which the model chooses its loss
             "regression" if len(labels) == 1 else "single_label_classification"
         )
-        trained = [] if task is None else [answer.column for answer in task.answer_list]
+        columns = [] if task is None else [answer.column for answer in task.answer_list]
         if self.problem == "regression":
             names = labels if len(labels) > 1 or stated_labels(config) else ("number",)
             self.outputs = [Output(name) for name in names]
             scales = [] if task is None else list(task.answer_scales)
             self.scales = scales if len(scales) == len(names) else [(0.0, 1.0)] * len(names)
         else:
-            several = self.problem == "multi_label_classification"
-            name = trained[0] if trained and not several else "answer"
-            self.outputs = [Output(name, labels, several)]
+            multilabel = self.problem == "multi_label_classification"
+            name = columns[0] if columns and not multilabel else "answer"
+            self.outputs = [Output(name, labels, multilabel)]
 
     def scores(self, inputs: Inputs) -> torch.Tensor:
-        """Probabilities, or numbers put back, `(batch, labels)`."""
+        """Predict a batch: probabilities or numbers put back, `(batch, labels)`."""
         logits = self.model(**inputs, use_cache=False).logits.float()
         if self.problem == "regression":
             means, deviations = torch.tensor(self.scales, device=logits.device).T
@@ -193,7 +195,7 @@ PredictionHead = LanguageHead | ClassificationHead
 def prediction_head(
     model: Predictor, tokenizer: DNAGPTTokenizer, task: Task | None
 ) -> PredictionHead:
-    """How a model answers a task.
+    """Choose the prediction head of a model for a task.
 
     Raises:
         ValueError: the model answers in the token language and there is no task.
@@ -205,77 +207,81 @@ def prediction_head(
     return LanguageHead(model, tokenizer, task)
 
 
-def score_records(
-    answers: PredictionHead,
+def predict_scores(
+    head: PredictionHead,
     records: Iterable[EncodedRecord],
     *,
     max_records: int = 64,
     max_tokens: int = 16_384,
 ) -> Iterator[tuple[EncodedRecord, np.ndarray[Any, Any]]]:
-    """Ask for each record of a stream, in batches of similar lengths; results keep the order.
+    """Predict the records of a stream, in batches of similar lengths; results keep the order.
 
     Args:
-        answers: how the model answers. Evaluation mode is the caller's to set: a generator cannot
-            set it back reliably.
-        records: prompts; a bounded part of them is in memory.
+        head: the prediction head. The caller sets evaluation mode, since a generator cannot
+            restore it reliably.
+        records: prompts; a bounded number of them is in memory.
         max_records: most records of a batch.
         max_tokens: most tokens of a batch, padding included.
 
     Yields:
-        Each record and its scores, float32, `(scores,)`.
+        Each record and its scores, float32 `(scores,)`.
 
     Raises:
         RecordError: a score is not finite.
     """
-    model = answers.model
+    model = head.model
 
     @torch.inference_mode()
-    def ask(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
+    def predict(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
         inputs = padded_batch(batch, model.config.pad_token_id)
-        scores = answers.scores({name: value.to(model.device) for name, value in inputs.items()})
+        scores = head.scores({name: value.to(model.device) for name, value in inputs.items()})
         return list(scores.float().cpu().numpy())
 
     for encoded, scores in map_in_batches(
-        ask, records, max_records=max_records, max_tokens=max_tokens
+        predict, records, max_records=max_records, max_tokens=max_tokens
     ):
-        if not np.isfinite(scores).all():
-            raise encoded.record.error(
-                "the model's output is not finite: its weights are damaged, or their data type "
-                "is too narrow (--dtype float32)"
-            )
+        check_finite(encoded.record, scores)
         yield encoded, scores
 
 
 def to_predictions(
     outputs: list[Output], scores: np.ndarray[Any, Any]
 ) -> tuple[AnswerPrediction, ...]:
-    """What the scores of one record say, `(scores,)`; numbers of a head are one answer."""
-    answered: list[AnswerPrediction] = []
+    """Turn the scores of one record, `(scores,)`, into predictions.
+
+    Several numbers without a class beside them are one prediction.
+    """
+    predictions: list[AnswerPrediction] = []
     start = 0
     for output in outputs:
         row = scores[start : start + output.width]
         start += output.width
-        by_name = _by_name(output.labels or (output.name,), row)
+        # the shortest decimals that stand for the same float32
+        by_name = {
+            name: float(str(score))
+            for name, score in zip(output.labels or (output.name,), row, strict=True)
+        }
         if not output.labels:
-            answered.append(AnswerPrediction(numbers=by_name))
-        elif output.several:
+            predictions.append(AnswerPrediction(numbers=by_name))
+        elif output.multilabel:
             likely = tuple(label for label, score in by_name.items() if score > 0.5)
-            answered.append(AnswerPrediction(likely, True, by_name))
+            predictions.append(AnswerPrediction(likely, True, by_name))
         else:
-            answered.append(AnswerPrediction((output.labels[int(row.argmax())],), False, by_name))
-    if len(answered) > 1 and all(answer.numbers for answer in answered):
-        numbers = {name: value for one in answered for name, value in one.numbers.items()}
+            best = output.labels[int(row.argmax())]
+            predictions.append(AnswerPrediction((best,), False, by_name))
+    if len(predictions) > 1 and all(one.numbers for one in predictions):
+        numbers = {name: value for one in predictions for name, value in one.numbers.items()}
         return (AnswerPrediction(numbers=numbers),)
-    return tuple(answered)
+    return tuple(predictions)
 
 
 def checkpoint_task(config: PreTrainedConfig) -> Task | None:
-    """What a checkpoint was trained for, if it says so."""
+    """Read the task that a checkpoint was trained for, if its configuration has one."""
     return Task.from_dict(config.task) if config.task else None
 
 
 def stated_labels(config: PreTrainedConfig) -> dict[int, str]:
-    """The labels of a configuration, without those that Transformers makes up.
+    """List the labels of a configuration, without the `LABEL_0`, … that Transformers makes up.
 
     Example:
 
@@ -291,11 +297,11 @@ def stated_labels(config: PreTrainedConfig) -> dict[int, str]:
 def answer_tokens(
     tokenizer: DNAGPTTokenizer, config: PreTrainedConfig, answers: Mapping[str, str] | None = None
 ) -> dict[int, str]:
-    """Token ids and labels of the answers that are allowed.
+    """List token ids and labels of the allowed answers.
 
     Args:
         tokenizer: the model's tokenizer.
-        config: its configuration; `id2label` holds the answers if `answers` does not.
+        config: its configuration; `id2label` names the answers where `answers` names none.
         answers: label of each token; `A` and `<A>` are the same token.
 
     Raises:
@@ -307,25 +313,25 @@ def answer_tokens(
         >>> answer_tokens(DNAGPTTokenizer(), DNAGPTConfig(), {"<N>": "true", "<A>": "false"})
         {34: 'true', 35: 'false'}
     """
-    if answers is None:
-        named = stated_labels(config)
-        if not named:
-            raise ValueError(
-                "the checkpoint does not say which tokens are answers: state them with answers "
-                "(--answers A=false,N=true), or end the template in <M> for a number"
-            )
-        unknown = [token for token in named if not 0 <= token < tokenizer.number_token_id]
-        if unknown:
-            raise ValueError(f"config.id2label names token {unknown[0]}, which does not exist")
-        return named
-    return token_ids(tokenizer, answers)
+    if answers:
+        return token_ids(tokenizer, answers)
+    named = stated_labels(config)
+    if not named:
+        raise ValueError(
+            "the checkpoint does not name the tokens that are answers: state them with answers "
+            "(--answers A=false,N=true), or end the template in <M> for a number"
+        )
+    unknown = [token for token in named if not 0 <= token < tokenizer.number_token_id]
+    if unknown:
+        raise ValueError(f"config.id2label names token {unknown[0]}, which does not exist")
+    return named
 
 
 def token_ids(tokenizer: DNAGPTTokenizer, answers: Mapping[str, str]) -> dict[int, str]:
-    """Id of each answer's token, and its label.
+    """Map the id of each answer's token to its label.
 
     Raises:
-        ValueError: there are no answers, one of them is not a token, or two are the same.
+        ValueError: an answer is not one token, or a token or label stands twice.
     """
     tokens: dict[int, str] = {}
     for token, label in answers.items():
@@ -335,11 +341,4 @@ def token_ids(tokenizer: DNAGPTTokenizer, answers: Mapping[str, str]) -> dict[in
         if ids[0] in tokens or label in tokens.values():
             raise ValueError(f"answer {token}={label}: its token or its label stands twice")
         tokens[ids[0]] = label
-    if not tokens:
-        raise ValueError("there are no answers: state at least one token and its label")
     return tokens
-
-
-def _by_name(names: tuple[str, ...], scores: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Scores as the shortest decimals that stand for the same float32."""
-    return {name: float(str(score)) for name, score in zip(names, scores, strict=True)}

@@ -157,7 +157,7 @@ def _chosen(names: list[str], wanted: str | None, what: str) -> int | None:
 def _kind(output: Output) -> AnswerKind:
     if not output.labels:
         return "number"
-    if output.several:
+    if output.multilabel:
         return "label"
     if len(output.labels) == 1:
         raise ValueError(

@@ -183,7 +183,10 @@ def test_a_checkpoint_that_knows_its_task(work: Path, folder: Path) -> None:
             ("attribute", "a.fa", *CLASS, "-o", "a.png", "--target", "x"),
             "choose one of signal, none",
         ),
-        (("attribute", "a.fa", *PROMPT, "-o", "a.png"), "does not say which tokens are answers"),
+        (
+            ("attribute", "a.fa", *PROMPT, "-o", "a.png"),
+            "does not name the tokens that are answers",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_no_output(

@@ -155,7 +155,7 @@ def test_truncation_is_asked_for(work: Path, folder: Path) -> None:
         ("e.fa", ">a\nAC\n", ("--template", "<H>{sequence}<=><M>"), "unknown token '<H>'"),
         ("e.fa", ">a\nAC\n", ("--template", "{sequence"), "a brace has no partner"),
         ("e.fa", ">a\nAC\n", (*CLASS[:2], "--answers", "A"), "not of the form TOKEN=LABEL"),
-        ("e.fa", ">a\nAC\n", CLASS[:2], "does not say which tokens are answers"),
+        ("e.fa", ">a\nAC\n", CLASS[:2], "does not name the tokens that are answers"),
         ("e.fa", ">a\nAC\n", (), "state a template"),
         ("e.fa", ">a\nAC\n", (*CLASS, "--device", "tpu"), "unknown device 'tpu'"),
         ("e.fa", ">a\nAC\n", (*CLASS, "--device", "cuda:99"), "device 'cuda:99' does not exist"),

@@ -83,7 +83,7 @@ def test_several_outputs() -> None:
 
 
 def test_several_labels_of_a_head() -> None:
-    several = Output("answer", ("label", "other"), several=True)
+    several = Output("answer", ("label", "other"), multilabel=True)
     scores = np.random.default_rng(0).uniform(size=(60, 2))
     template = "<R>{sequence}<=><B>{label}<B>{other}"
     evaluation = evaluation_of(template, [several], scores, "classification")

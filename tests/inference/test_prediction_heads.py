@@ -250,7 +250,7 @@ def test_several_labels_of_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
         rows(), predict_records(model, tiny_tokenizer, as_records(rows())), strict=True
     ):
         wanted = 1 / (1 + np.exp(-logits(model, tiny_tokenizer, row)))
-        assert one.several and list(one.probabilities) == ["a", "b"]
+        assert one.multilabel and list(one.probabilities) == ["a", "b"]
         np.testing.assert_allclose(list(one.probabilities.values()), wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -258,12 +258,12 @@ def test_several_labels_of_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
 
 
 def test_scores_are_read_by_outputs() -> None:
-    outputs = [Output("a", ("yes", "no")), Output("x"), Output("b", ("u", "v"), several=True)]
+    outputs = [Output("a", ("yes", "no")), Output("x"), Output("b", ("u", "v"), multilabel=True)]
     first, second, third = to_predictions(outputs, np.float32([0.25, 0.75, -3, 0.5, 0.625]))
     assert first.labels == ("no",) and first.probabilities == {"yes": 0.25, "no": 0.75}
     assert second.numbers == {"x": -3.0} and second.labels == ()
     # more probable than not
-    assert third.labels == ("v",) and third.several
+    assert third.labels == ("v",) and third.multilabel
     (numbers,) = to_predictions([Output("x"), Output("y")], np.float32([0.1, 2]))
     assert numbers.numbers == {"x": 0.1, "y": 2.0}
 

@@ -134,7 +134,7 @@ def test_each_of_several_answers_follows_those_before(
     ("options", "message"),
     [
         ({"template": NUMBER, "answers": ANSWERS}, "asks for a number"),
-        ({"template": CLASS}, "does not say which tokens are answers"),
+        ({"template": CLASS}, "does not name the tokens that are answers"),
         ({"template": CLASS, "answers": {"A": "yes"}}, "'yes' is the only answer"),
         ({"template": CLASS, "answers": ANSWERS, "target": "x"}, "'x': choose one of motif, none"),
     ],
