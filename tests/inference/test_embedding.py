@@ -114,5 +114,5 @@ def test_an_embedding_that_is_not_finite_is_an_error(
 ) -> None:
     with torch.no_grad():
         model.norm.weight.fill_(math.inf)
-    with pytest.raises(RecordError, match=r"record r1 .*embedding is not finite"):
+    with pytest.raises(RecordError, match=r"record r1 .*output is not finite"):
         list(embed_records(model, tiny_tokenizer, records(2)))

@@ -160,7 +160,7 @@ def test_settings_that_do_not_fit_the_model(
         (model, {}, "state a template"),
         (model, {"template": NUMBER, "answers": ANSWERS}, "asks for a number"),
         (model, {"template": "<H>{sequence}<=><M>"}, "template .*<H>"),
-        (model, {"template": NUMBER, "max_records": 0}, "hold nothing"),
+        (model, {"template": NUMBER, "max_records": 0}, "are empty"),
         (classifier(num_labels=2), {"answers": ANSWERS}, "has a classification head"),
     ]:
         with pytest.raises(ValueError, match=message):

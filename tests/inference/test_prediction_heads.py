@@ -250,7 +250,7 @@ def test_several_labels_of_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
         rows(), predict_records(model, tiny_tokenizer, as_records(rows())), strict=True
     ):
         wanted = 1 / (1 + np.exp(-logits(model, tiny_tokenizer, row)))
-        assert one.multilabel and list(one.probabilities) == ["a", "b"]
+        assert one.first.multilabel and list(one.probabilities) == ["a", "b"]
         np.testing.assert_allclose(list(one.probabilities.values()), wanted, rtol=1e-4, atol=1e-5)
 
 
