@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dnagpt_hf.records.reading import Record, did_you_mean, name_column
+from dnagpt_hf.records.in_memory import dataset_records
+from dnagpt_hf.records.reading import did_you_mean
 from dnagpt_hf.tasks.columns import ALL, PART_NAMES, PARTS, RecordStream
 
 # files by which a folder that `save_to_disk` made is known
@@ -108,23 +109,4 @@ def _chosen(dataset: str, found: list[str], splits: Mapping[str, str] | None) ->
 
 
 def _stream(rows: Any, source: str) -> RecordStream:
-    return RecordStream(partial(_read, rows, source))
-
-
-def _read(rows: Any, source: str) -> Iterator[Record]:
-    from datasets import ClassLabel
-
-    labels = {
-        column: feature
-        for column, feature in rows.features.items()
-        if isinstance(feature, ClassLabel)
-    }
-    named_by = name_column(rows.column_names)
-    for number, row in enumerate(rows, start=1):
-        values = {column: "" if value is None else value for column, value in row.items()}
-        for column, feature in labels.items():
-            # -1 is a class that is not known
-            is_known = values[column] not in ("", -1)
-            values[column] = feature.int2str(values[column]) if is_known else ""
-        name = str(values[named_by]) if named_by else ""
-        yield Record(values, name or str(number), source, number, number)
+    return RecordStream(partial(dataset_records, rows, source))
