@@ -10,15 +10,16 @@ part and measured on the test part. One JSON line for each file.
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.evaluation.bootstrap import bootstrap_intervals
 from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
 from dnagpt_hf.evaluation.metrics import (
-    bootstrap_intervals,
     classification_metrics,
     regression_metrics,
 )
@@ -62,20 +63,21 @@ def measure(path: Path, numbers_only: bool) -> dict:
     )
     sequences, numbers = columns(test, tokenizer, numbers_only)
     if answer.is_number:
-        arrays = [test.targets[:, 0], model.predict(sequences, numbers)]
-        figures = regression_metrics(*arrays)
-        intervals = bootstrap_intervals(regression_metrics, arrays)
+        metrics = partial(regression_metrics, test.targets[:, 0], model.predict(sequences, numbers))
     else:
         label = data.task.positive_label(answer)
         positive = None if label is None else answer.labels.index(label)
-        arrays = [test.targets[:, 0].astype(int), model.predict_proba(sequences, numbers)]
-        figures = classification_metrics(*arrays, positive=positive)
-        intervals = bootstrap_intervals(classification_metrics, arrays, positive=positive)
+        targets, probabilities = (
+            test.targets[:, 0].astype(int),
+            model.predict_proba(sequences, numbers),
+        )
+        metrics = partial(classification_metrics, targets, probabilities, positive=positive)
+    intervals = bootstrap_intervals(metrics, len(test))
     return {
         "task": data.task.name,
         "numbers_only": numbers_only,
         "records": len(test),
-        **{name: round(value, 4) for name, value in figures.items()},
+        **{name: round(value, 4) for name, value in metrics().items()},
         "intervals_95": {name: [round(one, 4) for one in pair] for name, pair in intervals.items()},
     }
 

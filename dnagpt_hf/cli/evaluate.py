@@ -86,7 +86,7 @@ def evaluate(
     else:
         examples = _records(input, format, task, tokenizer, settings)
     asked = prediction_head(model, tokenizer, task)
-    evaluation = Evaluation.ask(
+    evaluation = Evaluation.of_model(
         asked, task, examples, max_records=batch_size, max_tokens=batch_tokens
     )
     content = evaluation.write(output, samples=bootstrap, seed=seed)

@@ -1,16 +1,17 @@
-"""Published figures of the tasks, and tables of measured figures beside them."""
+"""Published results of the tasks, and tables of measured results beside them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 import yaml
+
+from dnagpt_hf.messages import did_you_mean, markdown_table
 
 _RESULTS = Path(__file__).with_name("paper_results.yaml")
 METRIC_TITLES = {
@@ -32,14 +33,14 @@ METRIC_TITLES = {
 
 @dataclass(frozen=True)
 class PaperResult:
-    """One published figure.
+    """One published number.
 
     Args:
         task: name of the task, such as `gsr-human-tis`.
-        model: who reached it.
+        model: name of the model.
         metric: one of `METRIC_TITLES`; precision, recall and F1 are averages over the classes.
-        value: as a fraction, also where percent are printed.
-        source: table or figure of the paper, or where else it is from.
+        value: as a fraction, even if the source prints percent.
+        source: table or figure of the paper, or another source.
         data: the data and their split.
     """
 
@@ -52,7 +53,7 @@ class PaperResult:
 
 
 def paper_results(task: str) -> list[PaperResult]:
-    """The published figures of a task, those of the paper before others.
+    """List the published results of a task, those of the paper before others.
 
     Args:
         task:
@@ -60,10 +61,10 @@ def paper_results(task: str) -> list[PaperResult]:
             fruitfly and bovine (tables S2 to S4); `mrna-human`, `mrna-mouse` (Fig. 3f);
             `nt-H3K4me1` and others of the Nucleotide Transformer benchmark (table S1);
             `gue-prom_core_all`, `gue-prom_300_all`, `gue-splice` (an independent run of the
-            released weights, which other tasks have beside the paper's figures).
+            released weights, which other tasks have beside the paper's results).
 
     Raises:
-        ValueError: nothing is published of a task with that name.
+        ValueError: no result of a task with that name is published.
 
     Example:
 
@@ -72,29 +73,27 @@ def paper_results(task: str) -> list[PaperResult]:
     """
     results = _all_results()
     if task not in results:
-        near = get_close_matches(task, results, n=3, cutoff=0) or sorted(results)
-        raise ValueError(
-            f"no published figures of a task {task!r}: the nearest names are {', '.join(near)}"
-        )
+        hint = did_you_mean(task, results) or f": choose one of {', '.join(results)}"
+        raise ValueError(f"no published results of a task {task!r}{hint}")
     return list(results[task])
 
 
 def tasks_with_results() -> list[str]:
-    """Names of all tasks with published figures."""
+    """List the names of all tasks with published results."""
     return list(_all_results())
 
 
 def comparison_table(
     task: str, measured: Mapping[str, float], model_name: str, *, note: str | None = None
 ) -> str:
-    """A table in Markdown of measured figures beside the published ones.
+    """Lay out measured results beside the published ones, in Markdown.
 
     Args:
         task: as of `paper_results`.
-        measured: figures by metric, as fractions; those without a title in `METRIC_TITLES` are
+        measured: results by metric, as fractions; those without a title in `METRIC_TITLES` are
             left out.
-        model_name: what was measured.
-        note: in what data or split differ from the published ones, if they do.
+        model_name: name of the measured model.
+        note: the difference in data or split from the published results, if there is one.
 
     Raises:
         ValueError: as of `paper_results`.
@@ -116,18 +115,26 @@ species held out (Fig. 3f).
     published = paper_results(task)
     known = measured.keys() | {result.metric for result in published}
     metrics = [metric for metric in METRIC_TITLES if metric in known]
-    rows = [["model", *(METRIC_TITLES[metric] for metric in metrics), "source"]]
-    rows.append(["---"] * len(rows[0]))
-    for (model, source), figures in _by_model(published).items():
-        values = [f"{figures[metric]:g}" if metric in figures else "" for metric in metrics]
-        rows.append([model, *values, source])
-    own = [_measured(measured.get(metric)) for metric in metrics]
-    rows.append([f"**{model_name.replace('|', '/')}**", *own, "measured"])
-    parts = ["\n".join(f"| {' | '.join(row)} |" for row in rows), _data(published)]
+    values: dict[tuple[str, str], dict[str, str]] = {}
+    sources: dict[str, dict[str, None]] = {}
+    for result in published:
+        row = values.setdefault((result.model, result.source), {})
+        row[result.metric] = f"{result.value:g}"
+        sources.setdefault(result.data, {})[result.source] = None
+    values[f"**{model_name}**", "measured"] = {
+        metric: f"{value:.4f}" for metric, value in measured.items() if not math.isnan(value)
+    }
+    header = ["model", *(METRIC_TITLES[metric] for metric in metrics), "source"]
+    rows = [
+        [model, *(of_model.get(metric, "") for metric in metrics), source]
+        for (model, source), of_model in values.items()
+    ]
+    data = ". ".join(f"{data} ({', '.join(of_data)})" for data, of_data in sources.items())
+    text = f"{markdown_table(header, rows, align='l' * len(header))}\n\nPublished figures: {data}."
     if note:
         differing = note.strip().removesuffix(".")
-        parts.append(f"**Not comparable one to one**, data or split differ: {differing}.")
-    return "\n\n".join(parts)
+        text += f"\n\n**Not comparable one to one**, data or split differ: {differing}."
+    return text
 
 
 @cache
@@ -144,23 +151,3 @@ def _all_results() -> dict[str, list[PaperResult]]:
                     PaperResult(task, model, metric, fraction, block["source"], block["data"])
                 )
     return results
-
-
-def _by_model(results: list[PaperResult]) -> dict[tuple[str, str], dict[str, float]]:
-    rows: dict[tuple[str, str], dict[str, float]] = {}
-    for result in results:
-        rows.setdefault((result.model, result.source), {})[result.metric] = result.value
-    return rows
-
-
-def _measured(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def _data(results: list[PaperResult]) -> str:
-    """On what the figures were made, with the sources that share it."""
-    sources: dict[str, dict[str, None]] = {}
-    for result in results:
-        sources.setdefault(result.data, {})[result.source] = None
-    lines = [f"{data} ({', '.join(of)})" for data, of in sources.items()]
-    return f"Published figures: {'. '.join(lines)}."

@@ -1,4 +1,4 @@
-"""An evaluation as figures, and as a table in Markdown."""
+"""Report of an evaluation: figures, and a table in Markdown beside published results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dnagpt_hf.evaluation.evaluation import Aspect, Evaluation
+from dnagpt_hf.evaluation.evaluation import Evaluation, TargetEvaluation
 from dnagpt_hf.evaluation.figures import (
     plot_confusion_matrix,
     plot_precision_recall,
@@ -15,28 +15,28 @@ from dnagpt_hf.evaluation.figures import (
     save_figure,
 )
 from dnagpt_hf.evaluation.published import comparison_table
+from dnagpt_hf.messages import markdown_table
 
 
 def write_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Draw what an evaluation found.
+    """Draw an evaluation and write the figures as PNG files.
 
-    ROC and precision-recall curves and, of one class per record, the confusion matrix; of numbers
-    the predicted against the true ones.
+    Classes and labels have ROC and precision-recall curves and, if a record has one class, a
+    confusion matrix; numbers have a plot of predicted against true ones.
 
     Args:
-        evaluation: the answers.
-        folder: where the PNG files go, replacing those of the same names.
+        evaluation: predictions and targets.
+        folder: where the files go, replacing those of the same names.
 
     Returns:
-        The files, whose names begin with the name of the output where there are several.
+        The files, whose names begin with that of the output where there are several.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     written: list[Path] = []
-    for aspect in evaluation.aspects:
-        prefix = f"{aspect.output.name}_" if len(evaluation.aspects) > 1 else ""
-        for name, figure in _figures(aspect).items():
+    for prefix, of_target in zip(evaluation.prefixes(), evaluation.by_target, strict=True):
+        for name, figure in _figures(of_target).items():
             written.append(folder / f"{prefix}{name}.png")
             save_figure(figure, written[-1], overwrite=True)
     return written
@@ -45,13 +45,13 @@ def write_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
 def report(
     content: Mapping[str, Any], name: str, compare: str | None = None, *, note: str | None = None
 ) -> str:
-    """Metrics with their intervals as a table, beside published figures where they are asked for.
+    """Lay out metrics with their intervals as a table, optionally beside published results.
 
     Args:
-        content: what `Evaluation.write` gives.
+        content: as returned by `Evaluation.write`.
         name: name of the model.
-        compare: name of published figures (`dnagpt_hf.evaluation.published`).
-        note: what was measured on, which the comparison says.
+        compare: name of a task with published results (`dnagpt_hf.evaluation.published`).
+        note: the data of the evaluation, which differ from those of the published results.
     """
     text = metrics_table(content) + "\n"
     if compare is not None:
@@ -60,7 +60,7 @@ def report(
 
 
 def metrics_table(content: Mapping[str, Any]) -> str:
-    """The metrics of `Evaluation.write`, one on a line.
+    """Lay out the metrics of `Evaluation.write`, one on a line.
 
     Example:
 
@@ -70,32 +70,23 @@ def metrics_table(content: Mapping[str, Any]) -> str:
         | mcc | 0.5000 |  |
     """
     intervals = content.get("intervals_95", {})
-    lines = [
-        f"| metric, {content['records']:,} records | value | 95 % interval |",
-        "| --- | ---: | --- |",
-    ]
+    rows = []
     for name, value in content["metrics"].items():
-        low, high = intervals.get(name, (None, None))
-        between = "" if low is None else f"{low:.4f} to {high:.4f}"
-        lines.append(f"| {name} | {value:.4f} | {between} |")
-    return "\n".join(lines)
+        between = "{:.4f} to {:.4f}".format(*intervals[name]) if name in intervals else ""
+        rows.append([name, f"{value:.4f}", between])
+    header = [f"metric, {content['records']:,} records", "value", "95 % interval"]
+    return markdown_table(header, rows, align="lrl")
 
 
-def _figures(aspect: Aspect) -> dict[str, Any]:
-    output = aspect.output
+def _figures(of_target: TargetEvaluation) -> dict[str, Any]:
+    output, targets, scores = of_target.output, of_target.targets, of_target.scores
     if not output.labels:
-        return {
-            "predicted_against_true": plot_predicted_against_true(
-                aspect.targets, aspect.scores, output.name
-            )
-        }
-    curves: dict[str, Any] = {
-        "roc": plot_roc(aspect.targets, aspect.scores, output.labels, positive=aspect.positive),
-        "precision_recall": plot_precision_recall(
-            aspect.targets, aspect.scores, output.labels, positive=aspect.positive
-        ),
+        return {"predicted_against_true": plot_predicted_against_true(targets, scores, output.name)}
+    curves = (targets, scores, output.labels)
+    figures = {
+        "roc": plot_roc(*curves, positive=of_target.positive),
+        "precision_recall": plot_precision_recall(*curves, positive=of_target.positive),
     }
     if not output.multilabel:
-        predicted = aspect.scores.argmax(1)
-        curves["confusion"] = plot_confusion_matrix(aspect.targets, predicted, output.labels)
-    return curves
+        figures["confusion"] = plot_confusion_matrix(targets, scores.argmax(1), output.labels)
+    return figures

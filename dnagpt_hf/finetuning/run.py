@@ -231,7 +231,7 @@ def _train(
         if tuning.early_stopping is None
         else [EarlyStoppingCallback(tuning.early_stopping)],
     )
-    _check_metric(metric, trainer.metric_names(data.parts["validation"]))
+    _check_metric(metric, trainer.metric_names())
     if checkpoint is not None and tuning.early_stopping is not None:
         _end_where_it_stopped(training, checkpoint, tuning.early_stopping)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers.trainer_utils import EvalLoopOutput
 
-from dnagpt_hf.evaluation.evaluation import Evaluation
+from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
 from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.inference.prediction_heads import PredictionHead, predict_scores, prediction_head
 from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
@@ -173,13 +173,11 @@ class FineTuningTrainer(CheckpointingTrainer):
             share, scores = np.concatenate(shares), gathered.cpu().numpy()
         complete = np.zeros((len(examples), scores.shape[1]), dtype=np.float32)
         complete[share] = scores
-        return Evaluation.of(self.task, answers.outputs, examples, complete)
+        return Evaluation.from_scores(self.task, answers.outputs, examples, complete)
 
-    def metric_names(self, examples: Examples) -> list[str]:
-        """The metrics that an evaluation of these examples has; the model is not asked."""
-        outputs = self._answers().outputs
-        scores = np.full((len(examples), sum(output.width for output in outputs)), 0.5, np.float32)
-        return list(Evaluation.of(self.task, outputs, examples, scores).metrics())
+    def metric_names(self) -> list[str]:
+        """List the metrics of an evaluation of this model."""
+        return metric_names(self._answers().outputs)
 
     def _answers(self) -> PredictionHead:
         model = self.accelerator.unwrap_model(self.model)

@@ -13,7 +13,7 @@ from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, as_records, planted
 from sklearn import metrics as reference
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.evaluation.evaluation import Evaluation
+from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
 from dnagpt_hf.evaluation.report import metrics_table, report, write_figures
 from dnagpt_hf.inference.prediction_heads import Output
 from dnagpt_hf.tasks.dataset import read_examples
@@ -30,7 +30,7 @@ def evaluation_of(
     asked = Task(template, **{"answers": answers, **task})
     rows = [{**row, "other": "signal" if n % 3 else "none"} for n, row in enumerate(planted(60))]
     examples = read_examples(asked, DNAGPTTokenizer(), as_records(rows), head=head, max_length=64)
-    return Evaluation.of(asked, outputs, examples, np.asarray(scores, np.float32))
+    return Evaluation.from_scores(asked, outputs, examples, np.asarray(scores, np.float32))
 
 
 def random_classes(seed: int = 0) -> np.ndarray[Any, Any]:
@@ -67,7 +67,8 @@ def test_numbers() -> None:
     predicted = level + np.random.default_rng(0).normal(0, 30, 60)
     found = evaluation_of(NUMBER, [LEVEL], predicted[:, None]).metrics()
     assert found["r2"] == pytest.approx(reference.r2_score(level, predicted), rel=1e-5)
-    assert found["loss"] == found["mse"] == pytest.approx(((level - predicted) ** 2).mean())
+    assert found["loss"] == pytest.approx(found["mse"])
+    assert found["mse"] == pytest.approx(((level - predicted) ** 2).mean())
 
 
 def test_several_outputs() -> None:
@@ -80,6 +81,7 @@ def test_several_outputs() -> None:
     assert found["level_mse"] == pytest.approx(25)
     assert found["mse"] == found["level_mse"] and found["mcc"] == found["label_mcc"]
     assert found["loss"] == pytest.approx((found["label_loss"] + found["level_loss"]) / 2)
+    assert metric_names([CLASSES, LEVEL]) == list(found) and metric_names([CLASSES]) == list(alone)
 
 
 def test_several_labels_of_a_head() -> None:
@@ -90,6 +92,7 @@ def test_several_labels_of_a_head() -> None:
     holds = np.array([[row["label"] == "signal", n % 3 > 0] for n, row in enumerate(planted(60))])
     found = evaluation.metrics()
     assert found["accuracy_other"] == pytest.approx(((scores[:, 1] > 0.5) == holds[:, 1]).mean())
+    assert metric_names([several]) == list(found)
     losses = -np.log(np.where(holds, scores, 1 - scores))
     assert found["loss"] == pytest.approx(losses.mean(), rel=1e-5)
     row = list(evaluation.rows())[1]
@@ -141,7 +144,7 @@ def test_a_figure_that_has_no_meaning_is_null(tmp_path: Path) -> None:
     rows = [{**row, "label": "none"} for row in planted(6)]
     examples = read_examples(task, DNAGPTTokenizer(), as_records(rows), max_length=64)
     scores = np.float32(random_classes()[:6])
-    content = Evaluation.of(task, [CLASSES], examples, scores).write(tmp_path, samples=5)
+    content = Evaluation.from_scores(task, [CLASSES], examples, scores).write(tmp_path, samples=5)
     assert math.isnan(content["metrics"]["auroc"])
     text = (tmp_path / "metrics.json").read_text()
     assert "NaN" not in text and json.loads(text)["metrics"]["auroc"] is None

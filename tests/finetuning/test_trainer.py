@@ -339,7 +339,7 @@ def test_metrics_are_reported_with_their_prefix(tmp_path: Path) -> None:
     evaluation = trainer.evaluate_examples(data.parts["validation"])
     for name, value in evaluation.metrics().items():
         assert metrics[f"eval_{name}"] == pytest.approx(value, nan_ok=True)
-    assert set(trainer.metric_names(data.parts["validation"])) == set(evaluation.metrics())
+    assert set(trainer.metric_names()) == set(evaluation.metrics())
     assert trainer.predict(data.parts["test"]).predictions.shape == (10, 3)
 
 
@@ -359,7 +359,7 @@ def test_classes_and_targets_have_one_order(tmp_path: Path) -> None:
         answers = trainer._answers()
         scores = np.full((10, 2), 0.1, np.float32)
         scores[:, place] = 0.9
-        evaluation = Evaluation.of(data.task, answers.outputs, data.parts["test"], scores)
+        evaluation = Evaluation.from_scores(data.task, answers.outputs, data.parts["test"], scores)
         metrics = evaluation.metrics()
         signals = [
             several()[int(name) - 1]["label"] == "signal" for name in data.parts["test"].names
