@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.evaluation.baselines import MarkovModel
 from dnagpt_hf.genomes.bases import Bases, gc_content, reverse_complement, window_starts
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, open_species
-from dnagpt_hf.pretraining.markov_baseline import MarkovModel
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.evaluation.baselines import KmerBaseline
 from dnagpt_hf.evaluation.bootstrap import bootstrap_intervals
-from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
 from dnagpt_hf.evaluation.metrics import (
     classification_metrics,
     regression_metrics,

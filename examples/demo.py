@@ -27,6 +27,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments,
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
 from dnagpt_hf.checkpoints.card import render_model_card
 from dnagpt_hf.checkpoints.saving import save_checkpoint
+from dnagpt_hf.evaluation.baselines import UNIFORM_LOSS, MarkovModel
 from dnagpt_hf.generation import generate_dna
 from dnagpt_hf.genomes.bases import (
     Bases,
@@ -38,7 +39,6 @@ from dnagpt_hf.genomes.bases import (
 )
 from dnagpt_hf.genomes.fasta import read_genome
 from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_rows
-from dnagpt_hf.pretraining.markov_baseline import UNIFORM_LOSS, MarkovModel
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 from dnagpt_hf.pretraining.objectives import Objectives
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer

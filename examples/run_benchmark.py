@@ -24,7 +24,7 @@ from pathlib import Path
 
 from transformers import HfArgumentParser
 
-from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
+from dnagpt_hf.evaluation.baselines import KmerBaseline
 from dnagpt_hf.evaluation.metrics import classification_metrics
 from dnagpt_hf.finetuning.run import finetune
 from dnagpt_hf.finetuning.settings import parse_finetuning_settings

