@@ -53,8 +53,8 @@ def to_records(data: Any) -> Iterator[Record]:
         yield from _rows(data, "the list")
     else:
         raise TypeError(
-            f"records cannot be read from a {type(data).__name__}: give a path, a list of sequences "
-            "or of mappings, a DataFrame or a Dataset"
+            f"records cannot be read from a {type(data).__name__}: give a path, a list of "
+            "sequences or of mappings, a DataFrame or a Dataset"
         )
 
 

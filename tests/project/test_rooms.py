@@ -26,6 +26,7 @@ ROOMS = [
     "inference",
     "evaluation",
     "interpretation",
+    "loaded_model",
     "planning",
     "training",
     "pretraining",

@@ -1,0 +1,399 @@
+"""A model and its tokenizer behind verbs of the field: predict, embed, generate, attend, attribute.
+
+import dnagpt_hf
+
+model = dnagpt_hf.load("dnagpt-tiny-pas")
+model.predict("windows.fasta").to_pandas()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas
+    import torch
+
+    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+    from dnagpt_hf.inference.embedding import Embedding, Pooling
+    from dnagpt_hf.inference.prediction import Prediction
+    from dnagpt_hf.interpretation.attention import AttentionMaps
+    from dnagpt_hf.interpretation.attribution import Attribution
+    from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
+    from dnagpt_hf.records.encoding import Truncation
+    from dnagpt_hf.records.reading import Record
+    from dnagpt_hf.tasks.task import Task
+    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+Method = Literal["gradient", "integrated", "mutagenesis"]
+Remainder = Literal["error", "drop", "pad"]
+
+
+def load(
+    source: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype | None = None,
+    attention: str | None = None,
+    remainder: Remainder | None = None,
+    local_files_only: bool = False,
+) -> LoadedModel:
+    """Load a model with its tokenizer, ready for use.
+
+    Args:
+        source: a checkpoint folder or one of an adapter, the name of a bundled model, or a name on
+            the Hub, ORG/NAME.
+        device: `"auto"` for CUDA, else MPS, else the CPU; or a device of PyTorch.
+        dtype: data type of the weights; by default as stored.
+        attention: implementation of attention, such as `"sdpa"`.
+        remainder: treatment of bases that fill no token of a fixed vocabulary; by default that of
+            the checkpoint.
+        local_files_only: do not download what the local cache of the Hub lacks.
+
+    Raises:
+        CheckpointFolderError: there is no such checkpoint, or a file is missing or damaged.
+        ValueError: the device does not exist.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> model.config.num_hidden_layers, model.task is None
+        (4, True)
+    """
+    from dnagpt_hf.checkpoints.opening import open_checkpoint
+
+    checkpoint = open_checkpoint(source, local_files_only=local_files_only)
+    model = checkpoint.load_model(device=device, dtype=dtype, attention=attention)
+    tokenizer = checkpoint.tokenizer
+    if remainder is not None:
+        tokenizer.remainder = remainder
+    return LoadedModel(model, tokenizer)
+
+
+class Predictions(list["Prediction"]):
+    """List the predictions of a model, one for each record, in the order of the records.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> found = model.predict(["ACGT"], template="<R>{sequence}<=><M>")
+        >>> found.to_pandas().columns.tolist()
+        ['name', 'predicted']
+    """
+
+    def to_pandas(self, keep: Sequence[str] = ()) -> pandas.DataFrame:
+        """Lay the predictions out as a table.
+
+        Args:
+            keep: columns of the records to repeat.
+
+        Returns:
+            `pandas.DataFrame`: `name`, the columns to keep, and for classes `predicted` and a
+            column `probability_<label>` for each label; for a number `predicted`. Where a task has
+            several answers, their columns take the place of `predicted`.
+        """
+        import pandas
+
+        rows = []
+        for prediction in self:
+            row: dict[str, Any] = {}
+            for name, value in prediction.row(keep).items():
+                spread = isinstance(value, Mapping)
+                row |= (
+                    {f"{name}_{key}": one for key, one in value.items()}
+                    if spread
+                    else {name: value}
+                )
+            rows.append(row)
+        return pandas.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its tokenizer.
+
+    Args:
+        model: any of the package's models, in evaluation mode.
+        tokenizer: its tokenizer.
+    """
+
+    model: Any
+    tokenizer: DNAGPTTokenizer
+
+    @property
+    def config(self) -> DNAGPTConfig:
+        """The model's configuration."""
+        return self.model.config
+
+    @property
+    def task(self) -> Task | None:
+        """The task that the model was fine-tuned for, if its configuration has one."""
+        from dnagpt_hf.inference.prediction_heads import checkpoint_task
+
+        return checkpoint_task(self.config)
+
+    def predict(self, data: Any, **options: Any) -> Predictions:
+        """Predict classes, labels or numbers for records.
+
+        Args:
+            data: the path of a file, a list of sequences or of mappings, a `DataFrame`, or a
+                `datasets.Dataset`.
+            **options: as for [`iter_predictions`].
+
+        Returns:
+            `Predictions`: a list of [`Prediction`]s, with `to_pandas()`.
+
+        Example:
+
+            >>> import dnagpt_hf
+            >>> model = dnagpt_hf.load("dnagpt-tiny")
+            >>> predictions = model.predict(
+            ...     ["ACGTACGTAC", "TTTTTTTT"], template="<R>{sequence}<=><M>"
+            ... )
+            >>> predictions.to_pandas().columns.tolist()
+            ['name', 'predicted']
+        """
+        return Predictions(self.iter_predictions(data, **options))
+
+    def iter_predictions(
+        self,
+        data: Any,
+        *,
+        task: Task | None = None,
+        template: str | None = None,
+        answers: Mapping[str, str] | None = None,
+        truncation: Truncation | None = None,
+        batch_size: int = 64,
+        batch_tokens: int = 16_384,
+    ) -> Iterator[Prediction]:
+        """Predict records one after the other, in bounded memory.
+
+        Args:
+            data: as for [`predict`], or any iterator of records.
+            task: template and answers; by default the task of the checkpoint.
+            template: in place of a task: text of the token language with columns in braces, such
+                as `<R>{sequence}<=><B>`.
+            answers: label of each token that may follow, such as `{"A": "false", "N": "true"}`.
+            truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default
+                such a sequence is an error.
+            batch_size: most records of a batch.
+            batch_tokens: most tokens of a batch, padding included.
+
+        Raises:
+            RecordError: a record cannot be read in the token language or is too long.
+            ValueError: the model has no head, or template and answers do not fit it.
+        """
+        from dnagpt_hf.inference.prediction import predict_records
+        from dnagpt_hf.modeling_dnagpt import DNAGPTModel
+        from dnagpt_hf.records.in_memory import to_records
+
+        if isinstance(self.model, DNAGPTModel):
+            raise ValueError("a DNAGPTModel has no head to predict with: load a model with heads")
+        return predict_records(
+            self.model,
+            self.tokenizer,
+            to_records(data),
+            task=task,
+            template=template,
+            answers=answers,
+            truncation=truncation,
+            max_records=batch_size,
+            max_tokens=batch_tokens,
+        )
+
+    def embed(self, data: Any, *, pooling: Pooling = "mean", **options: Any) -> Any:
+        """Embed records as vectors.
+
+        Args:
+            data: as for [`predict`].
+            pooling: `"mean"` over all tokens of a record, its `"last"` token, or every `"token"`.
+            **options: as for [`iter_embeddings`].
+
+        Returns:
+            `numpy.ndarray`: float32 `(records, hidden)`; with pooling `"token"` a list of arrays
+            `(tokens, hidden)`.
+
+        Example:
+
+            >>> import dnagpt_hf
+            >>> dnagpt_hf.load("dnagpt-tiny").embed(["ACGTAC", "TTTT"]).shape
+            (2, 128)
+        """
+        import numpy as np
+
+        vectors = [one.vectors for one in self.iter_embeddings(data, pooling=pooling, **options)]
+        return vectors if pooling == "token" else np.stack(vectors)
+
+    def iter_embeddings(
+        self,
+        data: Any,
+        *,
+        template: str = "{sequence}",
+        pooling: Pooling = "mean",
+        layer: int = -1,
+        truncation: Truncation | None = None,
+        batch_size: int = 64,
+        batch_tokens: int = 16_384,
+    ) -> Iterator[Embedding]:
+        """Embed records one after the other, in bounded memory.
+
+        Args:
+            data: as for [`predict`], or any iterator of records.
+            template: text of the token language with columns in braces, such as `<R>{sequence}`.
+            pooling: as for [`embed`].
+            layer: 0 for the token embeddings, n for the output of layer n; negative numbers count
+                from the last layer.
+            truncation: end at which too long a sequence is cut; by default it is an error.
+            batch_size: most records of a batch.
+            batch_tokens: most tokens of a batch, padding included.
+
+        Raises:
+            RecordError: a record cannot be read in the token language or is too long.
+            ValueError: unknown pooling, or a layer that the model does not have.
+        """
+        from dnagpt_hf.inference.embedding import embed_records
+        from dnagpt_hf.records.in_memory import to_records
+
+        return embed_records(
+            self.model.base_model,
+            self.tokenizer,
+            to_records(data),
+            template=template,
+            pooling=pooling,
+            layer=layer,
+            truncation=truncation,
+            max_records=batch_size,
+            max_tokens=batch_tokens,
+        )
+
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        num_bases: int | Sequence[int] | None = None,
+        max_new_tokens: int | None = None,
+        **options: Any,
+    ) -> list[str]:
+        """Continue prompts, with DNA of an exact length or in the whole token language.
+
+        Args:
+            prompts: records in the token language, such as `<R>ATGCCA`.
+            num_bases: bases to write, for all prompts or for each.
+            max_new_tokens: in place of bases: tokens to write, numbers included.
+            **options: as for [`~dnagpt_hf.generate_dna`] or [`~dnagpt_hf.generate_records`]:
+                `seed`, `num_return_sequences`, `temperature`, `top_k`, `top_p`, `do_sample` and
+                `batch_size` among them.
+
+        Returns:
+            `list[str]`: the texts without their prompts; all continuations of the first prompt
+            come first.
+
+        Raises:
+            ValueError: both or neither of `num_bases` and `max_new_tokens` are given, or a prompt
+                cannot be continued.
+
+        Example:
+
+            >>> import dnagpt_hf
+            >>> [dna] = dnagpt_hf.load("dnagpt-tiny").generate("<R>ATGCCA", num_bases=25, seed=1)
+            >>> len(dna)
+            25
+        """
+        from dnagpt_hf.generation import generate_dna, generate_records
+
+        if num_bases is not None and max_new_tokens is None:
+            return generate_dna(self.model, self.tokenizer, prompts, num_bases, **options)
+        if max_new_tokens is not None and num_bases is None:
+            return generate_records(self.model, self.tokenizer, prompts, max_new_tokens, **options)
+        raise ValueError("give num_bases for DNA alone, or max_new_tokens for any tokens")
+
+    def attention(
+        self,
+        record: Any,
+        *,
+        template: str | None = None,
+        layers: Sequence[int] | None = None,
+        heads: Literal["all", "mean"] = "all",
+        truncation: Truncation | None = None,
+    ) -> AttentionMaps:
+        """Compute the attention maps of one record.
+
+        Args:
+            record: a sequence, a mapping of columns to values, or a [`Record`].
+            template: as for [`iter_predictions`].
+            layers: from 1, or −1 (the last) and below; by default all.
+            heads: `"all"` heads apart, or their `"mean"`.
+            truncation: end at which too long a sequence is cut; by default it is an error.
+
+        Returns:
+            `AttentionMaps`: `weights` is float32 `(layers, heads, tokens, tokens)`.
+
+        Example:
+
+            >>> import dnagpt_hf
+            >>> model = dnagpt_hf.load("dnagpt-tiny")
+            >>> model.attention("ACGTACGTA", template="<R>{sequence}<=><M>").weights.shape
+            (4, 4, 6, 6)
+        """
+        from dnagpt_hf.interpretation.attention import attention_maps
+
+        return attention_maps(
+            self.model,
+            self.tokenizer,
+            _one_record(record),
+            template=template,
+            layers=layers,
+            heads=heads,
+            truncation=truncation,
+        )
+
+    def attribute(
+        self, record: Any, method: Method = "mutagenesis", *, steps: int = 64, **question: Any
+    ) -> Attribution | Mutagenesis:
+        """Attribute the score of an answer to the bases of one record.
+
+        Args:
+            record: a sequence, a mapping of columns to values, or a [`Record`].
+            method: `"gradient"` times input, `"integrated"` gradients, or `"mutagenesis"`, which
+                replaces every base by each of the three others.
+            steps: steps of integrated gradients.
+            **question: `template`, `answers`, `answer` (the column), `target` (the label) and
+                `truncation`, as for [`~dnagpt_hf.inference.scored_records.score_answer`].
+
+        Returns:
+            `Attribution` or `Mutagenesis`: the score is the log-odds of a class in nats, or a
+            number.
+
+        Example:
+
+            >>> import dnagpt_hf
+            >>> model = dnagpt_hf.load("dnagpt-tiny")
+            >>> found = model.attribute("ACGTACGTA", template="<R>{sequence}<=><M>")
+            >>> found.effects.shape
+            (9, 4)
+        """
+        from dnagpt_hf.inference.scored_records import score_answer
+
+        scored = score_answer(self.model, self.tokenizer, _one_record(record), **question)
+        if method == "mutagenesis":
+            from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
+
+            return in_silico_mutagenesis(scored)
+        from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
+
+        if method == "gradient":
+            return input_gradients(scored)
+        if method == "integrated":
+            return integrated_gradients(scored, steps=steps)
+        raise ValueError(f"method is {method!r}: choose gradient, integrated or mutagenesis")
+
+
+def _one_record(record: Any) -> Record:
+    from dnagpt_hf.records.in_memory import to_records
+
+    return next(to_records([record]))
