@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ import typer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import Placement, load_model
-from dnagpt_hf.cli.progress import Report, progress_bar
+from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
@@ -143,7 +143,7 @@ def generate(
             max_new_tokens,
             stop=stop,
             allow_n=allow_n,
-            on_batch=_counting(report),
+            on_batch=report,
             num_return_sequences=number,
             do_sample=not greedy,
             temperature=temperature,
@@ -175,18 +175,6 @@ def _continue(
         return generate_dna(model, tokenizer, prompts, bases, allow_n=allow_n, **arguments)
     arguments["max_new_tokens"] = max_new_tokens
     return generate_records(model, tokenizer, prompts, stop_token=stop, **arguments)
-
-
-def _counting(report: Report) -> Callable[[int], None]:
-    """A function that is told the size of each batch, and reports their sum."""
-    done = 0
-
-    def on_batch(sequences: int) -> None:
-        nonlocal done
-        done += sequences
-        report(done)
-
-    return on_batch
 
 
 def _read_prompts(

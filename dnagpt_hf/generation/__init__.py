@@ -5,22 +5,22 @@ Constraints are logits processors and stopping criteria of Transformers, and `ge
 loop for many sequences of one length.
 """
 
-from dnagpt_hf.generation.constraints import ExactBases, OnlyAnswers, OnlyDNA, ReadableText
+from dnagpt_hf.generation.constraints import AnswersOnly, DNAOnly, ExactBases, WellFormedText
 from dnagpt_hf.generation.sampling import Sampling, SeededNoise, sequence_keys
 from dnagpt_hf.generation.sequences import generate_dna, generate_records, split_remainder
-from dnagpt_hf.generation.stopping import StopAfterTokens, WhenDone, stops_in_place
+from dnagpt_hf.generation.stopping import StopAfterTokens, StopWhenComplete, stops_in_place
 from dnagpt_hf.generation.vocabulary import KmerTable
 
 __all__ = [
+    "AnswersOnly",
+    "DNAOnly",
     "ExactBases",
     "KmerTable",
-    "OnlyAnswers",
-    "OnlyDNA",
-    "ReadableText",
     "Sampling",
     "SeededNoise",
     "StopAfterTokens",
-    "WhenDone",
+    "StopWhenComplete",
+    "WellFormedText",
     "generate_dna",
     "generate_records",
     "sequence_keys",

@@ -104,6 +104,7 @@ def generate_rows(
         constrain: Called with the rows of a batch and the length of their padded prompts; returns
             the logits processors of this batch.
     """
+    done = 0
     for batch in batches(rows, batch_size, model.config.max_position_embeddings):
         inputs = tokenizer.pad(
             {
@@ -134,5 +135,6 @@ def generate_rows(
         new_ids = output.sequences[:, prompt_length:].tolist()
         new_numbers = output.number_values[:, prompt_length:].tolist()
         yield from zip(batch, new_ids, new_numbers, strict=True)
+        done += len(batch)
         if on_batch is not None:
-            on_batch(len(batch))
+            on_batch(done)

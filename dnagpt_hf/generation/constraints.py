@@ -30,7 +30,7 @@ class Constraint(LogitsProcessor):
         return scores.masked_fill(~allowed, -torch.inf)
 
 
-class OnlyDNA(Constraint):
+class DNAOnly(Constraint):
     """Allows DNA only: k-mers over A, C, G and T, in the cut that the tokenizer makes.
 
     A k-mer of fewer than `kmer_size` bases ends a stretch of DNA, so that it is allowed only where
@@ -46,8 +46,8 @@ class OnlyDNA(Constraint):
 
     ```python
     >>> from dnagpt_hf import DNAGPTTokenizer
-    >>> from dnagpt_hf.generation import OnlyDNA
-    >>> int(OnlyDNA(DNAGPTTokenizer()).allowed(torch.zeros(1, 1, dtype=torch.long)).sum()) == 4**6
+    >>> from dnagpt_hf.generation import DNAOnly
+    >>> int(DNAOnly(DNAGPTTokenizer()).allowed(torch.zeros(1, 1, dtype=torch.long)).sum()) == 4**6
     True
 
     ```
@@ -76,7 +76,7 @@ class OnlyDNA(Constraint):
         return torch.where(ended, self.stop.to(last.device), self.open.to(last.device))
 
 
-class OnlyAnswers(Constraint):
+class AnswersOnly(Constraint):
     """Allows given answers only, for instance `A` and `N` behind `<B>`.
 
     Args:
@@ -113,7 +113,7 @@ class OnlyAnswers(Constraint):
         return self.is_answer
 
 
-class ReadableText(LogitsProcessor):
+class WellFormedText(LogitsProcessor):
     """Keeps new text readable: no DNA right behind a number or behind a shorter k-mer.
 
     Numbers reach from `<M>` to the next property token, and bases that follow each other are cut

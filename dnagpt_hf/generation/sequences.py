@@ -7,7 +7,7 @@ from typing import Any
 from transformers.generation import LogitsProcessor, SuppressTokensLogitsProcessor
 
 from dnagpt_hf.generation.batches import Row, generate_rows, read_prompts
-from dnagpt_hf.generation.constraints import ExactBases, ReadableText, check_num_bases
+from dnagpt_hf.generation.constraints import ExactBases, WellFormedText, check_num_bases
 from dnagpt_hf.generation.sampling import Sampling
 from dnagpt_hf.generation.vocabulary import token_id
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
@@ -52,7 +52,7 @@ def generate_dna(
         allow_n (`bool`, defaults to `False`): Whether N may be written.
         batch_size (`int`, defaults to 8): Sequences that are generated together.
         on_batch (`Callable[[int], None]`, *optional*):
-            Called after each batch with the number of its sequences, for progress bars.
+            Called after each batch with the number of sequences that are done, for progress bars.
         **generate_arguments: Passed on to `model.generate`, such as `cache_implementation`.
 
     Returns:
@@ -135,7 +135,7 @@ def generate_records(
     """Continue prompts in the whole token language, numbers included.
 
     Sequences are drawn as in [`generate_dna`]. What is written can be read again: no DNA follows
-    right behind a number or a shorter k-mer ([`ReadableText`]), and no padding is drawn. The
+    right behind a number or a shorter k-mer ([`WellFormedText`]), and no padding is drawn. The
     prompt's own last k-mer is not completed: new DNA behind it starts a new token.
 
     Args:
@@ -151,10 +151,10 @@ def generate_records(
         top_p (`float`, *optional*): Draw from the most probable tokens that sum to this only.
         seed (`int`, defaults to 0): Start of all random streams.
         logits_processor (`Sequence[LogitsProcessor]`, *optional*):
-            Constraints that do not depend on the row, such as [`OnlyAnswers`] or [`OnlyDNA`].
+            Constraints that do not depend on the row, such as [`AnswersOnly`] or [`DNAOnly`].
         batch_size (`int`, defaults to 8): Sequences that are generated together.
         on_batch (`Callable[[int], None]`, *optional*):
-            Called after each batch with the number of its sequences, for progress bars.
+            Called after each batch with the number of sequences that are done, for progress bars.
         **generate_arguments: Passed on to `model.generate`, such as `cache_implementation`.
 
     Returns:
@@ -179,7 +179,7 @@ def generate_records(
     def constrain(batch: Sequence[Row], prompt_length: int) -> list[LogitsProcessor]:
         # padding behind a finished row must be told from what the model wrote
         no_padding = SuppressTokensLogitsProcessor([pad], device=str(model.device))
-        return [no_padding, *logits_processor, ReadableText(tokenizer, prompt_length)]
+        return [no_padding, *logits_processor, WellFormedText(tokenizer, prompt_length)]
 
     sampling = Sampling(temperature, top_k, top_p, seed) if do_sample else None
     results = [""] * len(rows)

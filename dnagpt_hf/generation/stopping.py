@@ -50,7 +50,7 @@ class StopAfterTokens(Constraint):
         return per_row(self.num_tokens, input_ids) - (input_ids.shape[1] - self.prompt_length)
 
 
-class WhenDone(StoppingCriteria):
+class StopWhenComplete(StoppingCriteria):
     """Stops when every row has what its constraint asks for.
 
     Args:

@@ -9,13 +9,13 @@ from transformers.generation import StoppingCriteriaList
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.generation import (
+    AnswersOnly,
+    DNAOnly,
     ExactBases,
-    OnlyAnswers,
-    OnlyDNA,
-    ReadableText,
     SeededNoise,
     StopAfterTokens,
-    WhenDone,
+    StopWhenComplete,
+    WellFormedText,
     generate_dna,
     generate_records,
     sequence_keys,
@@ -188,7 +188,7 @@ def test_stop_token_behind_the_last_base_then_padding(model, tokenizer):
         **inputs,
         max_new_tokens=30,
         logits_processor=[exact],
-        stopping_criteria=StoppingCriteriaList([WhenDone(exact)]),
+        stopping_criteria=StoppingCriteriaList([StopWhenComplete(exact)]),
     )
     new, stop, pad = output[:, width:], tokenizer.convert_tokens_to_ids(STOP), 20
     # all rows are done after five tokens
@@ -234,7 +234,7 @@ def test_only_dna_is_whole_kmers(small_model, small_tokenizer):
     options = {"max_new_tokens": 20, "do_sample": True, "temperature": 5.0, "top_k": 0}
     for allow_n, number in ((False, 4**2), (True, 5**2)):
         output = small_model.generate(
-            **inputs, logits_processor=[OnlyDNA(small_tokenizer, allow_n)], **options
+            **inputs, logits_processor=[DNAOnly(small_tokenizer, allow_n)], **options
         )
         assert len(output[:, -20:].unique()) == number
         text = small_tokenizer.decode_dna(output[:, -20:].flatten())
@@ -246,7 +246,7 @@ def test_only_dna_may_end_with_a_stop_token(small_model, small_tokenizer):
     stop = small_tokenizer.convert_tokens_to_ids(STOP)
     output = small_model.generate(
         **encode(small_tokenizer, ["<R>AC"] * 64),
-        logits_processor=[OnlyDNA(small_tokenizer, stop_tokens=[STOP])],
+        logits_processor=[DNAOnly(small_tokenizer, stop_tokens=[STOP])],
         eos_token_id=stop,
         max_new_tokens=20,
         do_sample=True,
@@ -270,7 +270,7 @@ def test_only_answers_for_the_next_token(small_model, small_tokenizer):
     for spelled in (["A", "N"], ["<A>", "<N>"], sorted(answers)):
         output = small_model.generate(
             **inputs,
-            logits_processor=[OnlyAnswers(small_tokenizer, spelled, prompt_length=width)],
+            logits_processor=[AnswersOnly(small_tokenizer, spelled, prompt_length=width)],
             max_new_tokens=3,
             do_sample=True,
             temperature=5.0,
@@ -278,20 +278,20 @@ def test_only_answers_for_the_next_token(small_model, small_tokenizer):
         assert set(output[:, width].tolist()) == answers
         assert not set(output[:, width + 1 :].flatten().tolist()) <= answers
     everywhere = small_model.generate(
-        **inputs, logits_processor=[OnlyAnswers(small_tokenizer, ["A", "N"])], max_new_tokens=3
+        **inputs, logits_processor=[AnswersOnly(small_tokenizer, ["A", "N"])], max_new_tokens=3
     )
     assert set(everywhere[:, width:].flatten().tolist()) <= answers
 
 
 def test_answers_must_be_tokens(tokenizer):
     with pytest.raises(ValueError, match="'ACGTACGT' is 2 tokens"):
-        OnlyAnswers(tokenizer, ["A", "ACGTACGT"])
+        AnswersOnly(tokenizer, ["A", "ACGTACGT"])
     with pytest.raises(ValueError, match="id 19565 does not lie between 0 and 19564"):
-        OnlyAnswers(tokenizer, [19565])
+        AnswersOnly(tokenizer, [19565])
     with pytest.raises(ValueError, match="'AN': pass a list"):
-        OnlyAnswers(tokenizer, "AN")
+        AnswersOnly(tokenizer, "AN")
     with pytest.raises(ValueError, match=r"\[\]: pass a list"):
-        OnlyAnswers(tokenizer, [])
+        AnswersOnly(tokenizer, [])
 
 
 def test_stop_token_after_so_many_tokens(small_model, small_tokenizer):
@@ -310,7 +310,7 @@ def test_stop_token_after_so_many_tokens(small_model, small_tokenizer):
             **inputs,
             max_new_tokens=20,
             logits_processor=[stops],
-            stopping_criteria=StoppingCriteriaList([WhenDone(stops)]),
+            stopping_criteria=StoppingCriteriaList([StopWhenComplete(stops)]),
         )
         rows = [places] * 3 if isinstance(places, int) else places
         assert output.shape[1] == width + max(rows) + 1
@@ -429,7 +429,7 @@ def test_options_of_generate_are_passed_on(model, tokenizer):
         batch_size=2,
         on_batch=reported.append,
     )
-    assert reported == [2, 1]
+    assert reported == [2, 3]
 
 
 # -- lengths and mistakes --------------------------------------------------------------------------
@@ -515,7 +515,7 @@ def test_records_are_what_generate_writes(small_model, small_tokenizer):
         **inputs,
         max_new_tokens=20,
         suppress_tokens=[small_tokenizer.pad_token_id],
-        logits_processor=[ReadableText(small_tokenizer, width)],
+        logits_processor=[WellFormedText(small_tokenizer, width)],
         return_dict_in_generate=True,
     )
     expected = small_tokenizer.batch_decode(
@@ -546,7 +546,7 @@ def test_records_read_as_they_were_written(small_model, small_tokenizer):
 def test_readable_text_gives_way_to_other_constraints(small_model, small_tokenizer):
     prompts = ["<R>ACGTAC<=><M>0.5", "<R>AC<=><B>"]
     answers = generate_records(
-        small_model, small_tokenizer, prompts, 2, logits_processor=[OnlyDNA(small_tokenizer)]
+        small_model, small_tokenizer, prompts, 2, logits_processor=[DNAOnly(small_tokenizer)]
     )
     assert all(re.fullmatch("[ACGT]{4}", text.strip()) for text in answers)
 
@@ -582,7 +582,7 @@ def test_records_take_constraints(small_model, small_tokenizer):
         small_tokenizer,
         ["<R>ACGTAC<=><B>", "<S>AC<=><B>"],
         1,
-        logits_processor=[OnlyAnswers(small_tokenizer, ["A", "N"])],
+        logits_processor=[AnswersOnly(small_tokenizer, ["A", "N"])],
         num_return_sequences=8,
         temperature=5.0,
     )
