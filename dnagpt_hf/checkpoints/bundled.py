@@ -1,12 +1,13 @@
-"""Checkpoints that come with this package."""
+"""Names of checkpoints: those that come with this package, and those on the Hugging Face Hub."""
 
+import os
 from pathlib import Path
 
 _FOLDER = Path(__file__).parents[1] / "weights"
 
 
 def bundled(name: str = "dnagpt-tiny") -> Path:
-    """The folder of a checkpoint that comes with this package, so that no network is needed.
+    """Find the folder of a checkpoint that comes with this package, so that no network is needed.
 
     It holds no code of its own: this package is its code. `save_pretrained` writes one that does.
 
@@ -26,7 +27,7 @@ def bundled(name: str = "dnagpt-tiny") -> Path:
 
 
 def resolve_checkpoint(name: str | Path) -> str:
-    """What a checkpoint is loaded from: a folder, one that comes with this package, or the Hub.
+    """Replace the name of a bundled checkpoint by its folder; other names stay as they are.
 
     Args:
         name: a folder, the name of a checkpoint of this package, or a name on the Hub.
@@ -40,3 +41,21 @@ def resolve_checkpoint(name: str | Path) -> str:
     if not Path(name).exists() and (here / "config.json").is_file():
         return str(here)
     return str(name)
+
+
+def is_hub_name(name: str | os.PathLike[str] | None) -> bool:
+    """Tell a name of the Hub, ORG/NAME, from other names and from folders that exist.
+
+    Example:
+
+        >>> is_hub_name("ORG/dnagpt-m"), is_hub_name("dnagpt-m"), is_hub_name("/models/dnagpt-m")
+        (True, False, False)
+    """
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    text = "" if name is None else os.fspath(name)
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return text.count("/") == 1 and not Path(text).exists()

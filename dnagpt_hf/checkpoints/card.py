@@ -4,45 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
+from typing import Any
 
-from huggingface_hub import EvalResult
+from huggingface_hub import EvalResult, ModelCard
 
-from dnagpt_hf.checkpoints.card_metadata import POLYFORM, card_metadata
+from dnagpt_hf.checkpoints.card_metadata import CARD, card_metadata, is_noncommercial
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.messages import count, markdown_table
 from dnagpt_hf.presets import PRESETS, Preset, Recipe, get_preset, preset_config, vocabulary_size
 
 _TEMPLATE = Path(__file__).with_name("model_card_template.md")
-_LANGUAGE_USAGE = """\
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-folder = "$name"
-tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
-
-inputs = tokenizer(["<R>$dna"], return_tensors="pt")
-output = model.generate(**inputs, max_new_tokens=8, return_dict_in_generate=True)
-text = tokenizer.batch_decode(output.sequences, number_values=output.number_values)
-```"""
-_CLASSIFIER_USAGE = """\
-```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "$name"
-tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
-
-scores = model(**tokenizer(["<R>$dna"], return_tensors="pt")).logits
-```"""
-_AUTHORS = "https://github.com/TencentAILabHealthcare/DNAGPT"
 _UNMEASURED = (
     "None were measured with these weights: no accuracy on any task, no loss on held-out sequence, "
     "and nothing about generated sequences."
 )
+# rows of the table of recipes: label, and field of a recipe
+_RECIPE_FIELDS = {
+    "epochs": "epochs",
+    "warm-up": "warmup_epochs",
+    "learning rate": "learning_rate",
+    "optimizer": "optimizer",
+    "betas": "betas",
+    "weight decay": "weight_decay",
+    "gradient clip": "max_grad_norm",
+    "accumulation": "gradient_accumulation_steps",
+    "batch size": "batch_size",
+    "precision": "precision",
+    "λ": "number_loss_weight",
+}
 
 
 def render_model_card(
@@ -60,72 +51,99 @@ def render_model_card(
     base_model: str | None = None,
     datasets: Sequence[str] = (),
 ) -> str:
-    """The text of a `README.md` with metadata for the Hugging Face Hub.
+    """Write the text of a `README.md` with metadata for the Hugging Face Hub.
 
     Args:
         name: name of the model, usually that of its folder.
         config: sizes that the card states.
-        origin: sentences that say where the weights come from.
-        released: whether the weights are the authors', or derived from theirs, and so under the
-            PolyForm Noncommercial licence; otherwise the card states Apache-2.0, or, for `None`,
-            that the licence is not known.
-        summary: a sentence that says what it is, in place of the preset's.
+        origin: sentences on the origin of the weights.
+        released: the weights are the authors', or derived from theirs, and so under the PolyForm
+            Noncommercial license; otherwise the card states Apache-2.0, or, for `None`, that the
+            license is not known.
+        summary: one sentence on the model, in place of the preset's.
         preset: name of the preset whose data and recipe the card describes, if one fits.
-        training: what to say on training in place of the preset's recipe.
-        results: measured results; without them the card says that there are none.
+        training: description of the training in place of the preset's recipe.
+        results: measured results in Markdown; without them the card says that there are none.
         measured: the same as the Hub lists them ([`~card_metadata.evaluation_results`]).
-        classifies: whether the model has a classification head in place of both others.
+        classifies: the model has a classification head in place of both others.
         base_model: the model that it was made from; listed if it is a name on the Hub.
-        datasets: what it was trained on; listed are names on the Hub.
+        datasets: training data; listed are names on the Hub.
     """
     known = get_preset(preset) if preset is not None else None
     if training is None:
         training = describe_training(known) if known else "Not known from the file."
-    values = {
-        "metadata": card_metadata(
-            name,
-            released=released,
-            classifies=classifies,
-            base_model=base_model,
-            datasets=datasets,
-            results=measured,
-        ),
-        "name": name,
-        "summary": summary or (known.summary if known else "A DNAGPT model."),
-        "origin": origin,
-        "architecture": _architecture(config),
-        "kmers": _kmers(config),
-        "remainder": _remainder(config),
-        "usage": _usage(name, config, classifies),
-        "training": training,
-        "results": results or _UNMEASURED,
-        "positions": f"{config.max_position_embeddings:,}",
-        "bases": f"{config.max_position_embeddings * config.kmer_size:,}",
-        "kmer_size": str(config.kmer_size),
-        "licence": _licence(released),
-    }
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    metadata = card_metadata(
+        name,
+        released=released,
+        classifies=classifies,
+        base_model=base_model,
+        datasets=datasets,
+        results=measured,
+    )
+    head = "SequenceClassification" if classifies else "CausalLM"
+    architecture = "DNAGPTForSequenceClassification" if classifies else "DNAGPTForMultiTask"
+    card = ModelCard.from_template(
+        metadata,
+        template_path=str(_TEMPLATE),
+        name=name,
+        config=config,
+        parameters=count_parameters(config, architecture),
+        dynamic=config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True),
+        summary=summary or (known.summary if known else "A DNAGPT model."),
+        origin=origin,
+        released=released,
+        classifies=classifies,
+        auto_class=f"AutoModelFor{head}",
+        task=json.dumps(config.task["template"], ensure_ascii=False) if config.task else None,
+        dna="GTAGCTTTCCAA" if config.kmer_size == 6 else "GTAGCT"[: config.kmer_size],
+        training=training,
+        results=results or _UNMEASURED,
+    )
+    return f"{card}\n"
+
+
+def write_card(
+    folder: str | os.PathLike[str],
+    config: DNAGPTConfig,
+    *,
+    base_model: str | None,
+    **card: Any,
+) -> None:
+    """Write the card of a model that was trained here.
+
+    Args:
+        folder: checkpoint folder, whose name is that of the model.
+        config: configuration of the model.
+        base_model: model from which the training started, whose license the weights inherit;
+            `None` for new weights.
+        card: further arguments of [`render_model_card`].
+    """
+    path = Path(folder)
+    released = False if base_model is None else is_noncommercial(base_model)
+    text = render_model_card(
+        path.resolve().name, config, base_model=base_model, released=released, **card
+    )
+    (path / CARD).write_text(text, encoding="utf-8")
 
 
 def render_preset_card(preset: str) -> str:
-    """The card of a published model, as it stands in `model_cards/`."""
+    """Write the card of a published model, as it stands in `model_cards/`."""
     known = get_preset(preset)
+    results = f"{_UNMEASURED} The paper reports results of its own; see its tables S1 to S4."
     if known.released_file is not None:
         origin = (
             f"The authors publish these weights as `{known.released_file}`. They are not part of "
             "`dnagpt_hf`: download the file from the authors and run "
             f"`dnagpt convert {known.released_file} {preset}`."
         )
+        results += (
+            " The code was compared: on the same weights, token ids, logits, predicted numbers "
+            "and greedy continuations equal those of the authors' code."
+        )
     else:
         origin = (
             "The authors have not published these weights. "
             f"`dnagpt init {preset} FOLDER` makes a folder of these sizes with untrained ones."
-        )
-    results = f"{_UNMEASURED} The paper reports results of its own; see its tables S1 to S4."
-    if known.released_file is not None:
-        results += (
-            " What was compared is the code: on the same weights, token ids, logits, predicted "
-            "numbers and greedy continuations equal those of the authors'."
         )
     return render_model_card(
         preset,
@@ -145,90 +163,36 @@ def write_preset_cards(folder: str | os.PathLike[str]) -> None:
             path.write_text(render_preset_card(preset.name), encoding="utf-8")
 
 
-def count_parameters(config: DNAGPTConfig) -> int:
-    """Parameters of a `DNAGPTForMultiTask`, padded rows of the vocabulary included."""
-    width, inner = config.hidden_size, config.intermediate_size
-    block = 4 * width * width + 2 * width * inner + 2 * width
-    heads = (width + width + width**2) + (width**2 + width) + (width**2 + width + width)
-    matrices = 1 if config.tie_word_embeddings else 2
-    embeddings = (matrices * config.vocab_size + config.max_position_embeddings) * width
-    return config.num_hidden_layers * block + width + heads + embeddings
+def count_parameters(config: DNAGPTConfig, architecture: str = "DNAGPTForMultiTask") -> int:
+    """Count the parameters of a model, padded rows of the vocabulary included.
 
-
-def _usage(name: str, config: DNAGPTConfig, classifies: bool) -> str:
-    """How to use it, as blocks of code."""
-    blocks = []
-    if config.task:
-        task = json.dumps(config.task["template"], ensure_ascii=False)
-        blocks.append(
-            f"It knows its task, {task}, and reads a table or FASTA file with these columns:\n\n"
-            f"    dnagpt predict {name} FILE"
-        )
-    code = _CLASSIFIER_USAGE if classifies else _LANGUAGE_USAGE
-    dna = "GTAGCTTTCCAA" if config.kmer_size == 6 else "GTAGCT"[: config.kmer_size]
-    blocks.append(Template(code).substitute(name=name, dna=dna))
-    return "\n\n".join(blocks)
-
-
-def _architecture(config: DNAGPTConfig) -> str:
-    rows = {
-        "layers": config.num_hidden_layers,
-        "attention heads": config.num_attention_heads,
-        "hidden size": config.hidden_size,
-        "positions": config.max_position_embeddings,
-        "vocabulary": f"{config.number_token_id:,} tokens, the number position, "
-        f"padded to {config.vocab_size:,} rows",
-        "parameters": f"{count_parameters(config):,}",
-    }
-    lines = ["| | |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows.items())]
-    return "\n".join(lines)
-
-
-def _is_dynamic(config: DNAGPTConfig) -> bool:
-    return config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True)
-
-
-def _kmers(config: DNAGPTConfig) -> str:
-    if _is_dynamic(config):
-        return f"k-mers of 1 to {config.kmer_size} bases"
-    return f"k-mers of {config.kmer_size} bases"
-
-
-def _remainder(config: DNAGPTConfig) -> str:
-    if _is_dynamic(config):
-        return f"A remainder shorter than {config.kmer_size} bases becomes one shorter k-mer."
-    return (
-        f"A remainder shorter than {config.kmer_size} bases has no token here: choose with "
-        '`remainder=` whether it is an error (the default), dropped (`"drop"`) or padded with N '
-        '(`"pad"`).'
-    )
-
-
-def _licence(released: bool | None) -> str:
-    code = "The Python files of this folder are under the Apache License 2.0."
-    if released is None:
-        return (
-            f"{code} It is not known under which licence the weights are that these were made "
-            "from: find out, and say so here and in the metadata, before you publish them."
-        )
-    if not released:
-        return f"{code} The weights are under the same licence unless their maker says otherwise."
-    return (
-        f"{code} The weights are the authors', or were made from theirs, under the [PolyForm "
-        f"Noncommercial License 1.0.0]({POLYFORM}): they may not be used commercially. They come "
-        f"from [the authors' repository]({_AUTHORS}); `dnagpt convert FILE.pth FOLDER` makes a "
-        "folder like this one from a file of theirs."
-    )
-
-
-def describe_settings(settings: Mapping[str, object]) -> str:
-    """Settings of a training as a list in Markdown; those that are not set are left out.
+    Args:
+        config: sizes of the model.
+        architecture: name of its class.
 
     Example:
 
-        >>> print(describe_settings({"learning rate": 5e-4, "adapter": None, "parts": {"a": 1}}))
+        >>> f"{count_parameters(preset_config('dnagpt-m')):,}"
+        '119,953,920'
+    """
+    import torch
+
+    from dnagpt_hf import modeling_dnagpt
+
+    # without storage, so that a model of any size is built at once
+    with torch.device("meta"):
+        model = getattr(modeling_dnagpt, architecture)(config)
+    return int(model.num_parameters())
+
+
+def describe_settings(settings: Mapping[str, object]) -> str:
+    """List settings of a training in Markdown; those that are not set are left out.
+
+    Example:
+
+        >>> print(describe_settings({"learning rate": 5e-4, "adapter": None, "splits": {"a": 1}}))
         - learning rate: `0.0005`
-        - parts: `{"a": 1}`
+        - splits: `{"a": 1}`
     """
     return "\n".join(
         f"- {name}: `{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}`"
@@ -238,52 +202,39 @@ def describe_settings(settings: Mapping[str, object]) -> str:
 
 
 def describe_training(preset: Preset) -> str:
-    """Data and recipes of a preset in Markdown, with the source of every figure."""
+    """Describe data and recipes of a preset in Markdown, with the source of every figure."""
     if preset.released_file is None and not preset.source.startswith("Fig."):
         return "Not trained yet. The recipe that the preset proposes was chosen for this package."
-    lines = [
+    rows = [
+        [label, *_figure(preset.pretraining, field), *_figure(preset.finetuning, field)]
+        for label, field in _RECIPE_FIELDS.items()
+    ]
+    table = markdown_table(
+        ["setting", "pre-training", "source", "fine-tuning", "source"], rows, "lllll"
+    )
+    notes = "\n".join(f"- {note}" for note in preset.notes)
+    return (
         f"Pre-trained on {preset.data} ({preset.source_of('data')}), to predict the next token, "
         "the GC content of a segment and whether a sequence is reversed. Windows with more than "
-        "5 % N were left out (section 9).",
-        "",
-        "| | pre-training | source | fine-tuning | source |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    before, after = _figures(preset.pretraining), _figures(preset.finetuning)
-    for label, (figure, value) in before.items():
-        other_figure, other = after[label]
-        lines.append(
-            f"| {label} | {value} | {preset.pretraining.source_of(figure)} "
-            f"| {other} | {preset.finetuning.source_of(other_figure)} |"
-        )
-    lines += ["", "The sources disagree in places:", ""]
-    lines += [f"- {note}" for note in preset.notes]
-    return "\n".join(lines)
+        f"5 % N were left out (section 9).\n\n{table}\n\nThe sources disagree in places:\n\n{notes}"
+    )
 
 
-def _figures(recipe: Recipe) -> dict[str, tuple[str, str]]:
-    if recipe.warmup_epochs is not None:
-        warmup = ("warmup_epochs", _plural(recipe.warmup_epochs, "epoch"))
-    else:
-        warmup = ("warmup_steps", f"{recipe.warmup_steps:,} steps")
-    rate = re.sub(r"e-0?", "e-", f"{recipe.learning_rate:.0e}")
-    return {
-        "epochs": ("epochs", str(recipe.epochs)),
-        "warm-up": warmup,
-        "learning rate": ("learning_rate", f"{rate}, {recipe.scheduler}"),
-        "optimizer": ("optimizer", "AdamW" if recipe.optimizer == "adamw" else recipe.optimizer),
-        "betas": ("betas", f"{recipe.betas[0]}, {recipe.betas[1]}"),
-        "weight decay": ("weight_decay", str(recipe.weight_decay)),
-        "gradient clip": ("max_grad_norm", str(recipe.max_grad_norm)),
-        "accumulation": ("gradient_accumulation_steps", str(recipe.gradient_accumulation_steps)),
-        "batch size": (
-            "batch_size",
-            "not stated" if not recipe.batch_size else str(recipe.batch_size),
-        ),
-        "precision": ("precision", recipe.precision),
-        "λ": ("number_loss_weight", str(recipe.number_loss_weight)),
-    }
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _figure(recipe: Recipe, field: str) -> tuple[str, str]:
+    """Write one figure of a recipe, and its source."""
+    value = getattr(recipe, field)
+    match field:
+        case "warmup_epochs" if value is None:
+            return f"{recipe.warmup_steps:,} steps", recipe.source_of("warmup_steps")
+        case "warmup_epochs":
+            text = count(value, "epoch")
+        case "learning_rate":
+            # 3e-5 in place of Python's 3e-05
+            text = f"{value:.0e}, {recipe.scheduler}".replace("e-0", "e-")
+        case "optimizer":
+            text = value.replace("adamw", "AdamW")
+        case "betas":
+            text = ", ".join(map(str, value))
+        case _:
+            text = "not stated" if value is None else str(value)
+    return text, recipe.source_of(field)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData, hf_hub_download
 from huggingface_hub.errors import HTTPError
-from huggingface_hub.utils import HFValidationError, validate_repo_id
 from yaml import YAMLError
 
+from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
+from dnagpt_hf.checkpoints.validation import on_one_line
+
 CARD = "README.md"
-POLYFORM = "https://polyformproject.org/licenses/noncommercial/1.0.0"
-_POLYFORM_NAME = "polyform-noncommercial-1.0.0"
+_POLYFORM: dict[str, Any] = {
+    "license": "other",
+    "license_name": "polyform-noncommercial-1.0.0",
+    "license_link": "https://polyformproject.org/licenses/noncommercial/1.0.0",
+}
 _TAGS = ("dna", "genomics", "biology", "dnagpt", "custom_code", "arxiv:2307.05628")
 
 
@@ -31,21 +36,20 @@ def card_metadata(
     base_model: str | None = None,
     datasets: Sequence[str] = (),
     results: Sequence[EvalResult] = (),
-) -> str:
-    """The metadata as YAML.
+) -> ModelCardData:
+    """Make the metadata of a card.
 
     Args:
         name: name of the model.
-        released: whether the weights are the authors', or were made from theirs; `None` if that is
-            not known.
-        classifies: whether the model has a classification head.
-        base_model: the model that it was made from; what is no name on the Hub is left out.
-        datasets: datasets that it was trained on; what is no name on the Hub is left out.
-        results: what was measured, for the `model-index`.
+        released: the weights are the authors', or were made from theirs; `None` if unknown.
+        classifies: the model has a classification head.
+        base_model: model that it was made from; left out unless it is a name on the Hub.
+        datasets: training data; those that are no names on the Hub are left out.
+        results: measured figures for the `model-index`.
 
     Example:
 
-        >>> print(card_metadata("mine", released=False, datasets=["ORG/genomes"]))
+        >>> print(card_metadata("mine", released=False, datasets=["ORG/genomes"]).to_yaml())
         datasets:
         - ORG/genomes
         library_name: transformers
@@ -59,21 +63,17 @@ def card_metadata(
         - custom_code
         - arxiv:2307.05628
     """
-    licence: dict[str, Any] = {"license": "unknown" if released is None else "apache-2.0"}
-    if released:
-        licence = {"license": "other", "license_name": _POLYFORM_NAME, "license_link": POLYFORM}
-    named = [dataset for dataset in datasets if is_hub_name(dataset)]
-    data = ModelCardData(
+    license: dict[str, Any] = {"license": "unknown" if released is None else "apache-2.0"}
+    return ModelCardData(
         library_name="transformers",
         pipeline_tag="text-classification" if classifies else "text-generation",
-        **licence,
         base_model=base_model if is_hub_name(base_model) else None,
-        datasets=named or None,
+        datasets=[one for one in datasets if is_hub_name(one)] or None,
         tags=list(_TAGS),
         model_name=name if results else None,
         eval_results=list(results) or None,
+        **(_POLYFORM if released else license),
     )
-    return data.to_yaml().strip()
 
 
 def evaluation_results(
@@ -86,16 +86,16 @@ def evaluation_results(
     split: str | None = None,
     task_name: str | None = None,
 ) -> list[EvalResult]:
-    """Measured figures as the Hub lists them; those without a value are left out.
+    """List measured figures as the Hub does; those without a finite value are left out.
 
     Args:
         metrics: figures by their names.
-        dataset: name of what they were measured on.
+        dataset: name of the data set on which they were measured.
         task: kind of task, in the Hub's words: `"text-classification"`, or `"other"` for numbers.
-        dataset_type: name on the Hub of what they were measured on, if it has one.
-        config: which of several data sets of this type and split; figures of those that differ in
-            nothing else would be joined.
-        split: which part of it.
+        dataset_type: name of the data set on the Hub, if it has one.
+        config: name of one data set among several of the same type and split, whose figures the
+            Hub would join otherwise.
+        split: split of the data set.
         task_name: the task in words.
 
     Example:
@@ -120,24 +120,8 @@ def evaluation_results(
     ]
 
 
-def is_hub_name(name: str | os.PathLike[str] | None) -> bool:
-    """Whether a name has the form ORG/NAME of the Hub, and no such folder is here.
-
-    Example:
-
-        >>> is_hub_name("ORG/dnagpt-m"), is_hub_name("dnagpt-m"), is_hub_name("/models/dnagpt-m")
-        (True, False, False)
-    """
-    text = "" if name is None else os.fspath(name)
-    try:
-        validate_repo_id(text)
-    except HFValidationError:
-        return False
-    return text.count("/") == 1 and not Path(text).exists()
-
-
 def read_card(path: Path) -> ModelCard:
-    """The card of a checkpoint, whose metadata has what the Hub needs to know.
+    """Read a card, and check that its metadata has all that the Hub needs.
 
     Raises:
         CardError: there is no card, or its metadata is damaged or incomplete.
@@ -149,47 +133,41 @@ def read_card(path: Path) -> ModelCard:
             f"{path} cannot be read: {error.strerror}: a model card is needed"
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError, YAMLError) as error:
-        problem = " ".join(str(error).split())
-        raise CardError(f"{path}: its metadata is damaged: {problem}") from error
+        raise CardError(f"{path}: its metadata is damaged: {on_one_line(error)}") from error
     for field in ("license", "library_name", "pipeline_tag"):
         if not card.data.get(field):
             raise CardError(f"{path}: its metadata has no {field}: write {field}: at its head")
     if card.data.get("license") == "other" and not card.data.get("license_name"):
         raise CardError(f"{path}: its metadata has license: other, but no license_name")
-    _check_results(path, card.data.get("eval_results", ()))
+    for result in card.data.get("eval_results", ()):
+        value = result.metric_value
+        # a bool is an int in Python
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise CardError(
+                f"{path}: its model-index gives {value!r} for {result.metric_type}: state what "
+                "was measured, as a number"
+            )
     return card
 
 
 def is_noncommercial(source: str | os.PathLike[str]) -> bool | None:
-    """Whether weights are the authors', or were made from theirs, as their card says.
+    """Read from a card that weights are the authors', or were made from theirs.
 
     Args:
-        source: a folder, or a name on the Hub, of which the card alone is fetched.
+        source: a folder, a bundled model, or a name on the Hub, of which the card alone is
+            downloaded.
 
     Returns:
         `None` if there is no card, or if it does not say.
     """
-    path = Path(source) / CARD
     try:
         if is_hub_name(source):
             path = Path(hf_hub_download(str(source), CARD))
+        else:
+            path = Path(resolve_checkpoint(os.fspath(source))) / CARD
         data = read_card(path).data
     except (CardError, OSError, HTTPError):
         return None
     if data.get("license") == "unknown":
         return None
-    return bool(data.get("license_name") == _POLYFORM_NAME)
-
-
-def _check_results(path: Path, results: Iterable[EvalResult]) -> None:
-    for result in results:
-        value = result.metric_value
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise CardError(
-                f"{path}: its model-index gives {value!r} for {result.metric_type}: state what "
-                "was measured, as a number"
-            )
+    return bool(data.get("license_name") == _POLYFORM["license_name"])

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.checkpoints.validation import (
     CONFIG,
     TOKENIZER_CONFIG,
@@ -185,8 +185,8 @@ def open_checkpoint(source: str | Path, *, local_files_only: bool = False) -> Ch
         >>> checkpoint = open_checkpoint("dnagpt-tiny")
         >>> checkpoint.architecture, checkpoint.config.num_hidden_layers
         ('DNAGPTForMultiTask', 4)
-        >>> checkpoint.tokenizer("<R>ACGT")["input_ids"]
-        [17, 116]
+        >>> checkpoint.tokenizer.kmer_size
+        3
         >>> model = checkpoint.load_model(device="auto", dtype="bfloat16")
     """
     folder = _find_folder(str(source), local_files_only)
@@ -235,8 +235,6 @@ def find_device(name: str | torch.device) -> torch.device:
 
 
 def _find_folder(source: str, local_files_only: bool) -> Path:
-    from dnagpt_hf.checkpoints.card_metadata import is_hub_name
-
     folder = Path(resolve_checkpoint(source))
     if folder.exists() or not is_hub_name(source):
         return folder

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
-from dnagpt_hf.checkpoints.card_metadata import CARD, CardError, is_hub_name, read_card
+from dnagpt_hf.checkpoints.bundled import is_hub_name
+from dnagpt_hf.checkpoints.card_metadata import CARD, CardError, read_card
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.validation import (
     ADAPTER,

@@ -7,17 +7,14 @@ from typing import Any
 
 from huggingface_hub import EvalResult
 
-from dnagpt_hf.checkpoints.card import describe_settings
-from dnagpt_hf.checkpoints.card_metadata import (
-    evaluation_results,
-    is_hub_name,
-)
+from dnagpt_hf.checkpoints.bundled import is_hub_name
+from dnagpt_hf.checkpoints.card import describe_settings, write_card
+from dnagpt_hf.checkpoints.card_metadata import evaluation_results
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.evaluation.report import metrics_table
 from dnagpt_hf.finetuning.settings import FineTuningSettings
 from dnagpt_hf.tasks.dataset import TaskData
 from dnagpt_hf.tasks.hub_datasets import dataset_names
-from dnagpt_hf.training.card import made_from_released, write_card
 
 
 def write_finetuning_card(
@@ -59,7 +56,6 @@ def write_finetuning_card(
         origin=f"Fine-tuned from `{tuning.model}` with `dnagpt finetune`."
         if source
         else f"Trained from new weights of the sizes of `{tuning.model}` with `dnagpt finetune`.",
-        released=made_from_released(source),
         training=describe_settings(facts),
         results=f"On the {part} part of the data:\n\n{metrics_table(content)}\n\n"
         "Not measured: other data, other species, and other frequencies of the answers.",

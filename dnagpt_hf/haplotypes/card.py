@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dnagpt_hf.checkpoints.card import describe_settings
+from dnagpt_hf.checkpoints.card import describe_settings, write_card
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.haplotypes.settings import HaplotypeSettings
-from dnagpt_hf.training.card import made_from_released, write_card
+from dnagpt_hf.messages import markdown_table
 
 
 def write_haplotype_card(
@@ -38,7 +38,6 @@ def write_haplotype_card(
         summary="A DNAGPT model that writes haplotypes of one set of sites.",
         origin="Trained on haplotypes with `dnagpt haplotypes train`, from "
         f"{'' if source else 'new weights of the sizes of '}`{settings.model.model}`.",
-        released=made_from_released(source),
         training=describe_settings(facts),
         results=f"{_parts_table(results)}\n\nNot measured: other populations and other sites.",
         base_model=source,
@@ -47,13 +46,8 @@ def write_haplotype_card(
 
 def _parts_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for one in results.values() for name in one))
-    lines = [
-        f"| part | {' | '.join(name.replace('_', ' ') for name in names)} |",
-        "| --- |" + " ---: |" * len(names),
-    ]
-    for part, one in results.items():
-        lines.append(f"| {part} | {' | '.join(_cell(one.get(name)) for name in names)} |")
-    return "\n".join(lines)
+    rows = [[part, *(_cell(one.get(name)) for name in names)] for part, one in results.items()]
+    return markdown_table(["part", *(name.replace("_", " ") for name in names)], rows)
 
 
 def _cell(value: float | None) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dnagpt_hf.checkpoints.card import describe_settings
+from dnagpt_hf.checkpoints.card import describe_settings, write_card
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.messages import markdown_table
 from dnagpt_hf.pretraining.settings import PretrainingSettings
-from dnagpt_hf.training.card import made_from_released, write_card
 
 
 def write_pretraining_card(
@@ -43,7 +43,6 @@ def write_pretraining_card(
         config,
         summary="A DNAGPT model, pre-trained on genomes.",
         origin="Pre-trained with `dnagpt pretrain`.",
-        released=made_from_released(source),
         training=describe_settings(facts),
         results=_held_out(figures),
         base_model=source,
@@ -53,15 +52,9 @@ def write_pretraining_card(
 def _held_out(figures: Mapping[str, float]) -> str | None:
     if not figures:
         return None
-    rows = [f"| {name.removeprefix('eval_')} | {value:.4f} |" for name, value in figures.items()]
-    return "\n".join(
-        [
-            "On rows of held-out sequence, which training did not see:",
-            "",
-            "| figure | value |",
-            "| --- | ---: |",
-            *rows,
-            "",
-            "Not measured: any downstream task, and generated sequences.",
-        ]
+    rows = [(name.removeprefix("eval_"), f"{value:.4f}") for name, value in figures.items()]
+    table = markdown_table(["figure", "value"], rows)
+    return (
+        f"On rows of held-out sequence, which training did not see:\n\n{table}\n\n"
+        "Not measured: any downstream task, and generated sequences."
     )

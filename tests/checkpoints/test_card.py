@@ -45,7 +45,7 @@ def test_every_card_says_what_a_reader_has_to_know(path: Path) -> None:
     text = " ".join(card.text.split())
     for part in (
         *("The token language", "Intended use", "Training data and recipe", "Results", "Limits"),
-        *("Licence", "Citation", "`plant-dnagpt`, a different model", "arXiv:2307.05628"),
+        *("License", "Citation", "`plant-dnagpt`, a different model", "arXiv:2307.05628"),
         *("Apache License 2.0", "trust_remote_code=True", "Not intended for medical decisions"),
     ):
         assert part in text

@@ -7,17 +7,17 @@ import pytest
 from huggingface_hub import ModelCard
 
 from dnagpt_hf import bundled
+from dnagpt_hf.checkpoints.bundled import is_hub_name
 from dnagpt_hf.checkpoints.card_metadata import (
     CardError,
     card_metadata,
     evaluation_results,
-    is_hub_name,
     is_noncommercial,
     read_card,
 )
 
 
-def written(folder: Path, metadata: str) -> Path:
+def written(folder: Path, metadata: object) -> Path:
     path = folder / "README.md"
     path.write_text(f"---\n{metadata}\n---\n\n# A model\n", encoding="utf-8")
     return path
@@ -44,7 +44,7 @@ def test_only_names_of_the_hub_are_listed(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "here" / "model").mkdir(parents=True)
     for name in ("dnagpt-tiny", "../org/model", "here/model", "a/b/c", ""):
         assert not is_hub_name(name)
-        text = card_metadata("mine", released=False, base_model=name, datasets=[name])
+        text = str(card_metadata("mine", released=False, base_model=name, datasets=[name]))
         assert "base_model" not in text
         assert "datasets" not in text
     data = ModelCard(

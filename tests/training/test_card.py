@@ -83,7 +83,7 @@ def test_a_dataset_of_the_hub_is_named(base: Path) -> None:
     ("released", "stated", "licence", "text"),
     [
         (True, {}, "other", "they may not be used commercially"),
-        (True, {"from_scratch": True}, "apache-2.0", "The weights are under the same licence"),
+        (True, {"from_scratch": True}, "apache-2.0", "The weights are under the same license"),
         (None, {}, "unknown", "find out, and say so here"),
     ],
 )
