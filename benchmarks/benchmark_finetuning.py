@@ -40,7 +40,7 @@ from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.tasks.examples import ExampleEncoder
+from dnagpt_hf.tasks.examples import encode_records
 from dnagpt_hf.tasks.task import Task
 
 HEADS = ("language", "classification")
@@ -71,7 +71,9 @@ def make_batch(preset: str, head: str, rows: int, positions: int, task: Task) ->
         )
         for row in range(rows)
     ]
-    examples, _ = ExampleEncoder(task, tokenizer, head=head, max_length=positions)(records)
+    _, examples = encode_records(
+        task, tokenizer, records, head=head, max_length=positions
+    )
     return TaskCollator(task, tokenizer, head)([examples[row] for row in range(rows)])
 
 

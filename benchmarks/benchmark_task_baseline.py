@@ -57,7 +57,7 @@ def measure(path: Path, numbers_only: bool) -> dict:
     answer = data.task.answer_list[0]
     problem = "regression" if answer.is_number else "single_label_classification"
     model = KmerBaseline(parts=1 if numbers_only else 2, problem_type=problem)
-    train, test = data.parts["train"], data.parts["test"]
+    train, test = data.splits["train"], data.splits["test"]
     model.fit(
         *inputs(train, tokenizer, numbers_only, answer.is_number),
     )

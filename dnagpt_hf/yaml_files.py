@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from dnagpt_hf.messages import did_you_mean
 
@@ -28,6 +29,8 @@ _SCALARS = {
     ),
     "merge": (r"<<", "<"),
 }
+# of models and of dataclasses
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _TEXT = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
 
@@ -38,7 +41,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+ModelT = TypeVar("ModelT")
 
 
 def read_yaml(path: str | Path, text_under: Collection[str] = ()) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def validated(model_class: type[ModelT], content: Any, source: object) -> ModelT
     """Check settings against a model.
 
     Args:
-        model_class: the model.
+        model_class: a model, or a dataclass with a strict `__pydantic_config__`.
         content: plain data: text, numbers, truth values, lists and mappings.
         source: their origin, with which an error message begins, such as the path of the file.
 
@@ -114,7 +117,7 @@ def validated(model_class: type[ModelT], content: Any, source: object) -> ModelT
     """
     try:
         # as JSON, in which strict models take a list for a tuple and text for a path
-        return model_class.model_validate_json(json.dumps(content))
+        return TypeAdapter(model_class).validate_json(json.dumps(content))
     except ValidationError as error:
         message = _first_problem(error, model_class, content)
     except (TypeError, ValueError):
@@ -122,14 +125,14 @@ def validated(model_class: type[ModelT], content: Any, source: object) -> ModelT
     raise ValueError(f"{source}: {message}")
 
 
-def _first_problem(error: ValidationError, model_class: type[BaseModel], content: Any) -> str:
+def _first_problem(error: ValidationError, model_class: type, content: Any) -> str:
     # a mistyped key is also a missing one, but says more
-    details = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+    details = min(error.errors(), key=lambda details: details["type"] not in _UNKNOWN_KEY)
     *parents, key = details["loc"] or [""]
     where = ", ".join(_location(details["loc"], content))
     if details["type"] == "missing":
         return f"{', '.join([*_location(parents, content), str(key)])} is missing"
-    if details["type"] == "extra_forbidden":
+    if details["type"] in _UNKNOWN_KEY:
         known = _known_keys(model_class, parents)
         place = ", ".join(_location(parents, content))
         problem = f"unknown key {key!r}{did_you_mean(str(key), known)}"
@@ -137,6 +140,7 @@ def _first_problem(error: ValidationError, model_class: type[BaseModel], content
     if details["type"] == "value_error":
         return f"{where}: {details['ctx']['error']}".removeprefix(": ")
     problem = details["msg"].removeprefix("Input ")
+    problem = problem.replace("an object", "a mapping").replace("a valid array", "a list")
     return f"{where or 'content'} is {details['input']!r}: {problem}"
 
 
@@ -155,22 +159,32 @@ def _location(keys: Sequence[str | int], content: Any) -> list[str]:
     return names
 
 
-def _known_keys(model_class: type[BaseModel], keys: Sequence[str | int]) -> list[str]:
+def _known_keys(model_class: type, keys: Sequence[str | int]) -> list[str]:
     """List the fields of the models that `keys` lead to."""
     models = [model_class]
     for key in keys:
         inner = [
             found
             for model in models
-            if key in model.model_fields
-            for found in _models_in(model.model_fields[str(key)].annotation)
+            if key in _fields(model)
+            for found in _models_in(_fields(model)[str(key)])
         ]
         models = inner or models
-    return [name for model in models for name in model.model_fields]
+    return [name for model in models for name in _fields(model)]
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _fields(model: type) -> dict[str, Any]:
+    """Types of the fields of a model or dataclass by their names."""
+    if issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    types = get_type_hints(model)
+    return {field.name: types[field.name] for field in fields(model)}
+
+
+def _models_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel) or is_dataclass(annotation)
+    ):
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)

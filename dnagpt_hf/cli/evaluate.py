@@ -149,6 +149,6 @@ def _part_of_task(
     )
     if report.get("data") == stated.data:
         check_same_records(report, data.report, path)
-    if part not in data.parts:
-        raise ValueError(f"{path}: there is no part {part!r}, only {', '.join(data.parts)}")
-    return data.parts[part]
+    if part not in data.splits:
+        raise ValueError(f"{path}: there is no split {part!r}, only {', '.join(data.splits)}")
+    return data.splits[part]

@@ -20,7 +20,7 @@ from dnagpt_hf.evaluation.metrics import (
     regression_metrics,
 )
 from dnagpt_hf.inference.prediction_heads import Output, PredictionHead, predict_scores
-from dnagpt_hf.tasks.examples import Examples, encoded_record
+from dnagpt_hf.tasks.examples import Examples
 from dnagpt_hf.tasks.task import Task
 
 # float32 probabilities may round to 0, whose logarithm is infinite
@@ -165,7 +165,7 @@ class Evaluation:
             max_records: most records of a batch.
             max_tokens: most tokens of a batch, padding included.
         """
-        records = (encoded_record(examples, number) for number in range(len(examples)))
+        records = map(examples.encoded, range(len(examples)))
         rows = predict_scores(head, records, max_records=max_records, max_tokens=max_tokens)
         scores = np.stack([scores for _, scores in rows])
         return cls.from_scores(task, head.outputs, examples, scores)

@@ -12,7 +12,7 @@ from dnagpt_hf.inference.batching import padded_batch
 from dnagpt_hf.inference.prediction_heads import token_ids
 from dnagpt_hf.records.encoding import EncodedRecord
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.tasks.examples import Head, answer_stream
+from dnagpt_hf.tasks.examples import Head, answer_token_ids
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
@@ -45,7 +45,7 @@ class TaskCollator:
         self.stream: list[int | None] = []
         self.token_ids: list[np.ndarray[Any, Any]] = []
         if head == "language":
-            self.stream = answer_stream(task, tokenizer)
+            self.stream = answer_token_ids(task, tokenizer)
             self.token_ids = [
                 np.array(
                     [self.number_token_id]

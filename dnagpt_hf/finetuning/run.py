@@ -33,7 +33,7 @@ from dnagpt_hf.finetuning.trainer import (
 )
 from dnagpt_hf.inference.prediction_heads import token_ids
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
-from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type
+from dnagpt_hf.tasks.dataset import TaskData, prepare_task
 from dnagpt_hf.tasks.sources import open_source
 from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.tasks.task import Task
@@ -151,7 +151,7 @@ def new_model(settings: FineTuningSettings, data: TaskData, checkpoint: Checkpoi
     if tuning.head == "classification":
         model_type = DNAGPTForSequenceClassification
         labels = head_labels(task)
-        config.problem_type = problem_type(task)
+        config.problem_type = task.problem_type
         config.classifier_pooling = tuning.pooling
     else:
         labels = language_labels(task, tokenizer)
@@ -180,7 +180,7 @@ def _reads_numbers(data: TaskData, tokenizer: DNAGPTTokenizer) -> bool:
     # all answers but the last are read before the next one is given
     if any(answer.is_number for answer in data.task.answer_list[:-1]):
         return True
-    return bool((data.parts["train"].input_ids == tokenizer.number_token_id).any())
+    return bool((data.splits["train"].input_ids == tokenizer.number_token_id).any())
 
 
 def head_labels(task: Task) -> dict[int, str]:
@@ -212,7 +212,7 @@ def _train(
     if training.should_save:
         write_data_report(Path(training.output_dir), settings.data, data)
     model = new_model(settings, data, base)
-    metric = data.task.metric or default_metric(data.task)
+    metric = data.task.best_metric
     training.metric_for_best_model = metric
     training.greater_is_better = not metric.endswith(("loss", "mse", "mae"))
     weight = tuning.number_loss_weight
@@ -223,8 +223,8 @@ def _train(
         head=tuning.head,
         class_weights=class_weights(tuning.class_weights, data, tuning.head),
         number_loss_weight=model.config.number_loss_weight if weight is None else weight,
-        train_dataset=data.parts["train"],
-        eval_dataset=data.parts["validation"],
+        train_dataset=data.splits["train"],
+        eval_dataset=data.splits["validation"],
         processing_class=base.tokenizer,
         run=run_settings(settings),
         callbacks=[]
@@ -235,8 +235,8 @@ def _train(
     if checkpoint is not None and tuning.early_stopping is not None:
         _end_where_it_stopped(training, checkpoint, tuning.early_stopping)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    part = "test" if "test" in data.parts else "validation"
-    evaluation = trainer.evaluate_examples(data.parts[part])
+    part = "test" if "test" in data.splits else "validation"
+    evaluation = trainer.evaluate_examples(data.splits[part])
     _write_model(trainer, settings, data)
     metrics = evaluation.metrics()
     if training.should_save:
@@ -262,17 +262,6 @@ def _end_where_it_stopped(training: Any, checkpoint: Path, patience: int) -> Non
         training.max_steps = state.global_step
 
 
-def default_metric(task: Task) -> str:
-    """What the best checkpoint is chosen by: MCC of classes, r² of numbers.
-
-    Example:
-
-        >>> default_metric(Task("{x}<=><M>{y}"))
-        'r2'
-    """
-    return "r2" if all(answer.is_number for answer in task.answer_list) else "mcc"
-
-
 def class_weights(stated: Any, data: TaskData, head: str) -> list[list[float] | None] | None:
     """Weights of the labels of each answer, as stated or balanced by the training part.
 
@@ -282,7 +271,7 @@ def class_weights(stated: Any, data: TaskData, head: str) -> list[list[float] | 
     if stated is None:
         return None
     _check_weights(stated, data.task)
-    targets = data.parts["train"].targets
+    targets = data.splits["train"].targets
     several = head == "classification" and len(data.task.answer_list) > 1
     weights: list[list[float] | None] = []
     for place, answer in enumerate(data.task.answer_list):

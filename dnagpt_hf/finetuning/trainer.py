@@ -13,7 +13,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
 from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.inference.prediction_heads import PredictionHead, predict_scores, prediction_head
-from dnagpt_hf.tasks.examples import Examples, Head, encoded_record
+from dnagpt_hf.tasks.examples import Examples, Head
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.trainer import CheckpointingTrainer
 
@@ -160,7 +160,7 @@ class FineTuningTrainer(CheckpointingTrainer):
         # every process has as many records, of about the same lengths, so that all of them run as
         # many batches, which is what models spread over processes need
         share = np.resize(order, -(-len(order) // world) * world)[rank::world]
-        records = (encoded_record(examples, int(number)) for number in share)
+        records = map(examples.encoded, share)
         with self.compute_loss_context_manager():
             rows = predict_scores(
                 answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS

@@ -19,7 +19,7 @@ from dnagpt_hf.inference.prediction_heads import (
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.records.encoding import RecordEncoder, Truncation
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.tasks.examples import prompt_positions
+from dnagpt_hf.tasks.examples import prompt_length
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def prompt_encoder(
     if isinstance(model, DNAGPTForMultiTask):
         if task is None:
             raise ValueError(NO_TASK)
-        positions = prompt_positions(task, tokenizer, positions)
+        positions = prompt_length(task, tokenizer, positions)
     resolved = Task(DEFAULT_TEMPLATE) if task is None else task
     has_head = isinstance(model, DNAGPTForSequenceClassification)
     return RecordEncoder(

@@ -233,7 +233,7 @@ def _whole(
     # a column with tokens in it is not cut
     if "<" in text:
         return column
-    kept = np.arange(len(text)) if cut is None else cut.places(len(text))
+    kept = np.arange(len(text)) if cut is None else cut.positions(len(text))
     count = len(column.bases)
     kept = kept[len(kept) - count :] if encoder.truncation == "left" else kept[:count]
     token, place = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)

@@ -1,30 +1,31 @@
-"""The records of a task, read, divided, freed of duplicates, and described."""
+"""The records of a task: read, freed of duplicates, split, standardized and described."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from dnagpt_hf.records.encoding import Truncation
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
-from dnagpt_hf.tasks.columns import ALL, PARTS
 from dnagpt_hf.tasks.examples import (
-    ExampleEncoder,
     Examples,
     Head,
+    describe,
+    encode_records,
     fit_standardization,
-    standardized,
+    to_head_targets,
 )
 from dnagpt_hf.tasks.splits import FRACTIONS, ClassTooSmall, divide, duplicates
+from dnagpt_hf.tasks.streams import ALL, SPLITS
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+Duplicates = Literal["remove", "keep", "error"]
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,13 @@ class TaskData:
     """A task with its examples.
 
     Args:
-        task: the task, with tokens for all labels and its standardisation.
-        parts: examples of the parts `train`, `validation` and `test`; the last may be missing.
+        task: the task, with tokens for all labels and its standardization.
+        splits: examples of the splits `train`, `validation` and `test`; the last may be missing.
         report: counts, balance of labels, lengths and duplicates, as plain data.
     """
 
     task: Task
-    parts: Mapping[str, Examples]
+    splits: Mapping[str, Examples]
     report: Mapping[str, Any]
 
 
@@ -53,64 +54,68 @@ def prepare_task(
     group: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
-    duplicate_records: str = "remove",
+    duplicate_records: Duplicates = "remove",
     standardize: bool = True,
 ) -> TaskData:
-    """Read all records of a task and make its parts.
+    """Read all records of a task and split them.
 
     Args:
-        task: what is asked.
+        task: the task.
         tokenizer: the model's tokenizer.
-        records: those of each part; or of `"all"`, which are divided. Where there is a training
-            part alone it is divided like all; where only validation is missing, it is taken from
-            the training part.
-        head: how the model answers.
+        records: the records of each split, or of `"all"`, which are split here. A training split
+            alone is split likewise; where only validation is missing, it is taken from training.
+        head: the head that answers.
         max_length: positions of the model.
         truncation: end at which too long a sequence is cut; by default it is an error.
-        group: column whose values are not divided.
-        fractions: sizes of training, validation and test part.
-        seed: of the division.
+        group: column whose values keep records together in a split.
+        fractions: sizes of training, validation and test split.
+        seed: of the random split.
         duplicate_records: `"remove"` them, `"keep"` them, or `"error"`.
-        standardize: whether numbers are standardised by the training part; a task that has its
-            standardisation keeps it.
+        standardize: whether numbers are standardized by the training split; a task that has a
+            standardization keeps it.
 
     Raises:
         RecordError: a record cannot be used.
-        ValueError: a part is empty, or a class is too small to be divided.
+        ValueError: a split would be empty, or a class is too small to be split.
     """
-    task, records = _with_columns(task, records)
     if head == "classification":
-        # a head that cannot answer the task is an error before anything is read
-        problem_type(task)
-    encoder = ExampleEncoder(
-        task, tokenizer, head=head, max_length=max_length, truncation=truncation, group=group
-    )
+        # a task that the head cannot answer is an error before any record is read
+        _ = task.problem_type
     if set(records) == {"train"}:
         records = {ALL: records["train"]}
-    examples, parts, labels = _read(encoder, records)
-    task, examples = _fix_labels(task, examples, labels, tokenizer)
-    examples, parts, found = _without_duplicates(task, examples, parts, duplicate_records)
-    parts = _divided(task, examples, parts, set(records), fractions, seed)
-    by_part = {
-        part: examples.select([n for n, one in enumerate(parts) if one == part])
-        for part in PARTS
-        if part in parts
+    task, records = _with_columns(task, records)
+    splits: list[str] = []
+    task, examples = encode_records(
+        task,
+        tokenizer,
+        _all_records(records, splits),
+        head=head,
+        max_length=max_length,
+        truncation=truncation,
+        group=group,
+    )
+    kept, found = _without_duplicates(task, examples, splits, duplicate_records)
+    examples, splits = examples.select(kept), [splits[index] for index in kept]
+    splits = _split(task, examples, splits, set(records), fractions, seed)
+    by_split = {
+        split: examples.select([index for index, one in enumerate(splits) if one == split])
+        for split in SPLITS
+        if split in splits
     }
-    for part in ("train", "validation", *(part for part in records if part in PARTS)):
-        if part not in by_part:
+    for split in ("train", "validation", *(split for split in records if split in SPLITS)):
+        if split not in by_split:
             raise ValueError(
-                f"the {part} part has no records: give data for it, or other sizes of parts (split)"
+                f"the {split} split would be empty: give records for it, or other sizes (split)"
             )
-    number = int(tokenizer.number_token_id)
-    report = {
-        **found,
-        "parts": {part: describe(task, one, tokenizer.kmer_size) for part, one in by_part.items()},
-    }
+    # the name of the key is that of earlier releases
+    report = {**found, "parts": {split: describe(task, one) for split, one in by_split.items()}}
     if standardize and not task.standardization:
-        scales = fit_standardization(by_part["train"], task.answer_list, number)
+        scales = fit_standardization(
+            by_split["train"], task.answer_list, int(tokenizer.number_token_id)
+        )
         task = replace(task, standardization=scales)
-    by_part = {part: as_asked(task, one, tokenizer, head) for part, one in by_part.items()}
-    return TaskData(task, by_part, report)
+    targets = {name: to_head_targets(task, one, tokenizer, head) for name, one in by_split.items()}
+    return TaskData(task, targets, report)
 
 
 def read_examples(
@@ -122,209 +127,105 @@ def read_examples(
     max_length: int,
     truncation: Truncation | None = None,
 ) -> Examples:
-    """Labelled records for a task that a model has been trained on, ready to be asked.
+    """Read labelled records for a task that a model has been trained on.
 
     Args:
-        task: the task with its labels and its standardisation.
+        task: the task with its labels and its standardization.
         tokenizer: the model's tokenizer.
         records: records with the columns of the template, answers included.
-        head: how the model answers.
+        head: the head that answers.
         max_length: positions of the model.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
     Raises:
         RecordError: a record cannot be used.
-        ValueError: the task does not say what is answered, or there are no records.
+        ValueError: the template names no column of answers, or there are no records.
     """
     if not task.is_answered:
         raise ValueError(
             f"template {task.template!r} has no column behind <=>, with which to compare: write "
             "it as <R>{sequence}<=><B>{label}"
         )
-    encoder = ExampleEncoder(
-        task, tokenizer, head=head, max_length=max_length, truncation=truncation
+    task, examples = encode_records(
+        task, tokenizer, records, head=head, max_length=max_length, truncation=truncation
     )
-    examples, _ = encoder(records)
-    if not len(examples):
-        raise ValueError("the data hold no records")
-    return as_asked(task, examples, tokenizer, head)
+    return to_head_targets(task, examples, tokenizer, head)
 
 
-def as_asked(task: Task, examples: Examples, tokenizer: DNAGPTTokenizer, head: Head) -> Examples:
-    """Examples with standardised numbers, and targets of the kind that the head answers."""
-    if head == "classification" and problem_type(task) == "multi_label_classification":
-        examples = _held_labels(task, examples)
-    if not task.standardization:
-        return examples
-    return standardized(examples, task.input_standardization, int(tokenizer.number_token_id))
-
-
-def describe(task: Task, examples: Examples, kmer_size: int) -> dict[str, Any]:
-    """Number of records, tokens in their prompts, and the balance or range of each answer."""
-    lengths = examples.lengths
-    description: dict[str, Any] = {
-        "records": len(examples),
-        "tokens": {
-            "least": int(lengths.min()),
-            "median": float(np.median(lengths)),
-            "most": int(lengths.max()),
-        },
-    }
-    for place, answer in enumerate(task.answer_list):
-        values = examples.targets[:, place]
-        if answer.is_number:
-            description[answer.column] = {
-                "mean": float(values.mean()),
-                "standard deviation": float(values.std()),
-                "least": float(values.min()),
-                "most": float(values.max()),
-            }
-        else:
-            counts = np.bincount(values.astype(int), minlength=len(answer.labels))
-            description[answer.column] = dict(zip(answer.labels, counts.tolist(), strict=True))
-    return description
-
-
-def problem_type(task: Task) -> str:
-    """What a classification head is to do, in the words of Transformers.
-
-    Several answers that are no numbers become several labels, each of which holds or not.
-
-    Raises:
-        ValueError: answers are of different kinds.
-
-    Example:
-
-        >>> problem_type(Task("{x}<=><B>{a}<B>{b}", answers={"A": "yes", "N": "no"}))
-        'multi_label_classification'
-    """
-    kinds = {answer.is_number for answer in task.answer_list}
-    if len(kinds) > 1:
-        raise ValueError(
-            f"template {task.template!r} asks for classes and numbers, and a classification head "
-            "gives one kind: use head: language"
-        )
-    if kinds == {True}:
-        return "regression"
-    if len(task.answer_list) == 1:
-        return "single_label_classification"
-    for answer in task.answer_list:
-        if len(answer.tokens) > 2:
-            raise ValueError(
-                f"column {answer.column!r} has {len(answer.tokens)} classes, and a head over "
-                "several columns says yes or no to each: use head: language"
-            )
-    return "multi_label_classification"
-
-
-def _held_labels(task: Task, examples: Examples) -> Examples:
-    """Targets that say of each column whether its positive label holds."""
-    positive = [answer.labels.index(task.positive_label(answer)) for answer in task.answer_list]
-    return replace(examples, targets=(examples.targets == positive).astype(np.float64))
+def _all_records(records: Mapping[str, Iterable[Record]], splits: list[str]) -> Iterator[Record]:
+    """Read the records of all splits, and note the split of each."""
+    for split, split_records in records.items():
+        for record in split_records:
+            splits.append(split)
+            yield record
 
 
 def _with_columns(
     task: Task, records: Mapping[str, Iterable[Record]]
-) -> tuple[Task, dict[str, Iterable[Record]]]:
-    """The task with columns that its template names by their beginning written out."""
+) -> tuple[Task, Mapping[str, Iterable[Record]]]:
+    """Resolve columns that the template names by their beginning, with the first record."""
     if "…}" not in task.template and "...}" not in task.template:
-        return task, dict(records)
-    streams = {part: iter(part_records) for part, part_records in records.items()}
-    part, stream = next(iter(streams.items()))
+        return task, records
+    split, stream = next(iter(records.items()))
+    stream = iter(stream)
     first = next(stream, None)
     if first is None:
-        raise ValueError(f"the data hold no records ({part})")
+        raise ValueError(f"the data hold no records ({split})")
     template = Template(task.template).resolve(first.values)
-    return replace(task, template=template.text), {**streams, part: chain([first], stream)}
-
-
-def _read(
-    encoder: ExampleEncoder, records: Mapping[str, Iterable[Record]]
-) -> tuple[Examples, list[str], dict[str, list[str]]]:
-    """All examples in one, the part of each, and the labels of each answer."""
-    parts: list[str] = []
-
-    def marked() -> Iterable[Record]:
-        for part, part_records in records.items():
-            for record in part_records:
-                parts.append(part)
-                yield record
-
-    examples, labels = encoder(marked())
-    if not len(examples):
-        raise ValueError("the data hold no records")
-    return examples, parts, labels
-
-
-def _fix_labels(
-    task: Task, examples: Examples, labels: Mapping[str, list[str]], tokenizer: DNAGPTTokenizer
-) -> tuple[Task, Examples]:
-    """Tokens for labels that had none, and targets in the order of the tokens."""
-    task = task.with_labels(labels, tokenizer)
-    targets = examples.targets.copy()
-    for place, answer in enumerate(task.answer_list):
-        if not answer.is_number:
-            found = labels[answer.column]
-            places = np.array([answer.labels.index(label) for label in found], dtype=float)
-            targets[:, place] = places[targets[:, place].astype(int)]
-    return task, replace(examples, targets=targets)
+    return replace(task, template=template.text), {**records, split: chain([first], stream)}
 
 
 def _without_duplicates(
-    task: Task, examples: Examples, parts: list[str], policy: str
-) -> tuple[Examples, list[str], dict[str, Any]]:
+    task: Task, examples: Examples, splits: Sequence[str], policy: Duplicates
+) -> tuple[list[int], dict[str, Any]]:
+    """Choose the examples that stay, by their indices, and report the duplicates."""
     is_class = [not answer.is_number for answer in task.answer_list]
     classes = [tuple(row) for row in examples.targets[:, is_class]] if any(is_class) else None
-    found = duplicates(examples.keys, parts, classes)
-    counts = {f"duplicates {kind}": len(numbers) for kind, numbers in found.items()}
-    gone = sorted(number for numbers in found.values() for number in numbers)
+    found = duplicates(examples.keys, splits, classes)
+    removed = {index for indices in found.values() for index in indices}
+    counts = {f"duplicates {kind}": len(indices) for kind, indices in found.items()}
     report = {"records read": len(examples), "duplicate records": policy, **counts}
-    if gone and policy == "error":
-        source, line = examples.places[gone[0]]
-        raise ValueError(
-            f"{source}, record {examples.names[gone[0]]} (line {line}): its sequence, or its "
-            f"reverse complement, stands twice, as do those of {len(gone) - 1} other records: "
-            "remove them (duplicates: remove)"
+    if removed and policy == "error":
+        raise examples.records[min(removed)].error(
+            "its sequence, or its reverse complement, stands twice, as do those of "
+            f"{len(removed) - 1} other records: remove them (duplicates: remove)"
         )
-    if policy == "keep" or not gone:
-        return examples, parts, report
-    lost = set(gone)
-    kept = [number for number in range(len(examples)) if number not in lost]
-    return examples.select(kept), [parts[number] for number in kept], report
+    if policy == "keep":
+        removed = set()
+    return [index for index in range(len(examples)) if index not in removed], report
 
 
-def _divided(
+def _split(
     task: Task,
     examples: Examples,
-    parts: list[str],
+    splits: list[str],
     given: set[str],
     fractions: Sequence[float],
     seed: int,
 ) -> list[str]:
-    """The part of each record, once records of all parts are divided."""
-    if not 2 <= len(fractions) <= len(PARTS):
-        raise ValueError(f"split is {list(fractions)}: give sizes of two or three parts")
+    """Assign examples to splits where the source has no splits, or none for validation."""
+    if not 2 <= len(fractions) <= len(SPLITS):
+        raise ValueError(f"split is {list(fractions)}: give sizes of two or three splits")
     if ALL in given:
-        source, names = ALL, list(PARTS)
+        source, names = ALL, SPLITS
     elif "validation" not in given and "train" in given:
-        source, names, fractions = "train", list(PARTS[:2]), list(fractions)[:2]
+        source, names, fractions = "train", SPLITS[:2], list(fractions)[:2]
     else:
-        return parts
-    numbers = [number for number, part in enumerate(parts) if part == source]
-    one_class = len(task.answer_list) == 1 and not task.answer_list[0].is_number
+        return splits
+    indices = [index for index, split in enumerate(splits) if split == source]
     classes = None
-    if one_class:
+    if len(task.answer_list) == 1 and not task.answer_list[0].is_number:
         labels = task.answer_list[0].labels
-        classes = [labels[int(examples.targets[number, 0])] for number in numbers]
-    groups = [examples.groups[number] for number in numbers] if examples.groups else None
+        classes = [labels[int(examples.targets[index, 0])] for index in indices]
+    groups = [examples.groups[index] for index in indices] if examples.groups else None
     try:
         division = divide(
-            len(numbers), fractions=fractions, seed=seed, classes=classes, groups=groups
+            len(indices), fractions=fractions, seed=seed, classes=classes, groups=groups
         )
     except ClassTooSmall as error:
-        source, line = examples.places[numbers[error.number]]
-        raise ValueError(f"{source}, line {line}: {error}") from None
-    divided = list(parts)
-    for number, place in zip(numbers, division, strict=True):
-        divided[number] = names[place]
-    return divided
+        record = examples.records[indices[error.index]]
+        raise ValueError(f"{record.source}, line {record.line}: {error}") from None
+    assigned = list(splits)
+    for index, number in zip(indices, division, strict=True):
+        assigned[index] = names[number]
+    return assigned

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from dnagpt_hf.messages import count
 from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import parse_number
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Head = Literal["language", "classification"]
-IGNORED_TOKEN = -100
 
 
 @dataclass
@@ -29,30 +29,28 @@ class Examples(Dataset[dict[str, Any]]):
     """Encoded records with their targets.
 
     Args:
-        names: name of each record.
-        places: file and line of each record, for messages.
-        keys: key of its sequences, by which duplicates are found.
+        records: the records without their values: name, file and line of each.
+        keys: key of the sequences of each, by which duplicates are found.
         groups: value of the column that keeps records together, if there is one.
         input_ids: ids of all prompts one behind the other, int32.
-        number_values: the numbers among them, float32, not standardised.
-        offsets: where each prompt starts, and the end of the last, `(records + 1,)`.
-        targets: number of the label, or the number, of each answer, `(records, answers)`, float64.
+        number_values: the numbers among them, float32.
+        offsets: start of each prompt, and the end of the last, `(records + 1,)`.
+        targets: index of the label, or the number, of each answer, `(records, answers)`, float64.
     """
 
-    names: list[str]
-    places: list[tuple[str, int]]
+    records: list[Record]
     keys: list[bytes]
-    groups: list[str] | None
+    groups: list[str]
     input_ids: NDArray[np.int32]
     number_values: NDArray[np.float32]
     offsets: NDArray[np.int64]
     targets: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.records)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """`input_ids` and `number_values`, `(length,)`, and `targets`, `(answers,)`."""
+        """Give `input_ids` and `number_values`, `(length,)`, and `targets`, `(answers,)`."""
         where = slice(self.offsets[index], self.offsets[index + 1])
         return {
             "input_ids": self.input_ids[where].astype(np.int64),
@@ -61,232 +59,269 @@ class Examples(Dataset[dict[str, Any]]):
         }
 
     @property
+    def names(self) -> list[str]:
+        """Names of the records."""
+        return [record.name for record in self.records]
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each prompt."""
+        """Tokens of each prompt, `(records,)`."""
         return np.diff(self.offsets)
 
-    def select(self, numbers: Sequence[int] | NDArray[np.int64]) -> Examples:
-        """Some of the records, in the order given."""
-        chosen = np.asarray(numbers, dtype=np.int64)
+    def encoded(self, index: int) -> EncodedRecord:
+        """Give the prompt of an example, as prediction takes it; its record has no values."""
+        example = self[index]
+        return EncodedRecord(self.records[index], example["input_ids"], example["number_values"])
+
+    def select(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
+        """Copy some of the examples, in the order of `indices`."""
+        chosen = np.asarray(indices, dtype=np.int64)
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         flat = np.repeat(self.offsets[:-1][chosen], lengths) + within
         return Examples(
-            names=[self.names[number] for number in chosen],
-            places=[self.places[number] for number in chosen],
-            keys=[self.keys[number] for number in chosen],
-            groups=None if self.groups is None else [self.groups[number] for number in chosen],
+            records=[self.records[index] for index in chosen],
+            keys=[self.keys[index] for index in chosen],
+            groups=[self.groups[index] for index in chosen] if self.groups else [],
             input_ids=self.input_ids[flat],
             number_values=self.number_values[flat],
             offsets=offsets,
             targets=self.targets[chosen],
         )
 
+    def numbers(self, number_token_id: int, expected: int | None = None) -> NDArray[np.float32]:
+        """Give the numbers of the prompts, `(records, numbers)`.
 
-class ExampleEncoder:
-    """Turns the records of a task into examples.
+        Args:
+            number_token_id: id of a number.
+            expected: numbers of each record; by default as many as the first has.
+
+        Raises:
+            RecordError: a record has another count of numbers.
+        """
+        is_number = self.input_ids == number_token_id
+        counts = np.add.reduceat(is_number, self.offsets[:-1], dtype=np.int64)
+        expected = int(counts[0]) if expected is None else expected
+        for index in np.flatnonzero(counts != expected)[:1]:
+            raise self.records[index].error(
+                f"it holds {count(counts[index], 'number')}, where the training data have "
+                f"{expected}: give every record as many"
+            )
+        return self.number_values[is_number].reshape(len(self), expected)
+
+    def standardized(
+        self, standardization: Sequence[tuple[float, float]], number_token_id: int
+    ) -> Examples:
+        """Copy the examples with standardized numbers in their prompts; targets stay as they are.
+
+        Args:
+            standardization: mean and standard deviation of each number of a prompt.
+            number_token_id: id of a number.
+
+        Raises:
+            RecordError: a record has another count of numbers.
+        """
+        numbers = self.numbers(number_token_id, len(standardization))
+        if not standardization:
+            return self
+        means, deviations = np.asarray(standardization).T
+        values = self.number_values.copy()
+        values[self.input_ids == number_token_id] = ((numbers - means) / deviations).ravel()
+        return replace(self, number_values=values)
+
+
+def encode_records(
+    task: Task,
+    tokenizer: DNAGPTTokenizer,
+    records: Iterable[Record],
+    *,
+    head: Head = "language",
+    max_length: int,
+    truncation: Truncation | None = None,
+    group: str | None = None,
+) -> tuple[Task, Examples]:
+    """Encode the prompts and answers of records.
+
+    A prompt ends at the first answer, or at `<=>` for a classification head. Keys are those of its
+    sequences, as they are prepared for the template.
 
     Args:
-        task: what is asked.
+        task: the task.
         tokenizer: the model's tokenizer.
-        head: `"language"` for prompts up to the first answer, `"classification"` for inputs up to
-            `<=>`.
-        max_length: positions of the model; answers take theirs of them.
+        records: labelled records.
+        head: the head that answers.
+        max_length: positions of the model.
         truncation: end at which too long a sequence is cut; by default it is an error.
         group: column whose values keep records together in a split.
 
+    Returns:
+        The task with tokens for all labels, and the examples with numbers as they are.
+
     Raises:
-        ValueError: the template has a token that the tokenizer does not know.
+        RecordError: a record lacks a column, cannot be read, or holds none of the answers.
+        ValueError: there are no records, a column has too few or too many labels, or the template
+            has a token that the tokenizer does not know.
     """
+    template = task.input
+    if head == "language":
+        template, max_length = task.prompt, prompt_length(task, tokenizer, max_length)
+    encode = RecordEncoder(tokenizer, template, max_length, truncation, task.prepare)
+    read, keys, groups = [], [], []
+    ids, numbers, offsets = array("i"), array("f"), array("q", [0])
+    answers: list[list[float | str]] = []
+    for record in records:
+        encoded = encode(record)
+        try:
+            answers.append([_answer(task, answer, record) for answer in task.answer_list])
+            keys.append(_key(encode, record))
+            if group is not None:
+                groups.append(str(_cell(record, group, " to keep records together")))
+        except ValueError as error:
+            raise record.error(str(error)) from error
+        read.append(replace(record, values={}))
+        ids.frombytes(encoded.input_ids.astype(np.int32).tobytes())
+        numbers.frombytes(encoded.number_values.astype(np.float32).tobytes())
+        offsets.append(len(ids))
+    if not read:
+        raise ValueError("the data hold no records")
+    by_answer = list(zip(*answers, strict=True))
+    labels = {answer.column: one for answer, one in zip(task.answer_list, by_answer, strict=True)}
+    task = task.with_labels(labels, tokenizer)
+    examples = Examples(
+        records=read,
+        keys=keys,
+        groups=groups,
+        input_ids=np.frombuffer(ids, np.int32),
+        number_values=np.frombuffer(numbers, np.float32),
+        offsets=np.frombuffer(offsets, np.int64),
+        targets=np.column_stack(
+            [
+                values if answer.is_number else [answer.labels.index(label) for label in values]
+                for answer, values in zip(task.answer_list, by_answer, strict=True)
+            ]
+        ).astype(np.float64),
+    )
+    return task, examples
 
-    def __init__(
-        self,
-        task: Task,
-        tokenizer: DNAGPTTokenizer,
-        *,
-        head: Head = "language",
-        max_length: int,
-        truncation: Truncation | None = None,
-        group: str | None = None,
-    ) -> None:
-        self.task = task
-        self.head = head
-        self.group = group
-        self.tokenizer = tokenizer
-        template = task.input
-        if head == "language":
-            template, max_length = task.prompt, prompt_positions(task, tokenizer, max_length)
-        self.encode = RecordEncoder(tokenizer, template, max_length, truncation, task.prepare)
-        self.sequences = [slot.column for slot in template.slots if slot.is_sequence]
-        self.others = [slot.column for slot in template.slots if not slot.is_sequence]
 
-    def __call__(self, records: Iterable[Record]) -> tuple[Examples, dict[str, list[str]]]:
-        """All records, and the labels of each answer that is no number.
-
-        Targets of such answers are the places of their labels in the list, in the order of their
-        first appearance where the task does not state them.
-
-        Raises:
-            RecordError: a record lacks a column, cannot be read, or its answer is none.
-        """
-        names: list[str] = []
-        places: list[tuple[str, int]] = []
-        keys: list[bytes] = []
-        groups: list[str] = []
-        ids, numbers = array("i"), array("f")
-        offsets = array("q", [0])
-        targets: list[list[float]] = []
-        answers = self.task.answer_list
-        labels: dict[str, dict[str, int]] = {
-            answer.column: {label: place for place, label in enumerate(answer.labels)}
-            for answer in answers
-            if not answer.is_number
-        }
-        for record in records:
-            encoded = self.encode(record)
-            try:
-                targets.append([self._target(answer, record, labels) for answer in answers])
-                if self.group is not None:
-                    groups.append(self._group(record))
-                keys.append(self._key(record))
-            except ValueError as error:
-                raise record.error(str(error)) from error
-            names.append(record.name)
-            places.append((record.source, record.line))
-            ids.frombytes(encoded.input_ids.astype(np.int32).tobytes())
-            numbers.frombytes(encoded.number_values.astype(np.float32).tobytes())
-            offsets.append(len(ids))
-        examples = Examples(
-            names=names,
-            places=places,
-            keys=keys,
-            groups=groups if self.group is not None else None,
-            input_ids=np.frombuffer(ids, dtype=np.int32) if ids else np.zeros(0, np.int32),
-            number_values=np.frombuffer(numbers, np.float32) if ids else np.zeros(0, np.float32),
-            offsets=np.frombuffer(offsets, dtype=np.int64),
-            targets=np.asarray(targets, dtype=np.float64).reshape(len(names), len(answers)),
+def _cell(record: Record, column: str, purpose: str = "") -> Any:
+    if column not in record.values:
+        raise ValueError(
+            f"there is no column {column!r}{purpose}, only {', '.join(record.values)}"
         )
-        return examples, {column: list(places) for column, places in labels.items()}
-
-    def _target(
-        self, answer: Answer, record: Record, labels: Mapping[str, dict[str, int]]
-    ) -> float:
-        values = record.values
-        if answer.column not in values:
-            raise ValueError(f"there is no column {answer.column!r}, only {', '.join(values)}")
-        value = values[answer.column]
-        if answer.is_number:
-            prepared = self.task.prepare({answer.column: value})
-            return parse_number(answer.column, prepared[answer.column])
-        known = labels[answer.column]
-        if answer.tokens:
-            return float(known[answer.tokens[answer.token(value)]])
-        label = str(value).strip()
-        if not label or value is None:
-            raise ValueError(f"column {answer.column!r} is empty: a label is needed")
-        return float(known.setdefault(label, len(known)))
-
-    def _group(self, record: Record) -> str:
-        if self.group not in record.values:
-            raise ValueError(
-                f"there is no column {self.group!r} to keep records together, only "
-                f"{', '.join(record.values)}"
-            )
-        return str(record.values[str(self.group)])
-
-    def _key(self, record: Record) -> bytes:
-        """Of its sequences; of all that it holds where there is no sequence."""
-        prepared = self.task.prepare(record.values)
-        if not self.sequences:
-            return repr([str(prepared[column]) for column in self.others]).encode()
-        return sequence_key(["".join(prepared[column].split()) for column in self.sequences])
+    return record.values[column]
 
 
-def prompt_positions(task: Task, tokenizer: DNAGPTTokenizer, positions: int) -> int:
-    """How many positions of a model a prompt may take, so that all answers can be given.
+def _answer(task: Task, answer: Answer, record: Record) -> float | str:
+    """Read the number or label of an answer."""
+    value = _cell(record, answer.column)
+    if answer.is_number:
+        return parse_number(answer.column, task.prepare({answer.column: value})[answer.column])
+    if answer.tokens:
+        return answer.label(value)
+    label = str(value).strip()
+    if not label or value is None:
+        raise ValueError(f"column {answer.column!r} is empty: a label is needed")
+    return label
 
-    The last answer is only read off, and takes none.
+
+def _key(encode: RecordEncoder, record: Record) -> bytes:
+    """Make a key of the sequences of a record, or of all its columns where it has no sequence."""
+    prepared = encode.prepare(record.values)
+    slots = encode.template.slots
+    sequences = ["".join(prepared[slot.column].split()) for slot in slots if slot.is_sequence]
+    if sequences:
+        return sequence_key(sequences)
+    return repr([str(prepared[slot.column]) for slot in slots]).encode()
+
+
+def prompt_length(task: Task, tokenizer: DNAGPTTokenizer, max_length: int) -> int:
+    """Give the longest prompt behind which all answers fit, in tokens.
+
+    The last answer is predicted, not read, so that it takes no position.
+
+    Args:
+        task: the task.
+        tokenizer: the model's tokenizer.
+        max_length: positions of the model.
     """
-    return positions - len(answer_stream(task, tokenizer)) + 1
+    return max_length - len(answer_token_ids(task, tokenizer)) + 1
 
 
-def answer_stream(task: Task, tokenizer: DNAGPTTokenizer) -> list[int | None]:
-    """Token ids between and of the answers of a record; `None` stands for an answer.
+def answer_token_ids(task: Task, tokenizer: DNAGPTTokenizer) -> list[int | None]:
+    """List the token ids from the first answer on; `None` stands for an answer.
 
     Example:
 
         >>> from dnagpt_hf import DNAGPTTokenizer
         >>> task = Task("{x}<=><B>{a}<M>{y}", answers={"A": "1", "N": "0"})
-        >>> answer_stream(task, DNAGPTTokenizer())
+        >>> answer_token_ids(task, DNAGPTTokenizer())
         [None, 18, None]
     """
-    stream: list[int | None] = []
+    ids: list[int | None] = []
     for answer in task.answer_list:
         before = answer.before.strip()
-        stream += [int(token) for token in tokenizer(before)["input_ids"]] if before else []
-        stream.append(None)
-    return stream
+        ids += [int(token) for token in tokenizer(before)["input_ids"]] if before else []
+        ids.append(None)
+    return ids
 
 
 def fit_standardization(
     examples: Examples, answers: Sequence[Answer], number_token_id: int
 ) -> tuple[tuple[float, float], ...]:
-    """Mean and standard deviation of each number of the records, those of the answers last.
+    """Fit mean and standard deviation of each number of the records, those of the answers last.
 
-    A number that is the same everywhere has a deviation of 1.
+    A number that is the same everywhere has a standard deviation of 1.
 
     Raises:
-        ValueError: records do not hold the same count of numbers.
+        RecordError: records hold different counts of numbers.
     """
-    columns = list(_number_columns(examples, number_token_id).T.astype(np.float64))
+    columns = list(examples.numbers(number_token_id).T.astype(np.float64))
     columns += [
-        examples.targets[:, place] for place, answer in enumerate(answers) if answer.is_number
+        examples.targets[:, index] for index, answer in enumerate(answers) if answer.is_number
     ]
     return tuple(
         (float(values.mean()), float(values.std()) if np.ptp(values) else 1.0) for values in columns
     )
 
 
-def standardized(
-    examples: Examples, standardization: Sequence[tuple[float, float]], number_token_id: int
+def to_head_targets(
+    task: Task, examples: Examples, tokenizer: DNAGPTTokenizer, head: Head
 ) -> Examples:
-    """Examples whose prompts hold standardised numbers; targets stay as they are.
+    """Copy the examples with standardized numbers, and with targets of the kind of the head.
 
-    Raises:
-        ValueError: a record holds another count of numbers.
+    The targets of a head with several labels are 1 for each column whose positive label holds.
     """
-    columns = _number_columns(examples, number_token_id, len(standardization))
-    if not standardization:
+    if head == "classification" and task.problem_type == "multi_label_classification":
+        positive = [answer.labels.index(task.positive_label(answer)) for answer in task.answer_list]
+        examples = replace(examples, targets=(examples.targets == positive).astype(np.float64))
+    if not task.standardization:
         return examples
-    means, deviations = np.asarray(standardization).T
-    values = examples.number_values.copy()
-    values[examples.input_ids == number_token_id] = ((columns - means) / deviations).ravel()
-    return replace(examples, number_values=values)
+    return examples.standardized(task.input_standardization, int(tokenizer.number_token_id))
 
 
-def _number_columns(
-    examples: Examples, number_token_id: int, wanted: int | None = None
-) -> NDArray[np.float32]:
-    """`(records, numbers)`, of as many numbers as the first record has, or as are wanted."""
-    is_number = examples.input_ids == number_token_id
-    counts = np.add.reduceat(is_number, examples.offsets[:-1], dtype=np.int64)
-    wanted = int(counts[0]) if wanted is None else wanted
-    for index in np.flatnonzero(counts != wanted)[:1]:
-        source, line = examples.places[index]
-        raise ValueError(
-            f"{source}, record {examples.names[index]} (line {line}): it holds {counts[index]} "
-            f"numbers, where the training data have {wanted}: give every record as many"
-        )
-    return examples.number_values[is_number].reshape(len(examples), wanted)
-
-
-def encoded_record(examples: Examples, index: int) -> EncodedRecord:
-    """An example as the batches of prediction take it; its record has a name and a place only."""
-    source, line = examples.places[index]
-    example = examples[index]
-    return EncodedRecord(
-        Record({}, examples.names[index], source, index + 1, line),
-        example["input_ids"],
-        example["number_values"],
-    )
+def describe(task: Task, examples: Examples) -> Mapping[str, Any]:
+    """Count records, tokens of their prompts, and the labels or the range of each answer."""
+    lengths = examples.lengths
+    description: dict[str, Any] = {
+        "records": len(examples),
+        "tokens": {
+            "least": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "most": int(lengths.max()),
+        },
+    }
+    for index, answer in enumerate(task.answer_list):
+        values = examples.targets[:, index]
+        if answer.is_number:
+            description[answer.column] = {
+                "mean": float(values.mean()),
+                "standard deviation": float(values.std()),
+                "least": float(values.min()),
+                "most": float(values.max()),
+            }
+        else:
+            counts = np.bincount(values.astype(int), minlength=len(answer.labels))
+            description[answer.column] = dict(zip(answer.labels, counts.tolist(), strict=True))
+    return description

@@ -7,48 +7,45 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.in_memory import dataset_records
-from dnagpt_hf.records.reading import did_you_mean
-from dnagpt_hf.tasks.columns import ALL, PART_NAMES, PARTS, RecordStream
+from dnagpt_hf.tasks.sources import Source, Splits
+from dnagpt_hf.tasks.streams import ALL, SPLIT_NAMES, SPLITS, RecordStream
 
 # files by which a folder that `save_to_disk` made is known
 _SAVED = ("dataset_dict.json", "state.json")
 
 
-def dataset_parts(
-    dataset: str,
-    folder: Path,
-    name: str | None = None,
-    splits: Mapping[str, str] | None = None,
-    revision: str | None = None,
-) -> dict[str, RecordStream]:
-    """Records of a dataset; the number of a row stands for its line.
+class HubDataset(Source):
+    """A dataset of the Hub, or one in a folder; the number of a row stands for its line.
+
+    A class is given by its name where the dataset has names.
 
     Args:
-        dataset: a folder that `save_to_disk` made or with data files in it, or a name on the Hub.
-        folder: where a relative path starts.
-        name: the configuration, if there are several.
-        splits: the split that each part is read of, as `{"validation": "dev"}`. By default those
-            that are called so; a lone split `train` is all there is, not yet divided.
+        dataset: a folder that `save_to_disk` made or that holds data files, or a name on the Hub.
+        name: its configuration, where there are several.
+        splits: the name of each split in the dataset, as `{"validation": "dev"}`. By default the
+            usual names; a lone split `train` is the whole dataset, not yet split.
         revision: version of a dataset of the Hub.
-
-    Returns:
-        Records by part; a class is given by its name where the dataset has names.
-
-    Raises:
-        ValueError: the dataset cannot be loaded, or lacks a split.
     """
-    loaded = _load(dataset, folder, name, revision)
-    if not splits and list(loaded) == ["train"]:
-        return {ALL: _stream(loaded["train"], dataset)}
-    return {
-        part: _stream(loaded[split], f"{dataset} ({split})")
-        for part, split in _chosen(dataset, list(loaded), splits).items()
-    }
+
+    dataset: str
+    name: str | None = None
+    splits: dict[str, str] | None = None
+    revision: str | None = None
+
+    def read(self, folder: Path) -> Splits:
+        loaded = _load(self.dataset, folder, self.name, self.revision)
+        if not self.splits and list(loaded) == ["train"]:
+            return {ALL: RecordStream(partial(dataset_records, loaded["train"], self.dataset))}
+        return {
+            split: RecordStream(partial(dataset_records, loaded[name], f"{self.dataset} ({name})"))
+            for split, name in _chosen(self.dataset, list(loaded), self.splits).items()
+        }
 
 
 def dataset_names(spec: Any) -> list[str]:
-    """The datasets that the entry `data:` of a task names, wherever they stand in it.
+    """List the datasets that the entry `data:` of a task names.
 
     Example:
 
@@ -81,32 +78,29 @@ def _load(dataset: str, folder: Path, name: str | None, revision: str | None) ->
     return {"train": loaded} if isinstance(loaded, Dataset) else loaded
 
 
-def _chosen(dataset: str, found: list[str], splits: Mapping[str, str] | None) -> dict[str, str]:
-    if splits is None:
-        chosen: dict[str, str] = {}
-        for part, names in PART_NAMES.items():
-            for split in names:
-                if split in found:
-                    chosen.setdefault(part, split)
+def _chosen(dataset: str, found: list[str], stated: Mapping[str, str] | None) -> dict[str, str]:
+    """Match our splits with those of a dataset."""
+    if stated is None:
+        usual = {
+            split: next((name for name in names if name in found), None)
+            for split, names in SPLIT_NAMES.items()
+        }
+        chosen = {split: name for split, name in usual.items() if name is not None}
         if not chosen:
             raise ValueError(
-                f"dataset {dataset} has the splits {', '.join(found)}: say which is which with "
-                "splits, as {train: " + found[0] + "}"
+                f"dataset {dataset} has the splits {', '.join(found)}: match them with splits, as "
+                "{train: " + found[0] + "}"
             )
         return chosen
-    for part, split in splits.items():
-        if part not in PARTS:
+    for split, name in stated.items():
+        if split not in SPLITS:
             raise ValueError(
-                f"splits: unknown part {part!r}{did_you_mean(part, PARTS)} (choose of "
-                f"{', '.join(PARTS)})"
+                f"splits: unknown split {split!r}{did_you_mean(split, SPLITS)} (choose from "
+                f"{', '.join(SPLITS)})"
             )
-        if split not in found:
+        if name not in found:
             raise ValueError(
-                f"dataset {dataset} has no split {split!r}, only {', '.join(found)}"
-                f"{did_you_mean(str(split), found)}"
+                f"dataset {dataset} has no split {name!r}, only {', '.join(found)}"
+                f"{did_you_mean(name, found)}"
             )
-    return dict(splits)
-
-
-def _stream(rows: Any, source: str) -> RecordStream:
-    return RecordStream(partial(dataset_records, rows, source))
+    return dict(stated)

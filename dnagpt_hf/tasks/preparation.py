@@ -1,4 +1,4 @@
-"""What is done to the columns of a record before they enter the token language."""
+"""Preparation of the columns of a record: parts of sequences, functions of numbers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, Strict, model_serializer, model_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from dnagpt_hf.records.templates import parse_number
 
-_LOGARITHM = re.compile(r"(log|log2|log10)\(\s*x\s*(?:\+\s*([0-9.eE+-]+)\s*)?\)")
+_LOGARITHM = re.compile(
+    r"\s*(log|log2|log10)\(\s*x\s*(?:\+\s*([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)\s*)?\)\s*"
+)
 _FUNCTIONS = {"log": math.log, "log2": math.log2, "log10": math.log10}
+# of a base in a sequence, from 0
+_Interval = Annotated[tuple[Annotated[int, Field(ge=0)], int], Strict(False)]
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,10 @@ class Transform:
     """A function of a number, written `log10(x + 0.1)`, `log2(x + 1)` or `log(x)`.
 
     Args:
-        text: how it is written.
+        text: the function as text.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text is none of these functions.
 
     Example:
 
@@ -36,42 +43,52 @@ class Transform:
     text: str
 
     def __post_init__(self) -> None:
-        match = _LOGARITHM.fullmatch(self.text.strip())
-        try:
-            added = float((match and match[2]) or 0)
-        except ValueError:
-            match = None
-        if match is None:
+        if not _LOGARITHM.fullmatch(self.text):
             raise ValueError(
                 f"unknown transform {self.text!r}: write log10(x + 0.1), with log, log2 or log10 "
                 "and any number"
             )
-        object.__setattr__(self, "_function", _FUNCTIONS[match[1]])
-        object.__setattr__(self, "_added", added)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_text(cls, value: Any, _: Any) -> Transform:
+        """Read the function from its text, as a YAML file holds it."""
+        return value if isinstance(value, Transform) else cls(str(value))
+
+    @model_serializer
+    def _as_text(self) -> str:
+        return self.text
+
+    @cached_property
+    def _match(self) -> re.Match[str]:
+        match = _LOGARITHM.fullmatch(self.text)
+        assert match is not None
+        return match
 
     def __call__(self, number: float) -> float:
-        """The value at a number.
+        """Evaluate the function.
 
         Raises:
-            ValueError: there is none.
+            ValueError: the function is not defined at the number.
         """
-        if not number + self._added > 0:  # type: ignore[attr-defined]
+        function, added = self._match.groups()
+        if not number + float(added or 0) > 0:
             raise ValueError(f"{number} has no {self.text}: it is too small")
-        return float(self._function(number + self._added))  # type: ignore[attr-defined]
+        return float(_FUNCTIONS[function](number + float(added or 0)))
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class SequenceCut:
-    """Which part of a sequence is read.
+    """The part of a sequence that a model reads.
 
     Args:
-        window: `(start, end)` in bases, 0-based and half-open; by default all of it.
-        length: how long a sequence must be, in bases; by default any length goes.
-        cut_out: `(start, end)` of what is taken out of it, in the coordinates of the whole
+        window: `(start, end)` in bases, 0-based and half-open; by default the whole sequence.
+        cut_out: `(start, end)` of bases that are removed, in the coordinates of the whole
             sequence: the motif of a genomic signal, for example.
+        length: required length of the sequence, in bases; by default any length goes.
 
     Raises:
-        ValueError: the end does not lie behind the start, or something is no number of bases.
+        ValueError: an end does not lie behind its start, or a value is no number of bases.
 
     Example:
 
@@ -79,50 +96,40 @@ class SequenceCut:
         'AAACCC'
     """
 
-    window: tuple[int, int] | None = None
-    cut_out: tuple[int, int] | None = None
-    length: int | None = None
+    window: _Interval | None = None
+    cut_out: _Interval | None = None
+    length: Annotated[int, Field(ge=1)] | None = None
 
     def __post_init__(self) -> None:
         for name in ("window", "cut_out"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            is_pair = isinstance(value, tuple | list) and len(value) == 2
-            if not is_pair or any(type(place) is not int for place in value):
-                raise ValueError(f"{name} is {value}: give [start, end] in bases")
-            if not 0 <= value[0] < value[1]:
-                raise ValueError(
-                    f"{name} is {list(value)}: it starts at 0 or later and ends after its start"
-                )
-            object.__setattr__(self, name, tuple(value))
-        if self.length is not None and (type(self.length) is not int or self.length < 1):
-            raise ValueError(f"length is {self.length!r}: give a number of bases")
+            start, end = getattr(self, name) or (0, 1)
+            if not start < end:
+                raise ValueError(f"{name} is {[start, end]}: it ends after its start")
 
     def __call__(self, sequence: str) -> str:
-        """The part of a sequence.
+        """Cut a sequence.
 
         Raises:
-            ValueError: the sequence is too short for it.
+            ValueError: the sequence is too short.
         """
         if self.length is not None and len(sequence) != self.length:
             raise ValueError(
                 f"sequence of {len(sequence):,} bp, but the task needs {self.length:,} bp"
             )
-        return "".join(sequence[start:end] for start, end in self._parts(len(sequence)))
+        return "".join(sequence[start:end] for start, end in self._intervals(len(sequence)))
 
-    def places(self, length: int) -> NDArray[np.int64]:
-        """Places in a whole sequence of the bases that are read.
+    def positions(self, length: int) -> NDArray[np.int64]:
+        """Give the positions, in a whole sequence of some length, of the bases that are read.
 
         Example:
 
-            >>> SequenceCut(window=(0, 6), cut_out=(2, 5)).places(8).tolist()
+            >>> SequenceCut(window=(0, 6), cut_out=(2, 5)).positions(8).tolist()
             [0, 1, 5]
         """
-        return np.concatenate([np.arange(*part) for part in self._parts(length)])
+        return np.concatenate([np.arange(*interval) for interval in self._intervals(length)])
 
-    def _parts(self, length: int) -> list[tuple[int, int]]:
-        """The two stretches on either side of what is cut out."""
+    def _intervals(self, length: int) -> list[tuple[int, int]]:
+        """Give the two intervals of the window on either side of `cut_out`."""
         start, end = self.window or (0, length)
         for name, (_, needed) in (("window", (start, end)), ("cut_out", self.cut_out or (0, 0))):
             if needed > length:
@@ -135,7 +142,7 @@ class SequenceCut:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How the columns of a task are prepared.
+    """A function that prepares the columns of a record.
 
     Args:
         sequences: the part of a sequence that is read, by column.
@@ -152,10 +159,11 @@ class Preparation:
     transforms: Mapping[str, Transform]
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a record, prepared.
+        """Prepare the values of a record.
 
         Raises:
-            ValueError: a sequence is too short, or a number is none or has no transform.
+            ValueError: a sequence is too short, a cell holds no number, or a transform is not
+                defined at it.
         """
         prepared = dict(values)
         for column, cut in self.sequences.items():

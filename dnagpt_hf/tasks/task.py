@@ -1,12 +1,12 @@
-"""A task as data: a template, what its answers mean, and how columns are prepared.
+"""A task as data: a template, the meaning of its answers, and the preparation of its columns.
 
     template: "<{species}>{sequence}<=><B>{label}"
     answers: {A: signal, N: none}
     sequences: {sequence: {cut_out: [300, 306]}}
 
-What stands behind the last `<=>` is answered, what stands before is given. An answer behind `<M>`
-is a number, any other one a token, and `answers` says which token means what (paper, Fig. 2b). A
-checkpoint keeps its task in `config.task`, so that it can be asked without repeating it.
+The text before the last `<=>` of a template is the input, the text behind it holds the answers. An
+answer behind `<M>` is a number, any other one a token, and `answers` gives the label of each token
+(paper, Fig. 2b). A checkpoint keeps its task in `config.task`, so that a prompt need not repeat it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
 from dnagpt_hf.records.templates import Slot, Template
 from dnagpt_hf.tasks.preparation import Preparation, SequenceCut, Transform
+from dnagpt_hf.yaml_files import validated
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -26,7 +29,21 @@ if TYPE_CHECKING:
 CONNECTION = "<=>"
 _TRUE, _FALSE = "A", "N"
 _DIGITS = tuple(f"<{digit}>" for digit in range(10))
-_KEYS = ("name", "template", "answers", "positive", "sequences", "transforms", "metric")
+
+
+def as_text(value: Any) -> Any:
+    """Read a number as text, such as a label that is 0 or a contig that is 21."""
+    return value if isinstance(value, bool) or not isinstance(value, int | float) else str(value)
+
+
+def _from_pairs(value: Any) -> Any:
+    """Read the pairs in which a checkpoint keeps tokens, as JSON files there have sorted keys."""
+    is_pairs = isinstance(value, list) and all(isinstance(p, list) and len(p) == 2 for p in value)
+    return dict(value) if is_pairs else value
+
+
+Text = Annotated[str, BeforeValidator(as_text)]
+Tokens = Annotated[dict[str, Text], BeforeValidator(_from_pairs)]
 
 
 @dataclass(frozen=True)
@@ -34,9 +51,9 @@ class Answer:
     """One answer of a record.
 
     Args:
-        column: the column that holds it in training data; `"answer"` where the template names none.
-        before: text between the answer before, or the prompt, and this one: `<B>` or `<M>`, and for
-            the first nothing, since it ends the prompt.
+        column: its column in training data; `"answer"` where the template names none.
+        before: text between the previous answer and this one, `<B>` or `<M>`; empty for the first
+            answer, whose instruction ends the prompt.
         is_number: whether it is a number.
         tokens: label of each token that may be answered.
     """
@@ -51,41 +68,51 @@ class Answer:
         """Labels, in the order of `tokens`."""
         return tuple(self.tokens.values())
 
-    def token(self, value: Any) -> str:
-        """The token that stands for a label.
+    def label(self, value: Any) -> str:
+        """Find the label that a cell of a table holds.
 
         Raises:
-            ValueError: no token does.
+            ValueError: the cell holds none of the labels.
         """
-        label = str(value).strip()
+        stated = str(value).strip()
         # spreadsheets and parquet files write classes as 1.0
-        for spelling in (label, label.removesuffix(".0")):
-            for token, known in self.tokens.items():
-                if known == spelling:
-                    return token
+        for spelling in (stated, stated.removesuffix(".0")):
+            if spelling in self.labels:
+                return spelling
         raise ValueError(
-            f"column {self.column!r} holds {label!r}, which is none of the answers "
+            f"column {self.column!r} holds {stated!r}, which is none of the answers "
             f"{', '.join(f'{token}={known}' for token, known in self.tokens.items())}"
         )
+
+    def token(self, value: Any) -> str:
+        """Find the token of the label that a cell of a table holds.
+
+        Raises:
+            ValueError: the cell holds none of the labels.
+        """
+        label = self.label(value)
+        return next(token for token, known in self.tokens.items() if known == label)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is asked and what it may answer.
+    """A question to a model, and the answers that it may give.
 
     Args:
-        template: text with names of columns in braces, from the input to the answers. One that
-            names no column behind `<=>`, or has none, can be asked but not trained on.
+        template: text with names of columns in braces, from the input to the answers. A template
+            without a column behind `<=>` is enough for prediction, but not for training.
         answers: label of each token, `{"A": "signal", "N": "none"}`, for all columns of answers or
-            by column. Without it they are taken from the training data.
-        positive: the label that precision, recall and areas are about; by default that of `A`.
-        sequences: the part of each sequence that is read, by column.
-        transforms: functions of numbers, by column. A transformed number that is answered stays
-            transformed: it is what is measured.
-        standardization: mean and standard deviation of each number of a record, by which it enters
-            the stream and is put back from it; as fitted on the training data.
+            by column. Without it labels are taken from the training data.
+        positive: the label of the positive class in precision, recall and areas; by default that
+            of `A`.
+        sequences: the part of each sequence that the model reads, by column.
+        transforms: functions of numbers, by column. Predictions of a transformed number stay
+            transformed, and so does its measurement.
+        standardization: mean and standard deviation of each number of a record, fitted on the
+            training data: numbers enter the model standardized, and predictions are converted back.
         name: name of the task.
-        metric: what the best checkpoint is chosen by; by default `mcc`, `auroc` or `r2`.
+        metric: metric by which the best checkpoint is chosen; by default `mcc`, or `r2` where all
+            answers are numbers.
 
     Raises:
         ValueError: `answers`, `sequences` or `transforms` do not fit the template.
@@ -99,13 +126,15 @@ class Task:
         '<R>ACGT<=><B>A'
     """
 
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+
     template: str
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    positive: str | None = None
+    answers: Mapping[str, Text | Tokens] = field(default_factory=dict)
+    positive: Text | None = None
     sequences: Mapping[str, SequenceCut] = field(default_factory=dict)
     transforms: Mapping[str, Transform] = field(default_factory=dict)
     standardization: tuple[tuple[float, float], ...] = ()
-    name: str = "task"
+    name: Text = "task"
     metric: str | None = None
 
     def __post_init__(self) -> None:
@@ -121,78 +150,121 @@ class Task:
                 )
             if len(set(answer.labels)) < len(answer.labels):
                 raise ValueError(f"answers of {answer.column!r}: a label stands twice")
-        asked = [answer.column for answer in self.answer_list if not answer.is_number]
-        if self.answers and not asked:
+        classes = [answer.column for answer in self.answer_list if not answer.is_number]
+        if self.answers and not classes:
             raise ValueError(
                 f"template {self.template!r} asks for a number, which has no answers to choose "
                 "from: leave one of them out"
             )
         for column, tokens in self.answers.items():
-            if isinstance(tokens, Mapping) and column not in asked:
+            if isinstance(tokens, Mapping) and column not in classes:
                 raise ValueError(
-                    f"answers name column {column!r}: the template asks for {', '.join(asked)}"
+                    f"answers name column {column!r}: the template asks for {', '.join(classes)}"
                 )
 
     @cached_property
     def prepare(self) -> Preparation:
-        """Makes the values that the template reads from those of a record."""
+        """The function that prepares the columns of a record for the template."""
         return Preparation(self.sequences, self.transforms)
 
     @cached_property
-    def _sides(self) -> tuple[list[str | Slot], list[str | Slot]]:
-        """What stands before `<=>`, and it with what stands behind it."""
+    def _input_and_answers(self) -> tuple[list[str | Slot], list[str | Slot]]:
+        """Parts of the template before the last `<=>`, and from it on."""
         parts = Template(self.template).parts
-        places = [place for place, part in enumerate(parts) if part == CONNECTION]
-        middle = places[-1] if places else len(parts)
-        return parts[:middle], parts[middle:]
+        connections = [index for index, part in enumerate(parts) if part == CONNECTION]
+        end = connections[-1] if connections else len(parts)
+        return parts[:end], parts[end:]
 
     @cached_property
     def answer_list(self) -> tuple[Answer, ...]:
-        """The answers in the order in which they are given."""
+        """The answers, in the order of the template."""
         answers: list[Answer] = []
         before = ""
-        for part in self._sides[1][1:]:
-            if isinstance(part, Slot):
-                tokens = {} if part.is_number else self._tokens(part.column)
-                # what stands before the first answer ends the prompt
-                answers.append(
-                    Answer(part.column, before if answers else "", part.is_number, tokens)
-                )
-                before = ""
-            else:
+        for part in self._input_and_answers[1][1:]:
+            if not isinstance(part, Slot):
                 before += part
+                continue
+            tokens = {} if part.is_number else self._tokens(part.column)
+            # the text before the first answer ends the prompt
+            before = before if answers else ""
+            answers.append(Answer(part.column, before, part.is_number, tokens))
+            before = ""
         if not answers:
             is_number = Template(self.template).asks_for_number
-            answers.append(
-                Answer("answer", "", is_number, {} if is_number else self._tokens("answer"))
-            )
+            tokens = {} if is_number else self._tokens("answer")
+            answers.append(Answer("answer", "", is_number, tokens))
         return tuple(answers)
 
     @property
     def prompt(self) -> Template:
-        """The template up to the first answer, at whose end it is asked for."""
-        asked = takewhile(lambda part: not isinstance(part, Slot), self._sides[1])
-        return _template([*self._sides[0], *asked])
+        """The template up to the first answer."""
+        start, end = self._input_and_answers
+        return _template([*start, *takewhile(lambda part: not isinstance(part, Slot), end)])
 
     @property
     def input(self) -> Template:
-        """The template up to `<=>`: what a model with a classification head reads."""
-        return _template(self._sides[0])
+        """The template up to `<=>`, which a model with a classification head reads."""
+        return _template(self._input_and_answers[0])
 
     @property
     def is_answered(self) -> bool:
-        """Whether the template has places for answers, so that it can be trained on."""
-        return any(isinstance(part, Slot) for part in self._sides[1])
+        """Whether the template names columns of answers, so that it can be trained on."""
+        return any(isinstance(part, Slot) for part in self._input_and_answers[1])
+
+    @property
+    def best_metric(self) -> str:
+        """The metric by which the best checkpoint is chosen.
+
+        Example:
+
+            >>> Task("{x}<=><M>{y}").best_metric, Task("{x}<=><B>{y}").best_metric
+            ('r2', 'mcc')
+        """
+        if self.metric is not None:
+            return self.metric
+        return "r2" if all(answer.is_number for answer in self.answer_list) else "mcc"
+
+    @property
+    def problem_type(self) -> str:
+        """The problem of a classification head, in the words of Transformers.
+
+        Several answers that are tokens become several labels, each of which holds or not.
+
+        Raises:
+            ValueError: answers are of different kinds.
+
+        Example:
+
+            >>> Task("{x}<=><B>{a}<B>{b}", answers={"A": "yes", "N": "no"}).problem_type
+            'multi_label_classification'
+        """
+        kinds = {answer.is_number for answer in self.answer_list}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"template {self.template!r} asks for classes and numbers, and a classification "
+                "head gives one kind: use head: language"
+            )
+        if kinds == {True}:
+            return "regression"
+        if len(self.answer_list) == 1:
+            return "single_label_classification"
+        for answer in self.answer_list:
+            if len(answer.tokens) > 2:
+                raise ValueError(
+                    f"column {answer.column!r} has {len(answer.tokens)} classes, and a head over "
+                    "several columns says yes or no to each: use head: language"
+                )
+        return "multi_label_classification"
 
     @property
     def input_standardization(self) -> tuple[tuple[float, float], ...]:
-        """Mean and deviation of the numbers that are given, without those of numbers answered."""
+        """Mean and standard deviation of the numbers of the input."""
         answered = sum(answer.is_number for answer in self.answer_list)
         return self.standardization[: max(0, len(self.standardization) - answered)]
 
     @property
     def answer_scales(self) -> list[tuple[float, float]]:
-        """Mean and deviation for each answer: (0, 1) for what is no standardised number."""
+        """Mean and standard deviation of each answer; (0, 1) for tokens and unscaled numbers."""
         left = iter(self.standardization[len(self.input_standardization) :])
         return [
             next(left, (0.0, 1.0)) if answer.is_number else (0.0, 1.0)
@@ -200,13 +272,13 @@ class Task:
         ]
 
     def text(self, values: Mapping[str, Any]) -> str:
-        """The whole record in the token language, answers included.
+        """Write a whole record in the token language, answers included.
 
         Args:
             values: columns of a record, not yet prepared.
 
         Raises:
-            ValueError: a column is missing, or does not hold what the template needs.
+            ValueError: a column is missing, or does not hold the value that the template needs.
         """
         prepared = self.prepare(values)
         for answer in self.answer_list:
@@ -219,25 +291,29 @@ class Task:
         return Template(self.template).fill(prepared)
 
     def positive_label(self, answer: Answer) -> str | None:
-        """The label that a binary metric is about; `None` unless there are two."""
+        """Choose the positive class of a binary metric; `None` unless there are two classes."""
         if len(answer.tokens) != 2:
             return None
         if self.positive in answer.labels:
             return self.positive
-        # the same token, written in either way
+        # A and <A> are spellings of the same token
         tokens = {token.strip("<>"): label for token, label in answer.tokens.items()}
         return tokens.get(_TRUE, answer.labels[-1])
 
     def with_labels(self, labels: Mapping[str, Sequence[str]], tokenizer: DNAGPTTokenizer) -> Task:
-        """The task with tokens for the labels of columns that `answers` does not state.
+        """Give tokens to the labels of columns that `answers` does not state.
 
         Two labels are answered `N` and `A` in the order of the alphabet, so that 0 and 1, or false
         and true, get the paper's; more, or two in a vocabulary of 6-mers only, by `<0>`, `<1>`, ….
 
+        Args:
+            labels: labels by column, in any order.
+            tokenizer: the model's tokenizer.
+
         Raises:
             ValueError: a column has one label, or more than ten; or `positive` is none of them.
         """
-        chosen: dict[str, Any] = {}
+        chosen: dict[str, Mapping[str, str]] = {}
         for answer in self.answer_list:
             if answer.is_number or answer.tokens:
                 chosen[answer.column] = answer.tokens
@@ -259,72 +335,32 @@ class Task:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data from which `from_dict` makes the task again."""
-        content: dict[str, Any] = {"name": self.name, "template": self.template}
-        # pairs, since Transformers sorts the keys of mappings in JSON, and classes have an order
+        """Convert the task to plain data, from which `from_dict` makes it again."""
+        content: dict[str, Any] = TypeAdapter(Task).dump_python(
+            self, mode="json", exclude={"name", "answers"}, exclude_defaults=True, exclude_none=True
+        )
         answers = {
             answer.column: [list(pair) for pair in answer.tokens.items()]
             for answer in self.answer_list
             if answer.tokens
         }
-        if answers:
-            content["answers"] = answers
-        for key in ("positive", "metric"):
-            if getattr(self, key) is not None:
-                content[key] = getattr(self, key)
-        if self.sequences:
-            content["sequences"] = {
-                column: {
-                    name: list(value)
-                    for name, value in (("window", cut.window), ("cut_out", cut.cut_out))
-                    if value is not None
-                }
-                | ({} if cut.length is None else {"length": cut.length})
-                for column, cut in self.sequences.items()
-            }
-        if self.transforms:
-            content["transforms"] = {column: t.text for column, t in self.transforms.items()}
-        if self.standardization:
-            content["standardization"] = [list(pair) for pair in self.standardization]
-        return content
+        return {"name": self.name, **content, **({"answers": answers} if answers else {})}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Task:
-        """A task from plain data, as it stands in a YAML file or in `config.task`.
+        """Make a task from plain data, as a YAML file or `config.task` holds it.
 
         Raises:
             ValueError: a key is unknown or missing, or a value does not fit.
         """
-        for key in content:
-            if key not in (*_KEYS, "standardization"):
-                raise ValueError(f"unknown key {key!r} in a task: choose of {', '.join(_KEYS)}")
-        if not isinstance(content.get("template"), str):
-            raise ValueError("a task has no template: write one as <R>{sequence}<=><B>{label}")
-        sequences: dict[str, SequenceCut] = {}
-        for column, cut in _mapping(content, "sequences").items():
-            if not isinstance(cut, Mapping) or not set(cut) <= {"window", "cut_out", "length"}:
-                raise ValueError(f"sequences: {column} is {cut!r}: give window, cut_out or length")
-            sequences[column] = SequenceCut(**cut)
-        return cls(
-            template=content["template"],
-            answers=_text_answers(_mapping(content, "answers")),
-            positive=None if content.get("positive") is None else str(content["positive"]),
-            sequences=sequences,
-            transforms={
-                column: Transform(str(text))
-                for column, text in _mapping(content, "transforms").items()
-            },
-            standardization=_standardization(content.get("standardization") or ()),
-            name=str(content.get("name") or "task"),
-            metric=content.get("metric"),
-        )
+        return validated(cls, dict(content), "task")
 
-    def _tokens(self, column: str) -> Mapping[str, str]:
+    def _tokens(self, column: str) -> Mapping[str, Any]:
         if not self.answers:
             return {}
         by_column = [isinstance(value, Mapping) for value in self.answers.values()]
         if all(by_column):
-            return self.answers.get(column, {})
+            return self.answers.get(column, {})  # type: ignore[return-value]
         if any(by_column):
             raise ValueError(
                 "answers mix tokens and columns: give {TOKEN: LABEL} or {COLUMN: {TOKEN: LABEL}}"
@@ -334,44 +370,3 @@ class Task:
 
 def _template(parts: Sequence[str | Slot]) -> Template:
     return Template("".join(part if isinstance(part, str) else part.text for part in parts))
-
-
-def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = content.get(key) or {}
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{key} is {value!r}: give a mapping, one name: value on a line")
-    return value
-
-
-def _standardization(pairs: Any) -> tuple[tuple[float, float], ...]:
-    try:
-        return tuple((float(mean), float(deviation)) for mean, deviation in pairs)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"standardization is {pairs!r}: give a list of [mean, deviation] of numbers"
-        ) from None
-
-
-def _pairs(token: Any, labels: Any) -> dict[Any, Any]:
-    try:
-        return dict(labels)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"answers: {token} is {labels!r}: give one label, or {{TOKEN: LABEL}} for a column"
-        ) from None
-
-
-def _text_answers(answers: Mapping[Any, Any]) -> dict[str, Any]:
-    """Labels as text: YAML reads 1 as a number, and no and yes as truth values."""
-    text: dict[str, Any] = {}
-    for token, label in answers.items():
-        if isinstance(label, Mapping | list):
-            text[str(token)] = _text_answers(_pairs(token, label))
-        elif isinstance(label, bool):
-            raise ValueError(
-                f"answer {token} is {str(label).lower()} in YAML, which may have been yes, no, on "
-                "or off: put the label in quotation marks"
-            )
-        else:
-            text[str(token)] = str(label)
-    return text

@@ -6,74 +6,70 @@ the density are log10(x + 0.1), and all nine numbers are standardised over all g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dnagpt_hf.annotation.genes import FEATURES, ID, PROMOTER, TARGET
-from dnagpt_hf.records.reading import Record, RecordError, RecordReader, did_you_mean
-from dnagpt_hf.tasks.columns import ALL, RecordStream, part_files
+from dnagpt_hf.messages import did_you_mean
+from dnagpt_hf.records.reading import Record, RecordError, RecordReader
+from dnagpt_hf.tasks.sources import Names, Source, Splits, existing
+from dnagpt_hf.tasks.streams import ALL, SPLITS, RecordStream, split_files
 
 _HDF5 = (".h5", ".hdf5")
-_PART_SIZE = 1000
+_SPLIT_SIZE = 1000
 _SHUFFLING_SEED = 1
 # promoters that are in memory at a time, 80 kB each
 _ROWS = 64
 _LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 
 
-def xpresso_parts(
-    path: Path, split: str | None = None, leave_out: Sequence[Path] = ()
-) -> dict[str, RecordStream]:
-    """Records of Xpresso's data, with the columns of its text table.
+class Xpresso(Source):
+    """Genes of Xpresso's data, with the columns of its text table.
+
+    Records have `ENSID`, `EXPRESSION`, the eight half-life features and `PROMOTER`; those of HDF5
+    also its further columns, such as `detectionFlagInt`.
 
     Args:
-        path: the text table, plain or compressed; an HDF5 file; or a folder with `train.h5`,
+        xpresso: the text table, plain or compressed; an HDF5 file; or a folder with `train.h5`,
             `valid.h5` and `test.h5`.
-        split: `"xpresso"` divides a text table as Xpresso does: shuffled with seed 1, the last
-            1,000 genes are the test part and the 1,000 before them the validation part. Genes of a
-            part are read in the order of the file.
+        split: `"xpresso"` splits a text table as Xpresso does: shuffled with seed 1, the last
+            1,000 genes are the test split and the 1,000 before them the validation split. Genes of
+            a split are read in the order of the file.
         leave_out: text files of genes to leave out, one on a line; Xpresso leaves out histones.
-
-    Returns:
-        Records with `ENSID`, `EXPRESSION`, the eight half-life features and `PROMOTER`; of HDF5
-        also its further columns, such as `detectionFlagInt`.
-
-    Raises:
-        ValueError: a file is missing, or an argument does not fit it; or, while records are read,
-            a column is missing or there are too few genes.
     """
-    if split not in (None, "xpresso"):
-        raise ValueError(f"split is {split!r}: an Xpresso table has no other than xpresso")
-    is_hdf5 = path.is_dir() or path.suffix.lower() in _HDF5
-    if is_hdf5 and (split or leave_out):
-        raise ValueError(f"{path}: split and leave_out are for the text table, not for HDF5")
-    if path.is_dir():
-        files = part_files(path, _HDF5)
-        return {part: RecordStream(partial(_read_hdf5, file)) for part, file in files.items()}
-    if is_hdf5:
-        return {ALL: RecordStream(partial(_read_hdf5, path))}
-    table = _TextTable(path, tuple(leave_out))
-    if split is None:
-        return {ALL: RecordStream(table.records)}
-    return {
-        part: RecordStream(partial(table.part, part)) for part in ("train", "validation", "test")
-    }
+
+    xpresso: str
+    split: Literal["xpresso"] | None = None
+    leave_out: Names = []
+
+    def read(self, folder: Path) -> Splits:
+        path = existing(folder, self.xpresso)
+        left_out = [existing(folder, name) for name in self.leave_out]
+        if not (path.is_dir() or path.suffix.lower() in _HDF5):
+            table = _TextTable(path, tuple(left_out))
+            if self.split is None:
+                return {ALL: RecordStream(table.records)}
+            return {split: RecordStream(partial(table.split, split)) for split in SPLITS}
+        if self.split or left_out:
+            raise ValueError(f"{path}: split and leave_out are for the text table, not for HDF5")
+        files = split_files(path, _HDF5) if path.is_dir() else {ALL: path}
+        return {split: RecordStream(partial(_read_hdf5, file)) for split, file in files.items()}
 
 
 @dataclass
 class _TextTable:
-    """The text table; which part a gene belongs to is found out once."""
+    """The text table; genes are assigned to splits once."""
 
     path: Path
     leave_out: tuple[Path, ...]
 
     def records(self) -> Iterator[Record]:
-        """Genes that are not left out, in the order of the file."""
+        """Read the genes that are not left out, in the order of the file."""
         left_out = self._left_out
         with RecordReader(self.path, format="tsv") as reader:
             for record in reader:
@@ -87,10 +83,10 @@ class _TextTable:
                 if name not in left_out:
                     yield replace(record, name=name)
 
-    def part(self, part: str) -> Iterator[Record]:
-        """Genes of a part."""
-        for record, its_part in zip(self.records(), self._parts, strict=True):
-            if its_part == part:
+    def split(self, split: str) -> Iterator[Record]:
+        """Read the genes of a split."""
+        for record, its_split in zip(self.records(), self._splits, strict=True):
+            if its_split == split:
                 yield record
 
     @cached_property
@@ -102,19 +98,19 @@ class _TextTable:
         return names
 
     @cached_property
-    def _parts(self) -> list[str]:
+    def _splits(self) -> list[str]:
         count = sum(1 for _ in self.records())
-        if count <= 2 * _PART_SIZE:
+        if count <= 2 * _SPLIT_SIZE:
             raise RecordError(
                 f"{self.path} has {count:,} genes: Xpresso's split needs more than "
-                f"{2 * _PART_SIZE:,}, for its test and validation parts"
+                f"{2 * _SPLIT_SIZE:,}, for its test and validation splits"
             )
         # the order in which pandas samples all rows with that seed
         order = np.random.RandomState(_SHUFFLING_SEED).permutation(count)
-        parts = np.full(count, "train", dtype=object)
-        parts[order[-2 * _PART_SIZE :]] = "validation"
-        parts[order[-_PART_SIZE:]] = "test"
-        return list(parts)
+        splits = np.full(count, "train", dtype=object)
+        splits[order[-2 * _SPLIT_SIZE :]] = "validation"
+        splits[order[-_SPLIT_SIZE:]] = "test"
+        return list(splits)
 
 
 def _read_hdf5(path: Path) -> Iterator[Record]:
@@ -129,8 +125,6 @@ def _read_hdf5(path: Path) -> Iterator[Record]:
             found = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
             yield from _read_datasets(found, path)
     except OSError as error:
-        if not path.is_file():
-            raise
         raise RecordError(f"{path} is no HDF5 file or is damaged: {error}") from error
 
 

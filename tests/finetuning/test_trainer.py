@@ -30,7 +30,7 @@ from dnagpt_hf.finetuning.run import class_weights, head_labels, new_model
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer, balanced_weights
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.presets import preset_config, preset_tokenizer
-from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type
+from dnagpt_hf.tasks.dataset import TaskData, prepare_task
 from dnagpt_hf.tasks.examples import Head
 from dnagpt_hf.tasks.task import Task
 
@@ -63,7 +63,7 @@ def model_of(data: TaskData, head: Head = "language", **options: Any) -> Any:
     if head == "language":
         return DNAGPTForMultiTask(config)
     config.id2label = head_labels(data.task)
-    config.problem_type = problem_type(data.task)
+    config.problem_type = data.task.problem_type
     return DNAGPTForSequenceClassification(config)
 
 
@@ -90,15 +90,15 @@ def trainer_of(
         task=data.task,
         head=head,
         class_weights=class_weights(weights, data, head),
-        train_dataset=data.parts["train"],
-        eval_dataset=data.parts["validation"],
+        train_dataset=data.splits["train"],
+        eval_dataset=data.splits["validation"],
         processing_class=TOKENIZER,
     )
 
 
 def batch_of(data: TaskData, head: Head = "language", part: str = "train") -> Any:
     collate = TaskCollator(data.task, TOKENIZER, head)
-    examples = data.parts[part]
+    examples = data.splits[part]
     return collate([examples[number] for number in range(len(examples))])
 
 
@@ -113,7 +113,7 @@ def loss_of(trainer: FineTuningTrainer, batch: Any) -> float:
 def test_a_batch_ends_in_all_answers_but_the_last() -> None:
     rows = several()
     data = data_of(SEVERAL, rows)
-    examples, batch = data.parts["train"], batch_of(data)
+    examples, batch = data.splits["train"], batch_of(data)
     (dose_mean, dose_deviation), *answered = data.task.standardization
     for place, name in enumerate(examples.names):
         row = rows[int(name) - 1]
@@ -150,7 +150,7 @@ def test_the_loss_is_that_of_the_model_with_labels_at_the_answers(
     trainer.number_loss_weight = 0.7
     task, number = data.task, int(TOKENIZER.number_token_id)
     token_losses, number_losses = [], []
-    for name in data.parts["train"].names:
+    for name in data.splits["train"].names:
         row = rows[int(name) - 1]
         inputs = TOKENIZER(task.text(row), return_tensors="pt")
         ids, values = inputs["input_ids"], inputs["number_values"]
@@ -254,7 +254,7 @@ def test_a_weighted_loss_by_hand(tmp_path: Path, head: Head, stated: Any) -> Non
     losses = []
     for number in range(len(targets)):
         collate = TaskCollator(data.task, TOKENIZER, head)
-        losses.append(loss_of(plain, collate([data.parts["train"][number]])))
+        losses.append(loss_of(plain, collate([data.splits["train"][number]])))
     weights = np.array(by_class)[targets]
     wanted = (weights * losses).mean()
     assert loss_of(trainer, batch) == pytest.approx(wanted, rel=1e-5)
@@ -268,7 +268,7 @@ def test_weights_of_several_labels(positive: str) -> None:
     stated = class_weights({"signal": 3.0}, data, "classification")
     assert stated == [[1.0, 3.0] if positive == "signal" else [3.0, 1.0]] * 2
     balanced = class_weights("balanced", data, "classification")
-    held = data.parts["train"].targets.mean(0)
+    held = data.splits["train"].targets.mean(0)
     assert balanced is not None
     np.testing.assert_allclose(balanced, np.stack([0.5 / (1 - held), 0.5 / held], axis=1))
 
@@ -309,7 +309,7 @@ def test_evaluation_is_prediction(tmp_path: Path, template: str, head: Head) -> 
     rows = several()
     data = data_of(template, rows, head)
     trainer = trainer_of(data, tmp_path, head, per_device_eval_batch_size=4)
-    evaluation = trainer.evaluate_examples(data.parts["test"])
+    evaluation = trainer.evaluate_examples(data.splits["test"])
     chosen = [rows[int(name) - 1] for name in evaluation.names]
     model = trainer.model.eval()
     for number, prediction in enumerate(predict_records(model, TOKENIZER, as_records(chosen))):
@@ -325,10 +325,10 @@ def test_evaluation_leaves_the_model_in_training(tmp_path: Path) -> None:
     data = data_of(CLASS, several())
     trainer = trainer_of(data, tmp_path)
     trainer.model.train()
-    trainer.evaluate_examples(data.parts["test"])
+    trainer.evaluate_examples(data.splits["test"])
     assert all(module.training for module in trainer.model.modules())
     trainer.model.eval()
-    trainer.evaluate_examples(data.parts["test"])
+    trainer.evaluate_examples(data.splits["test"])
     assert not any(module.training for module in trainer.model.modules())
 
 
@@ -336,11 +336,11 @@ def test_metrics_are_reported_with_their_prefix(tmp_path: Path) -> None:
     data = data_of(BOTH, several())
     trainer = trainer_of(data, tmp_path)
     metrics = trainer.evaluate()
-    evaluation = trainer.evaluate_examples(data.parts["validation"])
+    evaluation = trainer.evaluate_examples(data.splits["validation"])
     for name, value in evaluation.metrics().items():
         assert metrics[f"eval_{name}"] == pytest.approx(value, nan_ok=True)
     assert set(trainer.metric_names()) == set(evaluation.metrics())
-    assert trainer.predict(data.parts["test"]).predictions.shape == (10, 3)
+    assert trainer.predict(data.splits["test"]).predictions.shape == (10, 3)
 
 
 def test_classes_and_targets_have_one_order(tmp_path: Path) -> None:
@@ -359,10 +359,10 @@ def test_classes_and_targets_have_one_order(tmp_path: Path) -> None:
         answers = trainer._answers()
         scores = np.full((10, 2), 0.1, np.float32)
         scores[:, place] = 0.9
-        evaluation = Evaluation.from_scores(data.task, answers.outputs, data.parts["test"], scores)
+        evaluation = Evaluation.from_scores(data.task, answers.outputs, data.splits["test"], scores)
         metrics = evaluation.metrics()
         signals = [
-            several()[int(name) - 1]["label"] == "signal" for name in data.parts["test"].names
+            several()[int(name) - 1]["label"] == "signal" for name in data.splits["test"].names
         ]
         assert metrics["recall"] == 1
         assert metrics["accuracy"] == metrics["precision"] == np.mean(signals)
@@ -396,6 +396,6 @@ def test_no_mask_is_made_where_nothing_is_padded(
         loss_of(trainer, batch_of(data, head))
         assert masks and all((mask is not None) == padded for mask in masks)
         masks.clear()
-        trainer.evaluate_examples(data.parts["test"])
+        trainer.evaluate_examples(data.splits["test"])
         assert masks and (padded or all(mask is None for mask in masks))
         masks.clear()

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from dnagpt_hf.records.reading import RecordError
-from dnagpt_hf.tasks.benchmarks import deepgsr_stream, gue_parts, nucleotide_transformer_parts
+from dnagpt_hf.tasks.sources import open_source
+
+
+def opened(**spec: Any) -> Any:
+    """The source of the form whose folder is given first."""
+    (form, folder), *others = spec.items()
+    return open_source({form: str(folder), **dict(others)}, Path())
+
+
+def signals(folder: Path, variants: Any = "all") -> Any:
+    return opened(deepgsr=folder, variants=variants)["all"]
 
 
 def window(motif: str, side: str = "ACGTN" * 60) -> str:
@@ -29,7 +39,7 @@ def deepgsr(tmp_path: Path) -> Path:
 
 
 def test_deepgsr(deepgsr: Path) -> None:
-    records = list(deepgsr_stream(deepgsr))
+    records = list(signals(deepgsr))
     assert [(r.values["variant"], r.values["label"], r.line) for r in records] == [
         ("AATAAA", "signal", 2),
         ("AATAAA", "signal", 4),
@@ -49,23 +59,23 @@ def test_deepgsr(deepgsr: Path) -> None:
 
 
 def test_variants_of_deepgsr(deepgsr: Path) -> None:
-    records = list(deepgsr_stream(deepgsr, ["ATTAAA", "AATAAA"]))
+    records = list(signals(deepgsr, ["ATTAAA", "AATAAA"]))
     assert [r.values["variant"] for r in records] == ["ATTAAA"] * 2 + ["AATAAA"] * 3
-    assert len(list(deepgsr_stream(deepgsr, "ATTAAA"))) == 2
+    assert len(list(signals(deepgsr, "ATTAAA"))) == 2
     with pytest.raises(ValueError, match="has no variant 'AAGAAA', only AATAAA, ATTAAA"):
-        deepgsr_stream(deepgsr, ["AAGAAA"])
+        signals(deepgsr, ["AAGAAA"])
     (deepgsr / "hs_negATTAAA_polyA.fa.gz").unlink()
     with pytest.raises(ValueError, match=r"variant ATTAAA has only hs_ATTAAA.*of the class none"):
-        deepgsr_stream(deepgsr, ["ATTAAA"])
+        signals(deepgsr, ["ATTAAA"])
     with pytest.raises(ValueError, match=r"has no files as hs_AATAAA_polyA\.fa"):
-        deepgsr_stream(deepgsr.parent)
+        signals(deepgsr.parent)
 
 
 @pytest.mark.parametrize(("prefix", "token"), [("hs", "R"), ("mm", "S"), ("bt", "V"), ("dm", "O")])
 def test_species_of_deepgsr(tmp_path: Path, prefix: str, token: str) -> None:
     for kind in ("", "neg"):
         (tmp_path / f"{prefix}_{kind}ATG_TIS.fa").write_text(f">1\n{window('ATG')}\n")
-    records = list(deepgsr_stream(tmp_path))
+    records = list(signals(tmp_path))
     assert [(r.values["species"], r.values["variant"]) for r in records] == [(token, "ATG")] * 2
 
 
@@ -73,7 +83,7 @@ def test_hybpas(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "AAAAAG_pos.fa").write_text(f">1\n{window('AATGAA')}\n")
     (tmp_path / "AAAAAG_neg.fa").write_text(f">2\n{window('AAAAAG')}\n")
     with caplog.at_level(logging.WARNING):
-        first, second = deepgsr_stream(tmp_path)
+        first, second = signals(tmp_path)
     assert [first.values[key] for key in ("variant", "label", "species")] == [
         "AATGAA",
         "signal",
@@ -88,13 +98,13 @@ def test_a_sequence_that_ends_before_its_motif(deepgsr: Path) -> None:
     (deepgsr / "hs_AATAAA_polyA.fa").write_text(">short\n" + "A" * 305 + "\n")
     message = r"hs_AATAAA_polyA.fa, record short \(line 1\): its 305 bp end before the motif at 300"
     with pytest.raises(RecordError, match=message):
-        list(deepgsr_stream(deepgsr))
+        list(signals(deepgsr))
 
 
 def test_gue(tmp_path: Path) -> None:
     for name in ("train", "dev", "test"):
         (tmp_path / f"{name}.csv").write_text(f"sequence,label\n{name},1\n")
-    parts = gue_parts(tmp_path)
+    parts = opened(gue=tmp_path)
     assert {part: [r.values["sequence"] for r in stream] for part, stream in parts.items()} == {
         "train": ["train"],
         "validation": ["dev"],
@@ -105,15 +115,15 @@ def test_gue(tmp_path: Path) -> None:
 def test_gue_without_a_training_part(tmp_path: Path) -> None:
     for name in ("dev", "test"):
         (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(b"sequence,label\nAC,1\n"))
-    assert list(gue_parts(tmp_path)) == ["validation", "test"]
-    parts = gue_parts(tmp_path, train_on="validation")
+    assert list(opened(gue=tmp_path)) == ["validation", "test"]
+    parts = opened(gue=tmp_path, train_on="validation")
     assert list(parts) == ["train", "test"]
     assert [record.source for record in parts["train"]] == [str(tmp_path / "dev.csv.gz")]
-    with pytest.raises(ValueError, match="train_on is 'test': only validation"):
-        gue_parts(tmp_path, train_on="test")
+    with pytest.raises(ValueError, match="train_on is 'test': should be 'validation'"):
+        opened(gue=tmp_path, train_on="test")
     (tmp_path / "train.csv").write_text("sequence,label\nAC,1\n")
     with pytest.raises(ValueError, match="but this one has train and validation and test"):
-        gue_parts(tmp_path, train_on="validation")
+        opened(gue=tmp_path, train_on="validation")
 
 
 def test_nucleotide_transformer(tmp_path: Path) -> None:
@@ -121,7 +131,7 @@ def test_nucleotide_transformer(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("sequence,name,label\nAC,a,2\n")
     # the FASTA file is the published one, the table made from it
     (tmp_path / "train.csv").write_text("sequence,label\nTT,9\n")
-    parts = nucleotide_transformer_parts(tmp_path)
+    parts = opened(nucleotide_transformer=tmp_path)
     first, second = parts["train"]
     assert first.values == {"name": "chr1 5 9|x", "sequence": "ACGT", "label": "1"}
     assert (second.values["label"], second.line) == ("0", 4)
@@ -134,5 +144,5 @@ def test_nucleotide_transformer(tmp_path: Path) -> None:
 def test_nucleotide_transformer_as_parquet(tmp_path: Path) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     pq.write_table(pa.table({"sequence": ["AC"], "label": [1]}), tmp_path / "train.parquet")
-    parts = nucleotide_transformer_parts(tmp_path)
+    parts = opened(nucleotide_transformer=tmp_path)
     assert [r.values for r in parts["train"]] == [{"sequence": "AC", "label": 1}]

@@ -10,7 +10,7 @@ import pytest
 from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, Row, as_records, planted
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.tasks.dataset import TaskData, prepare_task, problem_type, read_examples
+from dnagpt_hf.tasks.dataset import TaskData, prepare_task, read_examples
 from dnagpt_hf.tasks.task import Task
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -24,7 +24,7 @@ def prepare(task: Task, rows: Any, **options: Any) -> TaskData:
 
 
 def names(data: TaskData) -> dict[str, list[str]]:
-    return {part: examples.names for part, examples in data.parts.items()}
+    return {part: examples.names for part, examples in data.splits.items()}
 
 
 def test_every_record_is_in_exactly_one_part() -> None:
@@ -40,7 +40,7 @@ def test_every_record_is_in_exactly_one_part() -> None:
     }
     assert data.report["records read"] == 200
     # and each with its own sequence and label
-    for examples in data.parts.values():
+    for examples in data.splits.values():
         for place, name in enumerate(examples.names):
             row = rows[int(name) - 1]
             ids = examples[place]["input_ids"]
@@ -71,7 +71,7 @@ def test_a_split_is_a_function_of_its_seed() -> None:
 def test_groups_stay_together() -> None:
     rows = [{**row, "chromosome": str(number % 7)} for number, row in enumerate(planted(140))]
     data = prepare(Task(CLASS), rows, group="chromosome")
-    of_part = [set(examples.groups or ()) for examples in data.parts.values()]
+    of_part = [set(examples.groups or ()) for examples in data.splits.values()]
     assert sum(map(len, of_part)) == 7 and set.union(*of_part) == {str(n) for n in range(7)}
 
 
@@ -80,16 +80,16 @@ def test_parts_that_are_given(given: tuple[str, ...] | None) -> None:
     given = given or ("train", "validation", "test")
     rows = {part: planted(60, seed) for seed, part in enumerate(given)}
     data = prepare(Task(CLASS), rows)
-    assert sum(map(len, data.parts.values())) == 60 * len(given)
+    assert sum(map(len, data.splits.values())) == 60 * len(given)
     for part in given:
-        files = {source for source, _ in data.parts[part].places}
+        files = {record.source for record in data.splits[part].records}
         assert files == {f"{part}.csv"}
     if given == ("train",):
-        assert set(data.parts) == {"train", "validation", "test"}
+        assert set(data.splits) == {"train", "validation", "test"}
     elif given == ("train", "test"):
         # validation is taken from the training part, 1.5 of 7.5
-        assert len(data.parts["validation"]) == 12
-        assert {source for source, _ in data.parts["validation"].places} == {"train.csv"}
+        assert len(data.splits["validation"]) == 12
+        assert {record.source for record in data.splits["validation"].records} == {"train.csv"}
 
 
 # -- duplicates ------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_sequences_that_stand_twice_are_kept_once(change: Any, level: int) -> No
     train = [*again, *rows[40:], *other]
     parts = prepare(task, {"train": train, "validation": [*rows[:10], *other[:5]], "test": rows})
     assert parts.report["duplicates across"] == 20 + 20 + 10 + 5
-    assert {part: len(one) for part, one in parts.parts.items()} == {
+    assert {part: len(one) for part, one in parts.splits.items()} == {
         "train": 15,
         "validation": 5,
         "test": 60,
@@ -128,7 +128,7 @@ def test_no_sequence_is_in_two_parts() -> None:
         row["label"] = generator.choice(["none", "signal"])
     for policy, most in (("remove", 1), ("keep", 300)):
         data = prepare(Task(NUMBER), rows, duplicate_records=policy)
-        seen = Counter(key for part in data.parts.values() for key in part.keys)
+        seen = Counter(key for part in data.splits.values() for key in part.keys)
         assert max(seen.values()) <= most
     assert max(seen.values()) > 1
     assert data.report["duplicate records"] == "keep"
@@ -161,14 +161,14 @@ def test_duplicates_as_an_error() -> None:
         (
             [*planted(30), {**planted(31)[30], "label": "rare"}],
             {},
-            r"^all\.csv, line 32: class 'rare' has 1 of 31 records, too few for 3 parts",
+            r"^all\.csv, line 32: class 'rare' has 1 of 31 records, too few for 3 splits",
         ),
         ([{**row, "label": "none"} for row in planted(9)], {}, "holds 1 labels"),
-        ({"validation": planted(9)}, {}, "the train part has no records"),
-        ({"train": planted(9), "validation": [], "test": planted(9, 1)}, {}, "validation part has"),
-        ({"train": planted(9), "validation": planted(9, 1), "test": []}, {}, "test part has no"),
+        ({"validation": planted(9)}, {}, "the train split would be empty"),
+        ({"train": planted(9), "validation": [], "test": planted(9, 1)}, {}, "validation split would be"),
+        ({"train": planted(9), "validation": planted(9, 1), "test": []}, {}, "test split would be"),
         ([], {}, "the data hold no records"),
-        (planted(30), {"fractions": [1, 0, 1]}, "the validation part has no records"),
+        (planted(30), {"fractions": [1, 0, 1]}, "the validation split would be empty"),
         (planted(30), {"fractions": [1, 1, 1, 1]}, r"split is \[1, 1, 1, 1\]"),
         (planted(30), {"fractions": [1]}, r"split is \[1\]"),
         (planted(30), {"group": "chromosome"}, "no column 'chromosome' to keep records together"),
@@ -194,14 +194,14 @@ def test_columns_named_by_their_beginning() -> None:
     assert data.task.template == "<R>{sequence}<+><M>{half_1} {half_2}<=><M>{level}"
     assert len(data.task.standardization) == 3
     # the first record, from which they were read, is there too
-    assert sum(map(len, data.parts.values())) == 40
+    assert sum(map(len, data.splits.values())) == 40
 
 
 def test_labels_that_are_not_stated_are_numbered_in_order() -> None:
     rows = [{**row, "label": "cab"[n % 3]} for n, row in enumerate(planted(60))]
     data = prepare(Task(CLASS), rows)
     assert data.task.answer_list[0].tokens == {"<0>": "a", "<1>": "b", "<2>": "c"}
-    for examples in data.parts.values():
+    for examples in data.splits.values():
         for name, target in zip(examples.names, examples.targets[:, 0], strict=True):
             assert "abc"[int(target)] == rows[int(name) - 1]["label"]
 
@@ -215,17 +215,17 @@ def test_numbers_are_standardised_by_the_training_part_alone() -> None:
     for (mean, deviation), values in zip(data.task.standardization, (doses, levels), strict=True):
         assert mean == pytest.approx(values.mean(), rel=1e-6)
         assert deviation == pytest.approx(values.std(), rel=1e-6)
-    is_number = data.parts["test"].input_ids == TOKENIZER.number_token_id
-    assert data.parts["test"].number_values[is_number].min() > 100
+    is_number = data.splits["test"].input_ids == TOKENIZER.number_token_id
+    assert data.splits["test"].number_values[is_number].min() > 100
     # targets are put out as they were given
-    assert data.parts["train"].targets[:, 0].tolist() == levels.tolist()
+    assert data.splits["train"].targets[:, 0].tolist() == levels.tolist()
 
 
 def test_numbers_as_they_are() -> None:
     data = prepare(Task(NUMBER), planted(50), standardize=False)
     assert data.task.standardization == ()
-    is_number = data.parts["train"].input_ids == TOKENIZER.number_token_id
-    assert data.parts["train"].number_values[is_number].mean() == pytest.approx(5, abs=1)
+    is_number = data.splits["train"].input_ids == TOKENIZER.number_token_id
+    assert data.splits["train"].number_values[is_number].mean() == pytest.approx(5, abs=1)
 
 
 def test_the_report() -> None:
@@ -242,26 +242,6 @@ def test_the_report() -> None:
 # -- heads -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("template", "answers", "problem"),
-    [
-        (CLASS, {}, "single_label_classification"),
-        (NUMBER, {}, "regression"),
-        ("{s}<=><M>{a} {b}", {}, "regression"),
-        ("{s}<=><B>{a}<B>{b}", {}, "multi_label_classification"),
-        ("{s}<=><B>{a}<B>{b}", {"0": "x", "1": "y", "2": "z"}, "says yes or no to each"),
-        (BOTH, ANSWERS, "gives one kind: use head: language"),
-    ],
-)
-def test_problem_type(template: str, answers: dict[str, str], problem: str) -> None:
-    task = Task(template, answers=answers)
-    if "_" in problem or problem == "regression":
-        assert problem_type(task) == problem
-        return
-    with pytest.raises(ValueError, match=problem):
-        problem_type(task)
-
-
 @pytest.mark.parametrize("positive", [None, "no"])
 def test_several_labels_are_held_or_not(positive: str | None) -> None:
     rows = [
@@ -270,7 +250,7 @@ def test_several_labels_are_held_or_not(positive: str | None) -> None:
     ]
     task = Task("<R>{sequence}<=><B>{a}<B>{b}", answers={"N": "no", "A": "yes"}, positive=positive)
     data = prepare(task, rows, head="classification")
-    for examples in data.parts.values():
+    for examples in data.splits.values():
         for name, targets in zip(examples.names, examples.targets, strict=True):
             row = rows[int(name) - 1]
             wanted = [float(row[column] == (positive or "yes")) for column in ("a", "b")]

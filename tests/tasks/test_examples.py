@@ -9,25 +9,22 @@ import pytest
 from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, as_records, planted
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.records.reading import RecordError
 from dnagpt_hf.tasks.examples import (
-    ExampleEncoder,
     Examples,
-    answer_stream,
+    answer_token_ids,
+    encode_records,
     fit_standardization,
-    prompt_positions,
-    standardized,
+    prompt_length,
 )
 from dnagpt_hf.tasks.task import Task
 
 NUMBER_ID = int(DNAGPTTokenizer().number_token_id)
 
 
-def encode(
-    task: Task, rows: list[dict[str, Any]], **options: Any
-) -> tuple[Examples, dict[str, list[str]]]:
-    encoder = ExampleEncoder(task, DNAGPTTokenizer(), **{"max_length": 64, **options})
-    return encoder(as_records(rows))
+def encode(task: Task, rows: list[dict[str, Any]], **options: Any) -> Examples:
+    options = {"max_length": 64, **options}
+    return encode_records(task, DNAGPTTokenizer(), as_records(rows), **options)[1]
 
 
 def text(examples: Examples, number: int) -> str:
@@ -38,9 +35,8 @@ def text(examples: Examples, number: int) -> str:
 def test_prompts_and_targets() -> None:
     rows = planted(6)
     task = Task(BOTH, answers=ANSWERS)
-    language, labels = encode(task, rows)
-    head, _ = encode(task, rows, head="classification")
-    assert labels == {"label": ["none", "signal"]}
+    language = encode(task, rows)
+    head = encode(task, rows, head="classification")
     assert len(language) == 6
     for number, row in enumerate(rows):
         prompt = f"<R>{row['sequence']}<+><M>{row['dose']}"
@@ -48,31 +44,32 @@ def test_prompts_and_targets() -> None:
         assert text(head, number) == prompt
         wanted = [float(row["label"] == "signal"), row["level"]]
         assert language[number]["targets"].tolist() == wanted
-    assert language.places[2] == ("a.csv", 4)
+    assert (language.records[2].source, language.records[2].line) == ("a.csv", 4)
 
 
-def test_labels_are_numbered_as_they_come_where_they_are_not_stated() -> None:
+def test_labels_that_are_not_stated_get_tokens() -> None:
     rows = [{"sequence": "ACGT", "label": label} for label in ("b", "a", "b", "c")]
-    examples, labels = encode(Task(CLASS), rows)
-    assert labels == {"label": ["b", "a", "c"]}
-    assert examples.targets[:, 0].tolist() == [0, 1, 0, 2]
+    records = as_records(rows)
+    task, examples = encode_records(Task(CLASS), DNAGPTTokenizer(), records, max_length=64)
+    assert task.answer_list[0].tokens == {"<0>": "a", "<1>": "b", "<2>": "c"}
+    assert examples.targets[:, 0].tolist() == [1, 0, 1, 2]
 
 
 def test_numbers_that_are_answered_are_transformed() -> None:
     task = Task.from_dict({"template": NUMBER, "transforms": {"level": "log10(x)"}})
-    examples, _ = encode(task, [{"sequence": "ACGT", "dose": 2, "level": 1000}])
+    examples = encode(task, [{"sequence": "ACGT", "dose": 2, "level": 1000}])
     assert examples.targets.tolist() == [[3.0]]
 
 
 def test_selected_examples_are_the_same() -> None:
     rows = [{**row, "sequence": row["sequence"][: 3 + 2 * n]} for n, row in enumerate(planted(8))]
-    examples, _ = encode(Task(BOTH, answers=ANSWERS), rows, group="label")
+    examples = encode(Task(BOTH, answers=ANSWERS), rows, group="label")
     chosen = examples.select([5, 0, 5])
     for place, number in enumerate((5, 0, 5)):
         assert text(chosen, place) == text(examples, number)
         assert (chosen[place]["targets"] == examples[number]["targets"]).all()
         assert chosen.names[place] == examples.names[number]
-        assert chosen.places[place] == examples.places[number]
+        assert chosen.records[place] == examples.records[number]
         assert chosen.groups and examples.groups
         assert chosen.groups[place] == examples.groups[number]
     assert len(examples.select([])) == 0
@@ -109,16 +106,16 @@ def test_a_label_outside_the_answers_is_named(label: str, problem: str) -> None:
 def test_answers_need_positions() -> None:
     """Of 64, one answer takes none, and two take what stands before the last."""
     task, tokenizer = Task(BOTH, answers=ANSWERS), DNAGPTTokenizer()
-    assert answer_stream(task, tokenizer) == [None, 18, None]
-    assert prompt_positions(task, tokenizer, 64) == 62
-    assert prompt_positions(Task(CLASS, answers=ANSWERS), tokenizer, 64) == 64
+    assert answer_token_ids(task, tokenizer) == [None, 18, None]
+    assert prompt_length(task, tokenizer, 64) == 62
+    assert prompt_length(Task(CLASS, answers=ANSWERS), tokenizer, 64) == 64
     # <R> … <+><M> number <=><B>
     fitting = {**planted(1)[0], "sequence": "A" * (6 * 56)}
-    examples, _ = encode(task, [fitting])
+    examples = encode(task, [fitting])
     assert examples.lengths.tolist() == [62]
     with pytest.raises(RecordError, match="exceed the model's 62 positions"):
         encode(task, [{**fitting, "sequence": "A" * (6 * 56 + 1)}])
-    cut, _ = encode(task, [{**fitting, "sequence": "A" * 6 + "C" * 6 * 56}], truncation="left")
+    cut = encode(task, [{**fitting, "sequence": "A" * 6 + "C" * 6 * 56}], truncation="left")
     assert text(cut, 0).startswith(f"<R>{'C' * 6 * 56}<+>")
 
 
@@ -126,7 +123,7 @@ def test_answers_need_positions() -> None:
 
 
 def keys(task: Task, rows: list[dict[str, Any]]) -> list[bytes]:
-    return encode(task, rows)[0].keys
+    return encode(task, rows).keys
 
 
 def test_keys_are_of_what_is_read() -> None:
@@ -153,13 +150,13 @@ def test_numbers_alone_have_no_other_strand() -> None:
 def test_standardisation_is_that_of_the_columns() -> None:
     rows = planted(50)
     task = Task("{sequence}<+><M>{dose} {level}<=><B>{label}<M>{level}", answers=ANSWERS)
-    examples, _ = encode(task, rows)
+    examples = encode(task, rows)
     scales = fit_standardization(examples, task.answer_list, NUMBER_ID)
     for (mean, deviation), column in zip(scales, ("dose", "level", "level"), strict=True):
         values = np.array([row[column] for row in rows])
         assert mean == pytest.approx(values.mean(), rel=1e-6)
         assert deviation == pytest.approx(values.std(), rel=1e-6)
-    scaled = standardized(examples, scales[:2], NUMBER_ID)
+    scaled = examples.standardized(scales[:2], NUMBER_ID)
     numbers = scaled.number_values[scaled.input_ids == NUMBER_ID].reshape(50, 2)
     np.testing.assert_allclose(numbers.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(numbers.std(0), 1, atol=1e-6)
@@ -171,7 +168,7 @@ def test_standardisation_is_that_of_the_columns() -> None:
 def test_a_constant_number_has_a_deviation_of_one() -> None:
     rows = [{"sequence": "ACGT", "dose": 0.1, "level": 0.7} for _ in range(7)]
     task = Task(NUMBER)
-    examples, _ = encode(task, rows)
+    examples = encode(task, rows)
     scales = fit_standardization(examples, task.answer_list, NUMBER_ID)
     assert [deviation for _, deviation in scales] == [1.0, 1.0]
 
@@ -179,26 +176,25 @@ def test_a_constant_number_has_a_deviation_of_one() -> None:
 def test_every_record_has_as_many_numbers() -> None:
     rows = [{"x": "1 2", "y": 1}, {"x": "1 2", "y": 1}, {"x": "1", "y": 1}]
     task = Task("<M>{x}<=><M>{y}")
-    examples, _ = encode(task, rows)
-    wanted = r"^a\.csv, record 3 \(line 4\): it holds 1 numbers, where the training data have 2"
+    examples = encode(task, rows)
+    wanted = r"^a\.csv, record 3 \(line 4\): it holds 1 number, where the training data have 2"
     with pytest.raises(ValueError, match=wanted):
         fit_standardization(examples, task.answer_list, NUMBER_ID)
     # of other data than those it was fitted on
     with pytest.raises(ValueError, match=r"record 1 \(line 2\): it holds 2 numbers"):
-        standardized(examples.select([0]), [(0, 1)], NUMBER_ID)
-    with pytest.raises(ValueError, match=r"record 3 \(line 4\): it holds 1 numbers"):
-        standardized(examples.select([2]), [(0, 1), (0, 1)], NUMBER_ID)
+        examples.select([0]).standardized([(0, 1)], NUMBER_ID)
+    with pytest.raises(ValueError, match=r"record 3 \(line 4\): it holds 1 number"):
+        examples.select([2]).standardized([(0, 1), (0, 1)], NUMBER_ID)
 
 
 def test_groups_are_read() -> None:
     rows = [{"sequence": "ACGT", "label": "none", "chromosome": name} for name in ("1", "X")]
-    examples, _ = encode(Task(CLASS, answers=ANSWERS), rows, group="chromosome")
+    examples = encode(Task(CLASS, answers=ANSWERS), rows, group="chromosome")
     assert examples.groups == ["1", "X"]
     with pytest.raises(RecordError, match="there is no column 'contig' to keep records together"):
         encode(Task(CLASS, answers=ANSWERS), rows, group="contig")
 
 
 def test_no_records() -> None:
-    encoder = ExampleEncoder(Task(CLASS), DNAGPTTokenizer(), max_length=64)
-    examples, labels = encoder(iter(list[Record]()))
-    assert len(examples) == 0 and labels == {"label": []}
+    with pytest.raises(ValueError, match="the data hold no records"):
+        encode(Task(CLASS), [])

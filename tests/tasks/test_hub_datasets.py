@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dnagpt_hf.tasks.hub_datasets import dataset_parts
+from dnagpt_hf.tasks.sources import open_source
 
 datasets = pytest.importorskip("datasets")
 
@@ -32,7 +32,7 @@ def save(folder: Path, *splits: str) -> None:
 
 def test_rows_are_records(tmp_path: Path) -> None:
     save(tmp_path / "saved", "train", "test")
-    parts = dataset_parts("saved", tmp_path)
+    parts = open_source({"dataset": "saved"}, tmp_path)
     assert list(parts) == ["train", "test"]
     first, second, third = parts["test"]
     assert first.values == {"id": "a", "sequence": "ACGT", "label": "signal"}
@@ -59,15 +59,15 @@ def test_splits(
     tmp_path: Path, found: tuple[str, ...], wanted: dict[str, str] | None, expected: list[str]
 ) -> None:
     save(tmp_path / "saved", *found)
-    assert list(dataset_parts("saved", tmp_path, splits=wanted)) == expected
+    assert list(open_source({"dataset": "saved", "splits": wanted}, tmp_path)) == expected
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (None, "dataset saved has the splits fold1, fold2: say which is which with splits"),
+        (None, "dataset saved has the splits fold1, fold2: match them with splits"),
         ({"train": "fold"}, "dataset saved has no split 'fold', only fold1, fold2: did you mean"),
-        ({"dev": "fold1"}, r"splits: unknown part 'dev' \(choose of train, validation, test\)"),
+        ({"dev": "fold1"}, r"splits: unknown split 'dev' \(choose from train, validation, test\)"),
     ],
 )
 def test_splits_that_a_dataset_lacks(
@@ -75,14 +75,14 @@ def test_splits_that_a_dataset_lacks(
 ) -> None:
     save(tmp_path / "saved", "fold1", "fold2")
     with pytest.raises(ValueError, match=message):
-        dataset_parts("saved", tmp_path, splits=wanted)
+        open_source({"dataset": "saved", "splits": wanted}, tmp_path)
 
 
 def test_a_folder_of_tables(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     for part in ("train", "test"):
         (tmp_path / "tables" / f"{part}.csv").write_text(f"sequence,label\n{part},1\n")
-    parts = dataset_parts("tables", tmp_path)
+    parts = open_source({"dataset": "tables"}, tmp_path)
     found = {part: [record.values for record in parts[part]] for part in parts}
     assert found == {
         "train": [{"sequence": "train", "label": 1}],
@@ -94,5 +94,5 @@ def test_a_dataset_that_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("empty", "nobody/nothing"):
         with pytest.raises(ValueError, match=f"dataset {name} cannot be loaded: ") as caught:
-            dataset_parts(name, tmp_path)
+            open_source({"dataset": name}, tmp_path)
         assert "\n" not in str(caught.value)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from annotated_genome import write
 
-from dnagpt_hf.tasks.sources import FORMS, open_source
+from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.tasks.sources import FORMS, TEXT_KEYS, Files, open_source
+from dnagpt_hf.yaml_files import parse_yaml
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(text: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
-    parts = open_source(yaml.safe_load(text), folder)
+    parts = open_source(parse_yaml(text, TEXT_KEYS), folder)
     found = {part: [dict(record.values) for record in records] for part, records in parts.items()}
     again = {part: [dict(record.values) for record in records] for part, records in parts.items()}
     assert found == again
@@ -84,7 +85,7 @@ def read(text: str, folder: Path) -> dict[str, list[dict[str, Any]]]:
 )
 def test_forms(folder: Path, text: str, parts: Any) -> None:
     if parts is ValueError:
-        with pytest.raises(ValueError, match="validation is a source with the parts validation"):
+        with pytest.raises(ValueError, match="validation is a source with the splits validation"):
             read(text, folder)
     else:
         assert {part: len(rows) for part, rows in read(text, folder).items()} == parts
@@ -116,6 +117,44 @@ def test_columns_constants_and_limit_hold_for_each_part(folder: Path) -> None:
         "validation": [{"dna": "dev", "label": "1", "species": "R"}],
         "test": [{"dna": "test", "label": "1", "species": "R"}],
     }
+
+
+def test_labels_that_are_words_of_yaml(folder: Path) -> None:
+    for label, read_as in (("no", "no"), ("1", "1"), ("true", "true"), ("0.50", "0.50")):
+        rows = read(f"{{files: pos.fa, set: {{label: {label}}}}}", folder)["all"]
+        assert rows[0]["label"] == read_as
+
+
+RECORD = Record({"seqs": "AC", "y": "1"}, "r", "a.csv", 1, 2)
+
+
+def renamed(columns: dict[str, str], **values: str) -> Record:
+    stream = Files(files=["a.csv"], columns=columns, set=values)._changed([RECORD])
+    return next(iter(stream))
+
+
+def test_columns_are_renamed_and_added() -> None:
+    changed = renamed({"sequence": "seqs"}, species="R", y="0")
+    assert list(changed.values.items()) == [("sequence", "AC"), ("y", "0"), ("species", "R")]
+    assert (changed.name, changed.line) == ("r", 2)
+    assert renamed({"seqs": "y", "y": "seqs"}).values == {"y": "AC", "seqs": "1"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"y": "seq"}, r"a.csv, record r \(line 2\): there is no column 'seq', only seqs, y: did"),
+        ({"y": "seqs"}, "there is a column 'y' already: rename that one too"),
+    ],
+)
+def test_columns_that_a_record_lacks_or_has(columns: dict[str, str], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        renamed(columns)
+
+
+def test_the_first_records(folder: Path) -> None:
+    (folder / "broken.csv").write_text("x\n1\n2\nbroken,3\n")
+    assert read("{files: broken.csv, limit: 2}", folder) == {"all": [{"x": "1"}, {"x": "2"}]}
 
 
 def test_contigs_that_yaml_reads_as_numbers(folder: Path) -> None:
@@ -161,46 +200,42 @@ def test_what_tools_write_beside_a_file_fits_no_pattern(folder: Path) -> None:
             "{files: a.csv, colums: {}}",
             "data with files: unknown key 'colums': did you mean columns",
         ),
-        ("{files: a.csv, columns: seq}", "columns is 'seq': give a mapping"),
-        ("{files: a.csv, format: cvs}", "unknown format 'cvs': did you mean csv"),
+        ("{files: a.csv, columns: seq}", "columns is 'seq': should be a mapping"),
+        ("{files: a.csv, format: cvs}", "format is 'cvs': should be 'fasta', 'csv', 'tsv'"),
         ("{files: none.csv}", "none.csv: no such file"),
         ("{files: '*.xyz'}", "no file fits this pattern"),
         ("{files: gue}", "gue: is a folder: name files in it"),
-        ("{files: a.csv, limit: -1}", "limit is -1"),
-        ("{files: a.csv, set: {label: no}}", "set: label is false in YAML"),
+        ("{files: a.csv, limit: -1}", "limit is -1: should be greater than or equal to 1"),
+        ("{files: a.csv, limit: true}", "limit is True: should be a valid integer"),
+        ("{files: a.csv, columns: {a: seq, b: seq}}", "gives two names to one column"),
         (
             "{files: a.csv, columns: {sequence: sec}}",
             "a.csv, record 1.*only seq, label: did you mean",
         ),
-        ("{train: a.csv, dev: a.csv}", "data with parts: unknown key 'dev'"),
-        ("[a.csv, {gue: gue}]", "one source of a list has the parts all, another validation, test"),
-        (
-            "{regions: genes.gff, genome: genome.fa, anchor: tis, upstream: 5, downstream: 5, "
-            "label: yes}",
-            "data with regions: label is true in YAML",
-        ),
+        ("{train: a.csv, dev: a.csv}", "data by split: unknown key 'dev'"),
+        ("[a.csv, {gue: gue}]", "one source of a list has the splits all, another validation, test"),
         ("{gue: none}", "none: no such file or folder"),
         ("{regions: genes.gff, genome: genome.fa}", "data with regions: anchor is missing"),
         (
             "{regions: genes.gff, genome: genome.fa, anchor: tis, upstream: 5, downstream: 5, "
             "negatives: {motif: ATG}}",
-            r"negatives: unknown key 'motif' \(it has match, per_site",
+            r"negatives: unknown key 'motif' \(choose from match, per_site",
         ),
         (
             "{regions: genes.gff, genome: genome.fa, anchor: tis, upstream: 5, downstream: 5, "
             "negatives: {seed: 1}}",
-            "negatives: match is missing",
+            "negatives, match is missing",
         ),
         (
             "{regions: genes.gff, genome: genome.fa, anchor: [tis], upstream: 5, downstream: 5}",
-            "unknown anchor",
+            r"anchor is \['tis'\]: should be a valid string",
         ),
         (
             "{genes: genes.gff, genome: genome.fa, promoter: 7000}",
-            r"promoter is 7000: give \[upstream, downstream\]",
+            "promoter is 7000: should be a list",
         ),
         ("{genes: genes.gff, genome: no.fa, promoter: [5, 5]}", "no.fa: no such file"),
-        ("{dataset: gue, splits: train}", "splits is 'train': give a mapping"),
+        ("{dataset: gue, splits: train}", "splits is 'train': should be a mapping"),
     ],
 )
 def test_bad_entries(folder: Path, text: str, message: str) -> None:

@@ -97,8 +97,8 @@ def test_every_part_gets_a_group_where_one_is_large() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"classes": ["a"] * 9 + ["b"]}, "class 'b' has 1 of 10 records, too few for 3 parts"),
-        ({"groups": ["x"] * 5 + ["y"] * 5}, "2 groups are too few for 3 parts"),
+        ({"classes": ["a"] * 9 + ["b"]}, "class 'b' has 1 of 10 records, too few for 3 splits"),
+        ({"groups": ["x"] * 5 + ["y"] * 5}, "2 groups are too few for 3 splits"),
         ({"fractions": [0, 0]}, "split is"),
         ({"fractions": [-1, 2]}, "split is"),
         ({"fractions": [float("nan"), 2]}, "split is"),
@@ -112,4 +112,4 @@ def test_what_cannot_be_divided(arguments: dict[str, Any], message: str) -> None
 def test_the_record_of_a_small_class_is_told() -> None:
     with pytest.raises(ClassTooSmall) as caught:
         divide(5, classes=["a", "a", "a", "b", "a"])
-    assert caught.value.number == 3
+    assert caught.value.index == 3

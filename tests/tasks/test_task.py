@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTTokenizer
+from dnagpt_hf.tasks.sources import TEXT_KEYS
 from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.yaml_files import parse_yaml
 
 BINARY = {"A": "yes", "N": "no"}
 
@@ -77,14 +79,14 @@ def test_answers_of_all_columns_or_of_each() -> None:
             {"template": "{s}<=><B>{y}", "answers": {"y": BINARY, "A": "x"}},
             "mix tokens and columns",
         ),
-        ({"template": "{s}<=><B>{y}", "answers": ["A", "N"]}, "answers is .*: give a mapping"),
+        ({"template": "{s}<=><B>{y}", "answers": ["A", "N"]}, "answers is .*: should be a mapping"),
         ({"template": "{s}<=><B>{y}", "transforms": {"x": "log(x)"}}, "'x', which the template"),
         ({"template": "{s}<=><B>{y}", "sequences": {"x": {}}}, "'x', which the template has not"),
-        ({"template": "{s}<=><B>{y}", "sequences": {"s": {"start": 1}}}, "give window, cut_out or"),
+        ({"template": "{s}<=><B>{y}", "sequences": {"s": {"start": 1}}}, r"s: unknown key 'start' \(choose from window, cut_out"),
         ({"template": "{s}<=><B>{y}", "sequences": {"s": {"window": 300}}}, "window is 300"),
         ({"template": "{s}<=><B>{y}", "colour": 1}, "unknown key 'colour'"),
-        ({"template": 5}, "no template"),
-        ({}, "no template"),
+        ({"template": 5}, "template is 5: should be a valid string"),
+        ({}, "template is missing"),
     ],
 )
 def test_tasks_that_cannot_be(content: dict[str, Any], message: str) -> None:
@@ -92,12 +94,33 @@ def test_tasks_that_cannot_be(content: dict[str, Any], message: str) -> None:
         Task.from_dict(content)
 
 
-def test_truth_values_of_yaml_are_refused() -> None:
-    content = yaml.safe_load("{template: '{s}<=><B>{y}', answers: {A: yes, N: no}}")
-    with pytest.raises(ValueError, match="answer A is true in YAML"):
-        Task.from_dict(content)
-    numbers = yaml.safe_load("{template: '{s}<=><B>{y}', answers: {A: 1, N: 0}}")
+def test_labels_that_are_words_of_yaml() -> None:
+    text = "{template: '{s}<=><B>{y}', answers: {A: yes, N: 0.50}, positive: yes}"
+    assert Task.from_dict(parse_yaml(text, TEXT_KEYS)).answer_list[0].labels == ("yes", "0.50")
+    numbers = {"template": "{s}<=><B>{y}", "answers": {"A": 1, "N": 0}, "positive": 1}
     assert Task.from_dict(numbers).answer_list[0].labels == ("1", "0")
+    with pytest.raises(ValueError, match="answers, A is True: should be a valid string"):
+        Task.from_dict({**numbers, "answers": {"A": True, "N": False}})
+
+
+@pytest.mark.parametrize(
+    ("template", "answers", "problem"),
+    [
+        ("{s}<=><B>{a}", {}, "single_label_classification"),
+        ("{s}<=><M>{a}", {}, "regression"),
+        ("{s}<=><M>{a} {b}", {}, "regression"),
+        ("{s}<=><B>{a}<B>{b}", {}, "multi_label_classification"),
+        ("{s}<=><B>{a}<B>{b}", {"0": "x", "1": "y", "2": "z"}, "says yes or no to each"),
+        ("{s}<=><B>{a}<M>{b}", BINARY, "gives one kind: use head: language"),
+    ],
+)
+def test_problem_types(template: str, answers: dict[str, str], problem: str) -> None:
+    task = Task(template, answers=answers)
+    if " " not in problem:
+        assert task.problem_type == problem
+        return
+    with pytest.raises(ValueError, match=problem):
+        _ = task.problem_type
 
 
 @pytest.mark.parametrize("value", ["1", 1, 1.0, "1.0", " 1 "])
@@ -249,10 +272,10 @@ def test_the_order_of_classes_is_kept_in_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"answers": {"A": ["yes"]}}, r"answers: A is \['yes'\]: give one label"),
-        ({"answers": {"A": [1]}}, r"answers: A is \[1\]"),
-        ({"standardization": [1]}, r"standardization is \[1\]: give a list"),
-        ({"standardization": [["a", "b"]]}, "standardization is"),
+        ({"answers": {"A": ["yes"]}}, r"answers, A is \['yes'\]: should be a valid string"),
+        ({"answers": {"A": [1]}}, r"answers, A is \[1\]"),
+        ({"standardization": [1]}, "standardization 1 is 1: should be a list"),
+        ({"standardization": [["a", "b"]]}, "standardization 1 1 is 'a': should be a valid number"),
     ],
 )
 def test_lists_that_are_no_pairs(content: dict[str, Any], message: str) -> None:

@@ -12,12 +12,17 @@ import numpy as np
 import pytest
 
 from dnagpt_hf.records.reading import RecordError
-from dnagpt_hf.tasks.xpresso import xpresso_parts
+from dnagpt_hf.tasks.sources import open_source
 
 COLUMNS = [
     *("ENSID", "EXPRESSION", "UTR5LEN", "CDSLEN", "INTRONLEN", "UTR3LEN"),
     *("UTR5GC", "CDSGC", "UTR3GC", "ORFEXONDENSITY", "PROMOTER"),
 ]
+
+
+def opened(path: Path, split: str | None = None, leave_out: Any = ()) -> Any:
+    spec = {"xpresso": str(path), "split": split, "leave_out": [str(name) for name in leave_out]}
+    return open_source(spec, Path())
 
 
 def table(count: int) -> str:
@@ -37,7 +42,7 @@ def table(count: int) -> str:
 def test_text(tmp_path: Path, convert: Callable[[str], bytes]) -> None:
     path = tmp_path / "human.txt"
     path.write_bytes(convert(table(3)))
-    parts = xpresso_parts(path)
+    parts = opened(path)
     assert list(parts) == ["all"]
     record = list(parts["all"])[1]
     assert list(record.values) == COLUMNS
@@ -51,7 +56,7 @@ def test_split_is_the_one_of_xpresso(tmp_path: Path) -> None:
     path, histones = tmp_path / "human.txt", tmp_path / "histones.txt"
     path.write_text(table(2051))
     histones.write_text("ENSG7\r\nENSG2000\textra\r\n")
-    parts = xpresso_parts(path, "xpresso", [histones])
+    parts = opened(path, "xpresso", [histones])
     # as its program has it: left out, all rows sampled with seed 1, the last ones the test part
     frame = pd.read_csv(path, sep="\t", index_col=0)
     frame = frame[~frame.index.isin(["ENSG7", "ENSG2000"])]
@@ -65,13 +70,13 @@ def test_tables_that_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "human.txt"
     path.write_text(table(2000))
     with pytest.raises(RecordError, match="has 2,000 genes: Xpresso's split needs more than 2,000"):
-        list(xpresso_parts(path, "xpresso")["test"])
-    with pytest.raises(ValueError, match="split is 'random'"):
-        xpresso_parts(path, "random")
+        list(opened(path, "xpresso")["test"])
+    with pytest.raises(ValueError, match="split is 'random': should be 'xpresso'"):
+        opened(path, "random")
     path.write_text(table(2).replace("ORFEXONDENSITY", "EXONDENSITY"))
     message = r"record 1 \(line 2\): there is no column ORFEXONDENSITY.*did you mean EXONDENSITY"
     with pytest.raises(RecordError, match=message):
-        list(xpresso_parts(path)["all"])
+        list(opened(path)["all"])
 
 
 SEQUENCES = ("ACGTN", "TTTTT", "NNNNN")
@@ -97,7 +102,7 @@ def write_hdf5(path: Path, **changes: Any) -> None:
 def test_hdf5(tmp_path: Path) -> None:
     for name in ("train", "valid", "test"):
         write_hdf5(tmp_path / f"{name}.h5")
-    parts = xpresso_parts(tmp_path)
+    parts = opened(tmp_path)
     assert list(parts) == ["train", "validation", "test"]
     records = list(parts["validation"])
     assert [record.values["PROMOTER"] for record in records] == list(SEQUENCES)
@@ -109,7 +114,7 @@ def test_hdf5(tmp_path: Path) -> None:
         "PROMOTER": "TTTTT",
     }
     assert (records[1].name, records[1].line) == ("ENSG2", 2)
-    one = xpresso_parts(tmp_path / "valid.h5")
+    one = opened(tmp_path / "valid.h5")
     assert list(one["all"]) == list(one["all"]) == records
 
 
@@ -123,7 +128,7 @@ def test_more_genes_than_are_in_memory(tmp_path: Path) -> None:
         geneName=[f"g{i}".encode() for i in range(count)],
         detectionFlagInt=None,
     )
-    records = list(xpresso_parts(tmp_path / "a.h5")["all"])
+    records = list(opened(tmp_path / "a.h5")["all"])
     assert [record.values["EXPRESSION"] for record in records] == list(range(count))
     assert [record.name for record in records] == [f"g{i}" for i in range(count)]
     assert records[0].values["PROMOTER"] == "ACGTAC" and records[1].values["PROMOTER"] == "GTACGT"
@@ -131,20 +136,21 @@ def test_more_genes_than_are_in_memory(tmp_path: Path) -> None:
 
 def test_hdf5_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "a.h5").touch()
     with pytest.raises(ImportError, match="HDF5 files need h5py: pip install h5py"):
-        list(xpresso_parts(tmp_path / "a.h5")["all"])
+        list(opened(tmp_path / "a.h5")["all"])
 
 
 def test_hdf5_that_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     write_hdf5(path, label=None)
     with pytest.raises(RecordError, match=r"no dataset label of 1 axes, only .*data \(3, 8\)"):
-        list(xpresso_parts(path)["all"])
+        list(opened(path)["all"])
     write_hdf5(path, data=np.zeros((3, 7)))
     with pytest.raises(RecordError, match=r"data \(3, 7\) are not genes by bases by 4"):
-        list(xpresso_parts(path)["all"])
+        list(opened(path)["all"])
     with pytest.raises(ValueError, match="split and leave_out are for the text table"):
-        xpresso_parts(path, "xpresso")
+        opened(path, "xpresso")
     path.write_text("not HDF5")
     with pytest.raises(RecordError, match="is no HDF5 file or is damaged"):
-        list(xpresso_parts(path)["all"])
+        list(opened(path)["all"])

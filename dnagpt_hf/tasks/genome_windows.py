@@ -1,0 +1,86 @@
+"""Sources that cut windows from a genome: sites with negatives, and genes with their features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from dnagpt_hf.annotation.genes import GeneTable
+from dnagpt_hf.annotation.negatives import Negatives
+from dnagpt_hf.annotation.site_windows import RegionWindows
+from dnagpt_hf.tasks.sources import Source, Splits, existing
+from dnagpt_hf.tasks.streams import ALL
+from dnagpt_hf.tasks.task import Text, as_text
+
+
+def _contig_names(value: Any) -> Any:
+    """Read `{OTHER: OURS}`, a list of names, or one name."""
+    if isinstance(value, Mapping):
+        return {str(theirs): as_text(ours) for theirs, ours in value.items()}
+    return [as_text(one) for one in (value if isinstance(value, list) else [value])]
+
+
+class _OfGenome(Source):
+    genome: str
+    edge: Literal["drop", "pad", "error"] = "drop"
+    contigs: Annotated[dict[str, str] | list[str], BeforeValidator(_contig_names)] | None = None
+    cache_folder: str | None = None
+
+    def _options(self, folder: Path) -> dict[str, Any]:
+        cache = self.cache_folder
+        return {
+            "genome": existing(folder, self.genome),
+            "edge": self.edge,
+            "contigs": self.contigs,
+            "cache_folder": None if cache is None else folder / Path(cache).expanduser(),
+        }
+
+
+class Regions(_OfGenome):
+    """Windows round the sites of a genome, as [`RegionWindows`] cuts them."""
+
+    regions: str
+    anchor: str
+    upstream: int
+    downstream: int
+    feature: str | None = None
+    label: Text = "signal"
+    negatives: Negatives | None = None
+
+    def read(self, folder: Path) -> Splits:
+        windows = RegionWindows(
+            existing(folder, self.regions),
+            anchor=self.anchor,
+            upstream=self.upstream,
+            downstream=self.downstream,
+            feature=self.feature,
+            label=self.label,
+            negatives=self.negatives,
+            **self._options(folder),
+        )
+        return {ALL: windows}
+
+
+class Genes(_OfGenome):
+    """Promoters, half-life features and expression of genes, as [`GeneTable`] makes them."""
+
+    genes: str
+    promoter: tuple[int, int]
+    expression: str | None = None
+    id: str = "gene_id"
+    target: str | None = None
+
+    def read(self, folder: Path) -> Splits:
+        table = GeneTable(
+            existing(folder, self.genes),
+            upstream=self.promoter[0],
+            downstream=self.promoter[1],
+            expression=None if self.expression is None else existing(folder, self.expression),
+            id=self.id,
+            target=self.target,
+            **self._options(folder),
+        )
+        return {ALL: table}
