@@ -71,9 +71,7 @@ def make_batch(preset: str, head: str, rows: int, positions: int, task: Task) ->
         )
         for row in range(rows)
     ]
-    _, examples = encode_records(
-        task, tokenizer, records, head=head, max_length=positions
-    )
+    _, examples = encode_records(task, tokenizer, records, head=head, max_length=positions)
     return TaskCollator(task, tokenizer, head)([examples[row] for row in range(rows)])
 
 

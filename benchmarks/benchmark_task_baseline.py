@@ -26,7 +26,7 @@ from dnagpt_hf.evaluation.metrics import (
 from dnagpt_hf.finetuning.run import read_task
 from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 from dnagpt_hf.tasks.examples import Examples
-from dnagpt_hf.training.settings import read_yaml
+from dnagpt_hf.yaml_files import read_yaml
 
 
 def columns(

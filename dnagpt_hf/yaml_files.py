@@ -178,7 +178,7 @@ def _fields(model: type) -> dict[str, Any]:
     if issubclass(model, BaseModel):
         return {name: field.annotation for name, field in model.model_fields.items()}
     types = get_type_hints(model)
-    return {field.name: types[field.name] for field in fields(model)}
+    return {field.name: types[field.name] for field in fields(model)}  # type: ignore[arg-type]
 
 
 def _models_in(annotation: Any) -> Iterator[type]:

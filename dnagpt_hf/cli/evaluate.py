@@ -129,11 +129,11 @@ def _part_of_task(
     from dnagpt_hf.finetuning.data_report import as_divided, check_same_records, read_data_report
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.dataset import prepare_task
-    from dnagpt_hf.tasks.sources import open_source
+    from dnagpt_hf.tasks.sources import TEXT_KEYS, open_source
     from dnagpt_hf.tasks.splits import FRACTIONS
-    from dnagpt_hf.training.settings import read_yaml
+    from dnagpt_hf.yaml_files import read_yaml
 
-    in_file = parse_finetuning_settings([], read_yaml(path), path.parent).data
+    in_file = parse_finetuning_settings([], read_yaml(path, TEXT_KEYS), path.parent).data
     report = read_data_report(folder)
     stated: Any = as_divided(in_file, report)
     data = prepare_task(

@@ -27,9 +27,10 @@ def finetune(
     TASK.yaml
     """
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
-    from dnagpt_hf.training.settings import read_yaml
+    from dnagpt_hf.tasks.sources import TEXT_KEYS
+    from dnagpt_hf.yaml_files import read_yaml
 
-    settings = parse_finetuning_settings(context.args, read_yaml(config), config.parent)
+    settings = parse_finetuning_settings(context.args, read_yaml(config, TEXT_KEYS), config.parent)
     from dnagpt_hf.finetuning.run import finetune as run
 
     tuned = run(settings)

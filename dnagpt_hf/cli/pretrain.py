@@ -26,7 +26,7 @@ def pretrain(
     torchrun or accelerate launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli pretrain CONFIG.yaml
     """
     from dnagpt_hf.pretraining.settings import parse_settings
-    from dnagpt_hf.training.settings import read_yaml
+    from dnagpt_hf.yaml_files import read_yaml
 
     settings = parse_settings(context.args, read_yaml(config))
     from dnagpt_hf.pretraining import run as pretraining

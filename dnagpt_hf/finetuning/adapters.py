@@ -1,28 +1,28 @@
-"""Which weights are trained: all that a task uses, heads alone, or adapters beside the others."""
+"""Choice of the weights that are trained: those of a task, of heads, or of adapters."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
 from dnagpt_hf.tasks.task import Task
 
 # linear maps of a decoder layer
 TARGET_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
-ADAPTERS = ("lora", "rslora", "dora", "ia3")
+Adapter = Literal["lora", "rslora", "dora", "ia3"]
 PROJECTION_LAYERS = ("in_proj", "norm", "out_proj")
 
 
-def add_adapter(model: Any, name: str, task: Task, rank: int = 8) -> Any:
-    """A model of PEFT round a model, in which the adapter alone is trained, and what is new.
+def add_adapter(model: Any, name: Adapter, task: Task, rank: int = 8) -> Any:
+    """Wrap a model by PEFT, which trains an adapter and the modules of `modules_to_save` only.
 
-    Matrices of adapters stand beside all linear maps of the layers. A classification head, and the
-    head and the embedding of numbers where the task has numbers, are trained whole.
+    All linear maps of the layers get matrices of the adapter. A classification head, and the head
+    and the embedding of numbers where the task has numbers, are trained themselves.
 
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`].
-        name: one of `ADAPTERS`.
-        task: what it is for.
+        name: the kind of adapter.
+        task: the task that it learns.
         rank: rank of the matrices; `ia3` has none.
 
     Raises:
@@ -35,11 +35,11 @@ def add_adapter(model: Any, name: str, task: Task, rank: int = 8) -> Any:
         raise ImportError(
             "adapters need peft: install it with pip install 'dnagpt_hf[peft]'"
         ) from error
-    if name not in ADAPTERS:
-        raise ValueError(f"unknown adapter {name!r}: choose one of {', '.join(ADAPTERS)}")
+    if name not in get_args(Adapter):
+        raise ValueError(f"unknown adapter {name!r}: choose one of {', '.join(get_args(Adapter))}")
     shared: dict[str, Any] = {
         "target_modules": list(TARGET_MODULES),
-        "modules_to_save": trained_whole(model, task) or None,
+        "modules_to_save": modules_to_save(model, task) or None,
     }
     if name == "ia3":
         config: Any = peft.IA3Config(feedforward_modules=["down_proj"], **shared)
@@ -54,8 +54,8 @@ def add_adapter(model: Any, name: str, task: Task, rank: int = 8) -> Any:
     return peft.get_peft_model(model, config)
 
 
-def trained_whole(model: Any, task: Task) -> list[str]:
-    """Layers that an adapter does not replace: new heads, and those of numbers."""
+def modules_to_save(model: Any, task: Task) -> list[str]:
+    """List the modules that are trained beside an adapter: new heads, and those of numbers."""
     is_head = isinstance(model, DNAGPTForSequenceClassification)
     several = len(task.answer_list) > 1
     answers_number = any(answer.is_number for answer in task.answer_list) and not is_head
@@ -68,15 +68,15 @@ def trained_whole(model: Any, task: Task) -> list[str]:
 
 
 def freeze_unused(model: Any, task: Task, *, reads_numbers: bool) -> None:
-    """Freeze what a task does not use, which would decay without ever getting a gradient.
+    """Freeze the modules that a task does not use, which would decay without a gradient.
 
-    That is the head for tokens or that for numbers where no answer is one, and the embedding of
-    numbers where none is read. Processes that share a model wait for all gradients in vain, too.
+    They are the head for tokens or for numbers where no answer is one, and the embedding of numbers
+    where the input has none. Processes that share a model would wait for their gradients, too.
 
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`].
-        task: what it learns.
-        reads_numbers: whether numbers stand in what the model reads.
+        task: the task that it learns.
+        reads_numbers: whether the input has numbers.
     """
     unused = [] if reads_numbers else [model.model.number_embedding]
     if not isinstance(model, DNAGPTForSequenceClassification):
@@ -91,6 +91,6 @@ def freeze_unused(model: Any, task: Task, *, reads_numbers: bool) -> None:
 
 
 def train_head_only(model: Any) -> None:
-    """Freeze all weights but those of the heads, to see what a model has learned already."""
+    """Freeze all weights but those of the heads, which measures the model's representation."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(("token_head.", "number_head.", "score.")))

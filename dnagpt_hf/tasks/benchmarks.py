@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pydantic import Field
+
 from dnagpt_hf.records.reading import Record, RecordReader
 from dnagpt_hf.tasks.sources import Names, Source, Splits, existing
 from dnagpt_hf.tasks.streams import ALL, RecordStream, file_stream, split_files
@@ -28,7 +30,7 @@ _FASTA = (".fna", ".fna.gz", ".fa", ".fa.gz", ".fasta", ".fasta.gz")
 
 
 class DeepGSR(Source):
-    """Sequences around true and false genomic signals, of DeepGSR (Kalkatawi et al. 2018) or HybPAS.
+    """Sequences around genomic signals, of DeepGSR (Kalkatawi et al. 2018) or HybPAS.
 
     DeepGSR's files are called `hs_AATAAA_polyA.fa` and `hs_negAATAAA_polyA.fa`, or
     `hs_ATG_TIS.fa`, with `hs`, `mm`, `bt` or `dm` for human, mouse, cattle and fruit fly; those of
@@ -44,7 +46,7 @@ class DeepGSR(Source):
     """
 
     deepgsr: str
-    variants: Names = ["all"]
+    variants: Names = Field(["all"])
 
     def read(self, folder: Path) -> Splits:
         path = existing(folder, self.deepgsr)
@@ -170,7 +172,9 @@ def _read_signals(files: Sequence[_SignalFile]) -> Iterator[Record]:
                 }
                 yield replace(record, values=values)
         if other_motifs:
-            logger.warning("%s: %d sequences have another motif than its name", file.path, other_motifs)
+            logger.warning(
+                "%s: %d sequences have another motif than its name", file.path, other_motifs
+            )
 
 
 def _read_labelled_fasta(path: Path) -> Iterator[Record]:

@@ -207,9 +207,7 @@ def encode_records(
 
 def _cell(record: Record, column: str, purpose: str = "") -> Any:
     if column not in record.values:
-        raise ValueError(
-            f"there is no column {column!r}{purpose}, only {', '.join(record.values)}"
-        )
+        raise ValueError(f"there is no column {column!r}{purpose}, only {', '.join(record.values)}")
     return record.values[column]
 
 

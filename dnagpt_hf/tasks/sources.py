@@ -74,8 +74,8 @@ class Source(Settings):
         limit: number of records that are read of each split.
     """
 
-    columns: dict[str, str] = {}
-    set: dict[str, Text] = {}
+    columns: dict[str, str] = Field({})
+    set: dict[str, Text] = Field({})
     limit: Annotated[int, Field(ge=1)] | None = None
 
     def read(self, folder: Path) -> Splits:

@@ -43,7 +43,7 @@ def _from_pairs(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(as_text)]
-Tokens = Annotated[dict[str, Text], BeforeValidator(_from_pairs)]
+Tokens = Annotated[Mapping[str, Text], BeforeValidator(_from_pairs)]
 
 
 @dataclass(frozen=True)

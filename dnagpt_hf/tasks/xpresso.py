@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from dnagpt_hf.annotation.genes import FEATURES, ID, PROMOTER, TARGET
 from dnagpt_hf.messages import did_you_mean
@@ -45,7 +46,7 @@ class Xpresso(Source):
 
     xpresso: str
     split: Literal["xpresso"] | None = None
-    leave_out: Names = []
+    leave_out: Names = Field([])
 
     def read(self, folder: Path) -> Splits:
         path = existing(folder, self.xpresso)

@@ -1,27 +1,31 @@
-"""Settings of a pre-training run: what a command line or a YAML file may state.
+"""Settings of a training: a command line, a YAML file, and defaults, in this order.
 
-Every argument of `TrainingArguments` is one of them. What is not stated comes from the recipe of
-the preset (`dnagpt_hf.presets`), and what that does not state from Transformers.
+Every argument of `TrainingArguments` is a setting. Defaults are those of a recipe
+(`dnagpt_hf.presets`), or else those of Transformers.
 """
 
 from __future__ import annotations
 
-import difflib
 from argparse import ArgumentError
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
-import yaml
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, TrainingArguments
 
+from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.presets import Recipe
+from dnagpt_hf.yaml_files import parse_yaml, read_yaml
+
+# a mapping or list of a YAML file, which a command line gives as text in YAML
+Nested = dict[str, Any] | str | None
 
 
 def option(default: Any, help: str) -> Any:
-    """A field of a dataclass with the text of `--help`."""
+    """Make a field of a dataclass with the text of `--help`."""
     return field(default=default, metadata={"help": help})
 
 
@@ -31,11 +35,20 @@ def parse_dataclasses(
     stated: Mapping[str, Any],
     defaults: Mapping[str, Any],
     description: str,
+    text_keys: Collection[str] = (),
 ) -> tuple[Any, ...]:
-    """Dataclasses filled from a command line, which wins, a file and defaults.
+    """Fill dataclasses from a command line, a file and defaults; the command line wins.
+
+    Args:
+        classes: dataclasses of settings; fields of the type `Nested` are parsed as YAML.
+        arguments: the command line.
+        stated: settings of the file.
+        defaults: further defaults.
+        description: text of `--help`.
+        text_keys: keys in YAML below which every value is text.
 
     Raises:
-        ValueError: an unknown name or a value that cannot be; the message says which.
+        ValueError: a name is unknown or a value does not fit; the message names the setting.
     """
     parser = HfArgumentParser(
         classes,
@@ -48,7 +61,7 @@ def parse_dataclasses(
     arguments = [_as_installed(argument, known) for argument in arguments]
     for name in stated:
         if name not in known:
-            raise ValueError(f"unknown setting {name!r}{_similar(name, known)}")
+            raise ValueError(f"unknown setting {name!r}{did_you_mean(name, known)}")
     parser.set_defaults(**{**defaults, **stated})
     try:
         *filled, unknown = parser.parse_args_into_dataclasses(
@@ -58,8 +71,34 @@ def parse_dataclasses(
         raise ValueError(str(error)) from error
     if unknown:
         name = unknown[0].lstrip("-").split("=")[0]
-        raise ValueError(f"unknown argument {unknown[0]}{_similar(name, known)}")
+        raise ValueError(f"unknown argument {unknown[0]}{did_you_mean(name, known)}")
+    for settings in filled:
+        if not isinstance(settings, TrainingArguments):
+            _parse_nested(settings, text_keys)
+            _check_choices(settings)
     return tuple(filled)
+
+
+def _parse_nested(settings: Any, text_keys: Collection[str]) -> None:
+    for name, hint in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if hint == Nested and isinstance(value, str):
+            try:
+                content = parse_yaml(f"{name}:\n{indent(value, '  ')}", text_keys)
+            except ValueError as error:
+                raise ValueError(f"{name} is {value!r}: {error}") from error
+            setattr(settings, name, content[name])
+
+
+def _check_choices(settings: Any) -> None:
+    """Check the choices of a file, which argparse takes for defaults and does not look at."""
+    for name, hint in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        literal = next((one for one in (hint, *get_args(hint)) if get_origin(one) is Literal), None)
+        if literal is None or (value is None and literal is not hint):
+            continue
+        if value not in get_args(literal):
+            raise ValueError(f"{name} is {value!r}: choose one of {', '.join(get_args(literal))}")
 
 
 # names of settings in releases of Transformers before 5.24, and since
@@ -70,7 +109,7 @@ _RENAMED = {
 
 
 def _as_installed(argument: str, known: Collection[str]) -> str:
-    """A setting, or `--setting=value`, by the name that the installed Transformers has for it."""
+    """Rename a setting, or `--setting=value`, as the installed Transformers calls it."""
     name = argument.lstrip("-").partition("=")[0]
     for names in _RENAMED.items():
         if name in names:
@@ -79,29 +118,32 @@ def _as_installed(argument: str, known: Collection[str]) -> str:
     return argument
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Names and values of a YAML file; paths in it are relative to where the command runs.
+def stated_settings(
+    settings: str | Path | Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
+    text_keys: Collection[str] = (),
+) -> tuple[dict[str, Any], Path]:
+    """Read the settings that a Python function was given.
 
-    Raises:
-        ValueError: the file is missing or holds no mapping.
+    Args:
+        settings: path of a YAML file, or names and values.
+        overrides: settings that win.
+        text_keys: keys in YAML below which every value is text.
+
+    Returns:
+        Names and values, and the folder of relative paths.
     """
-    try:
-        stated = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    # a date that does not exist, bytes that are no text, and brackets in brackets in brackets
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(stated, dict):
-        raise ValueError(f"{path}: expected settings, one `name: value` on a line")
-    return stated
+    if isinstance(settings, Mapping | None):
+        return {**(settings or {}), **overrides}, Path()
+    path = Path(settings)
+    return {**read_yaml(path, text_keys), **overrides}, path.parent
 
 
 def recipe_arguments(recipe: Recipe) -> dict[str, Any]:
-    """A recipe in the words of `TrainingArguments`.
+    """Translate a recipe into `TrainingArguments`.
 
-    A warm-up in epochs becomes a fraction of all steps. float16 and bfloat16 are asked for where
-    there is an accelerator; a processor computes in float32.
+    A warm-up in epochs becomes a fraction of all steps. float16 and bfloat16 need an accelerator;
+    a processor computes in float32.
 
     Example:
 
@@ -132,7 +174,7 @@ def recipe_arguments(recipe: Recipe) -> dict[str, Any]:
 
 
 def stated_argument(arguments: Sequence[str], name: str) -> str | None:
-    """The value that a command line gives to an argument.
+    """Find the value that a command line gives to an argument.
 
     Example:
 
@@ -145,8 +187,3 @@ def stated_argument(arguments: Sequence[str], name: str) -> str | None:
         if argument == f"--{name}" and index + 1 < len(arguments):
             return arguments[index + 1]
     return None
-
-
-def _similar(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=3)
-    return f": did you mean {' or '.join(close)}?" if close else ""

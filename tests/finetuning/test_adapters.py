@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.finetuning.adapters import (
-    ADAPTERS,
     TARGET_MODULES,
+    Adapter,
     add_adapter,
+    modules_to_save,
     train_head_only,
-    trained_whole,
 )
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.tasks.task import Task
@@ -37,16 +37,16 @@ CLASS = "<R>{s}<=><B>{y}"
         ("<R>{s}<=><M>{y} {z}", False, {"number_head", "number_embedding"}),
     ],
 )
-def test_what_is_trained_whole(template: str, head: bool, whole: set[str]) -> None:
+def test_what_is_modules_to_save(template: str, head: bool, whole: set[str]) -> None:
     kind: Any = DNAGPTForSequenceClassification if head else DNAGPTForMultiTask
     model = kind(preset_config("dnagpt-test", kmer_size=3))
-    found = trained_whole(model, Task(template))
+    found = modules_to_save(model, Task(template))
     assert {name.split(".")[0] for name in found} == whole
     modules = [name for name, _ in model.named_modules()]
     assert all(any(name.endswith(one) for name in modules) for one in found)
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("adapter", get_args(Adapter))
 def test_nothing_else_has_a_gradient(adapter: str) -> None:
     pytest.importorskip("peft")
     model = DNAGPTForMultiTask(preset_config("dnagpt-test", kmer_size=3))

@@ -77,8 +77,8 @@ def test_a_builtin_task_beside_what_is_stated() -> None:
         ({"early_stopping": 0}, "early_stopping is 0"),
         ({"early_stopping": 2, "load_best_model_at_end": False}, "needs the best checkpoint"),
         ({"metric_for_best_model": "mcc"}, "metric_for_best_model is called metric here"),
-        ({"answers": "{A: x"}, "answers is '{A: x', which is no YAML"),
-        ({"answers": {"A": True, "N": False}}, "answer A is true in YAML"),
+        ({"answers": "{A: x"}, "answers is .{A: x.: not valid YAML in line"),
+        ({"answers": {"A": True, "N": False}}, "answers, A is True: should be"),
         ({"transforms": {"sequence": "exp(x)"}}, "unknown transform"),
     ],
 )

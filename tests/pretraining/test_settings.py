@@ -1,13 +1,12 @@
 """Settings of a run: what wins over what, and errors in them."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from dnagpt_hf.presets import get_preset
 from dnagpt_hf.pretraining.settings import parse_settings
-from dnagpt_hf.training.settings import read_yaml, recipe_arguments
+from dnagpt_hf.training.settings import recipe_arguments
 
 GENOMES = ["--genomes", "manifest.yaml"]
 
@@ -62,18 +61,6 @@ def test_errors_name_the_setting(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         parse_settings(arguments, stated)
-
-
-def test_yaml_files(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text("preset: dnagpt-h\nlearning_rate: 1e-4\n")
-    assert read_yaml(path) == {"preset": "dnagpt-h", "learning_rate": "1e-4"}
-    for content, message in (("- a\n", "name: value"), ("a: [", "no YAML")):
-        path.write_text(content)
-        with pytest.raises(ValueError, match=message):
-            read_yaml(path)
-    with pytest.raises(ValueError, match="no such file"):
-        read_yaml(tmp_path / "nothing.yaml")
 
 
 def test_float16_is_for_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:

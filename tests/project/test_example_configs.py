@@ -25,7 +25,7 @@ from training_runs import (
 
 from dnagpt_hf.presets import get_preset
 from dnagpt_hf.pretraining.settings import parse_settings
-from dnagpt_hf.training.settings import read_yaml
+from dnagpt_hf.yaml_files import read_yaml
 
 STRATEGIES = ("ddp", "fsdp2", "zero1", "zero2", "zero3")
 needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed")

@@ -34,7 +34,7 @@ from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
 from dnagpt_hf.records.reading import RecordReader
 from dnagpt_hf.records.templates import Template
 from dnagpt_hf.tasks.task import Task
-from dnagpt_hf.training.settings import read_yaml
+from dnagpt_hf.yaml_files import read_yaml
 
 EXAMPLES = int(os.environ.get("DNAGPT_FUZZ", "0"))
 FUZZ = settings(

@@ -165,7 +165,11 @@ def test_duplicates_as_an_error() -> None:
         ),
         ([{**row, "label": "none"} for row in planted(9)], {}, "holds 1 labels"),
         ({"validation": planted(9)}, {}, "the train split would be empty"),
-        ({"train": planted(9), "validation": [], "test": planted(9, 1)}, {}, "validation split would be"),
+        (
+            {"train": planted(9), "validation": [], "test": planted(9, 1)},
+            {},
+            "validation split would be",
+        ),
         ({"train": planted(9), "validation": planted(9, 1), "test": []}, {}, "test split would be"),
         ([], {}, "the data hold no records"),
         (planted(30), {"fractions": [1, 0, 1]}, "the validation split would be empty"),

@@ -213,7 +213,10 @@ def test_what_tools_write_beside_a_file_fits_no_pattern(folder: Path) -> None:
             "a.csv, record 1.*only seq, label: did you mean",
         ),
         ("{train: a.csv, dev: a.csv}", "data by split: unknown key 'dev'"),
-        ("[a.csv, {gue: gue}]", "one source of a list has the splits all, another validation, test"),
+        (
+            "[a.csv, {gue: gue}]",
+            "one source of a list has the splits all, another validation, test",
+        ),
         ("{gue: none}", "none: no such file or folder"),
         ("{regions: genes.gff, genome: genome.fa}", "data with regions: anchor is missing"),
         (

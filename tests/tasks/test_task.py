@@ -82,7 +82,10 @@ def test_answers_of_all_columns_or_of_each() -> None:
         ({"template": "{s}<=><B>{y}", "answers": ["A", "N"]}, "answers is .*: should be a mapping"),
         ({"template": "{s}<=><B>{y}", "transforms": {"x": "log(x)"}}, "'x', which the template"),
         ({"template": "{s}<=><B>{y}", "sequences": {"x": {}}}, "'x', which the template has not"),
-        ({"template": "{s}<=><B>{y}", "sequences": {"s": {"start": 1}}}, r"s: unknown key 'start' \(choose from window, cut_out"),
+        (
+            {"template": "{s}<=><B>{y}", "sequences": {"s": {"start": 1}}},
+            r"s: unknown key 'start' \(choose from window, cut_out",
+        ),
         ({"template": "{s}<=><B>{y}", "sequences": {"s": {"window": 300}}}, "window is 300"),
         ({"template": "{s}<=><B>{y}", "colour": 1}, "unknown key 'colour'"),
         ({"template": 5}, "template is 5: should be a valid string"),
