@@ -277,7 +277,7 @@ def test_windows_files_are_read_like_others(base: Path, tmp_path: Path, windows:
     ("arguments", "message"),
     [
         (["--learning_rat", "1"], "unknown argument --learning_rat: did you mean learning_rate"),
-        (["--head", "both"], "head is 'both': choose one of language, classification"),
+        (["--head", "both"], "--head: invalid choice: 'both' (choose from"),
         (["--metric", "mccc"], "metric is 'mccc': choose one of"),
     ],
 )
