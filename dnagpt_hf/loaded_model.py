@@ -35,6 +35,7 @@ Remainder = Literal["error", "drop", "pad"]
 def load(
     source: str | Path,
     *,
+    model_class: type[Any] | None = None,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype | None = None,
     attention: str | None = None,
@@ -46,6 +47,8 @@ def load(
     Args:
         source: a checkpoint folder or one of an adapter, the name of a bundled model, or a name on
             the Hub, ORG/NAME.
+        model_class: class of the model, such as [`DNAGPTModel`] for embeddings alone; by default
+            the checkpoint's own.
         device: `"auto"` for CUDA, else MPS, else the CPU; or a device of PyTorch.
         dtype: data type of the weights; by default as stored.
         attention: implementation of attention, such as `"sdpa"`.
@@ -67,7 +70,7 @@ def load(
     from dnagpt_hf.checkpoints.opening import open_checkpoint
 
     checkpoint = open_checkpoint(source, local_files_only=local_files_only)
-    model = checkpoint.load_model(device=device, dtype=dtype, attention=attention)
+    model = checkpoint.load_model(model_class, device=device, dtype=dtype, attention=attention)
     tokenizer = checkpoint.tokenizer
     if remainder is not None:
         tokenizer.remainder = remainder

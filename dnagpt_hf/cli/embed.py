@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import Placement, load_model
+from dnagpt_hf.cli.loading import load
 from dnagpt_hf.cli.progress import progress_bar, reported
 
 
-class PoolingChoice(str, Enum):
-    """How the tokens of a record become vectors."""
-
-    mean = "mean"
-    last = "last"
-    token = "token"
-
-
 def embed(
-    folder: options.Folder,
+    model: options.Model,
     input: options.Input,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE", help=".safetensors, .npz or .parquet."),
     ],
     pooling: Annotated[
-        PoolingChoice,
+        Literal["mean", "last", "token"],
         typer.Option(help="Mean of all tokens, the last token, or a vector for every token."),
-    ] = PoolingChoice.mean,
+    ] = "mean",
     layer: Annotated[
         int, typer.Option(help="0: token embeddings; n: output of layer n; -1: the last.")
     ] = -1,
@@ -58,27 +48,21 @@ def embed(
 
     vector_format(output)
     check_output(output, overwrite=overwrite)
-    checkpoint = open_checkpoint(folder)
     with RecordReader(input, format=format) as reader:
-        from dnagpt_hf.inference.embedding import embed_records
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
-        model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads), DNAGPTModel)
-        if remainder is not None:
-            tokenizer.remainder = remainder
+        loaded = load(model, device, dtype, threads, remainder, DNAGPTModel)
         with (
-            vector_writer(output, per_token=pooling.value == "token", overwrite=overwrite) as write,
+            vector_writer(output, per_token=pooling == "token", overwrite=overwrite) as write,
             progress_bar("embedding", reader.size) as report,
         ):
-            for embedding in embed_records(
-                model,
-                tokenizer,
+            for embedding in loaded.iter_embeddings(
                 reported(reader, report),
-                template="{sequence}" if template is None else template,
-                pooling=pooling.value,
+                template=template or "{sequence}",
+                pooling=pooling,
                 layer=layer,
                 truncation=truncate,
-                max_records=batch_size,
-                max_tokens=batch_tokens,
+                batch_size=batch_size,
+                batch_tokens=batch_tokens,
             ):
                 write(embedding.record.name, embedding.input_ids, embedding.vectors)

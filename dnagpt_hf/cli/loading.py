@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dnagpt_hf.checkpoints.opening import Checkpoint
+    from dnagpt_hf.loaded_model import LoadedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
@@ -46,6 +47,31 @@ def load_model(
     tokenizer = checkpoint.tokenizer
     model = checkpoint.load_model(model_class, device=placement.device, dtype=placement.dtype)
     return model, tokenizer
+
+
+def load(
+    source: str,
+    device: str,
+    dtype: str | None,
+    threads: int | None,
+    remainder: Any = None,
+    model_class: type[Any] | None = None,
+) -> LoadedModel:
+    """Load a model as a command asks for it.
+
+    Arguments are those of [`~dnagpt_hf.load`], and `threads` the processor threads; by default as
+    PyTorch chooses.
+    """
+    from dnagpt_hf import loaded_model
+
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    quiet_transformers()
+    return loaded_model.load(
+        source, model_class=model_class, device=device, dtype=dtype, remainder=remainder
+    )
 
 
 def quiet_transformers() -> None:

@@ -14,6 +14,13 @@ InputFormat = Literal["fasta", "csv", "tsv", "jsonl", "text", "parquet"]
 TableFormat = Literal["csv", "tsv", "jsonl"]
 
 
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A checkpoint folder, the name of a bundled model, or ORG/NAME on the Hub.",
+    ),
+]
 Folder = Annotated[
     Path,
     typer.Argument(

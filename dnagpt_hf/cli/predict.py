@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import Placement, load_model
+from dnagpt_hf.cli.loading import load
 from dnagpt_hf.cli.progress import progress_bar, reported
 
 
 def predict(
-    folder: options.Folder,
+    model: options.Model,
     input: options.Input,
     output: Annotated[
         str,
@@ -56,34 +55,25 @@ def predict(
     labels = None if answers is None else parse_answers(answers)
     written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
-    checkpoint = open_checkpoint(folder)
-    if checkpoint.architecture == "DNAGPTModel":
-        raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to predict with")
     with RecordReader(input, format=format) as reader:
-        from dnagpt_hf.inference.prediction import predict_records
-
-        model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
-        if remainder is not None:
-            tokenizer.remainder = remainder
+        loaded = load(model, device, dtype, threads, remainder)
         with (
             row_writer(output, format=written_format, overwrite=overwrite) as write,
             progress_bar("predicting", reader.size) as report,
         ):
-            for prediction in predict_records(
-                model,
-                tokenizer,
+            for prediction in loaded.iter_predictions(
                 reported(reader, report),
                 template=template,
                 answers=labels,
                 truncation=truncate,
-                max_records=batch_size,
-                max_tokens=batch_tokens,
+                batch_size=batch_size,
+                batch_tokens=batch_tokens,
             ):
                 write(prediction.row(keep or []))
 
 
 def parse_answers(text: str) -> dict[str, str]:
-    """Labels by their tokens.
+    """Read labels by their tokens.
 
     Raises:
         ValueError: something is not of the form `TOKEN=LABEL`.
