@@ -1,4 +1,4 @@
-"""What of a checkpoint folder is published: its files by name, checked and ready for others."""
+"""The files of a checkpoint that are published: checked, and with nothing private in them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from dnagpt_hf.checkpoints.validation import (
     WEIGHTS_INDEX,
     CheckpointFolderError,
     check_weight_files,
+    read_json,
 )
 
 CheckpointFiles: TypeAlias = Mapping[str, Path | bytes]
@@ -30,7 +31,7 @@ CODE = tuple(
     for module in (configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt)
 )
 DATA_REPORT = "data.json"
-# what may stand beside the weights: all of it plain text, and none of it names the user's files
+# plain text that may stand beside the weights
 BESIDE = (
     *("generation_config.json", "tokenizer.json", "sites.legend"),
     *(DATA_REPORT, "metrics.json", "results.json"),
@@ -38,14 +39,14 @@ BESIDE = (
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _OWN = {CARD, CONFIG, TOKENIZER_CONFIG, WEIGHTS_INDEX, ADAPTER, ADAPTER_WEIGHTS, *BESIDE}
 _TOKENIZER_MAP = {"AutoTokenizer": ["tokenization_dnagpt.DNAGPTTokenizer", None]}
-# what Transformers notes on where a folder was loaded from
-_PLACES = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
+# folders and files of the user's machine, as Transformers and the data report note them
+_PRIVATE_FIELDS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", "data")
 
 
 def checkpoint_files(
     source: str | Path, name: str | None = None, *, base: str | None = None
 ) -> CheckpointFiles:
-    """The files of a checkpoint that are published, once it is known that they are whole.
+    """Check a checkpoint, and list the files of it that are published.
 
     These are the weights as safetensors or an adapter, configurations, the three Python files, the
     card, and figures of a fine-tuning. State of training, predictions and all other files stay
@@ -57,11 +58,11 @@ def checkpoint_files(
         base: ORG/NAME of the base of an adapter.
 
     Returns:
-        A path or, for what is written anew, the content, by the name of the file.
+        A path or, for a file that is written anew, its content, by the name of the file.
 
     Raises:
         CheckpointFolderError: something is missing, damaged, or does not fit the rest.
-        CardError: the card is missing, incomplete, or leaves the licence open.
+        CardError: the card is missing, incomplete, or leaves the license open.
 
     Example:
 
@@ -71,30 +72,38 @@ def checkpoint_files(
     """
     checkpoint = open_checkpoint(source)
     checkpoint.check()
-    folder, is_adapter = checkpoint.folder, checkpoint.base is not None
-    if base is not None and not is_adapter:
-        raise CheckpointFolderError(f"{folder} holds all its weights, and needs no base {base}")
+    folder = checkpoint.folder
     files: dict[str, Path | bytes] = {}
-    if is_adapter:
-        files[ADAPTER] = _adapter_config(folder, base)
+    if checkpoint.base is not None:
+        base_on_hub = base or read_json(folder / ADAPTER)["base_model_name_or_path"]
+        if not is_hub_name(base_on_hub):
+            raise CheckpointFolderError(
+                f"{folder} holds an adapter of {base_on_hub!r}, which others cannot load: publish "
+                "the base first, and give its ORG/NAME (--base)"
+            )
+        files[ADAPTER] = _edited(folder / ADAPTER, base_model_name_or_path=base_on_hub)
         files[ADAPTER_WEIGHTS] = folder / ADAPTER_WEIGHTS
+    elif base is not None:
+        raise CheckpointFolderError(f"{folder} holds all its weights, and needs no base {base}")
     else:
         weights = check_weight_files(folder)
-        files.update({path.name: path for path in weights})
-        if [path.name for path in weights] != [WEIGHTS]:
-            files[WEIGHTS_INDEX] = folder / WEIGHTS_INDEX
-    files[CONFIG] = _with_map(folder / CONFIG, configuration_dnagpt.AUTO_MAP)
-    files[TOKENIZER_CONFIG] = _with_map(folder / TOKENIZER_CONFIG, _TOKENIZER_MAP)
-    files.update({path.name: path for path in _code(folder)})
+        index = [] if weights == [folder / WEIGHTS] else [folder / WEIGHTS_INDEX]
+        files.update({path.name: path for path in weights + index})
+    files[CONFIG] = _edited(folder / CONFIG, auto_map=configuration_dnagpt.AUTO_MAP)
+    files[TOKENIZER_CONFIG] = _edited(folder / TOKENIZER_CONFIG, auto_map=_TOKENIZER_MAP)
+    # files of two versions of the code are not mixed
+    own_code = [folder / path.name for path in CODE]
+    code = own_code if all(path.is_file() for path in own_code) else CODE
+    beside = [folder / file for file in BESIDE if (folder / file).is_file()]
+    files.update({path.name: path for path in (*code, *beside)})
     files[CARD] = _card(folder / CARD, name, base)
-    files.update({file: folder / file for file in BESIDE if (folder / file).is_file()})
     if DATA_REPORT in files:
-        files[DATA_REPORT] = _without_places(folder / DATA_REPORT)
+        files[DATA_REPORT] = _edited(folder / DATA_REPORT)
     return files
 
 
 def belongs_to_checkpoint(file: str) -> bool:
-    """Whether a file of that name is part of a checkpoint, and goes when a new one lacks it.
+    """Tell a file of a checkpoint, which goes when a new one lacks it, from other files.
 
     Example:
 
@@ -106,34 +115,11 @@ def belongs_to_checkpoint(file: str) -> bool:
     return file in _OWN or _WEIGHTS.fullmatch(file) is not None
 
 
-def _code(folder: Path) -> list[Path]:
-    """The three Python files; files of two versions are not mixed."""
-    own = [folder / path.name for path in CODE]
-    return own if all(path.is_file() for path in own) else list(CODE)
-
-
-def _with_map(path: Path, auto_map: Mapping[str, Any]) -> bytes:
-    """A configuration that names the code beside it, and not where it was loaded from."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    fields = {key: value for key, value in fields.items() if key not in _PLACES}
-    return _json({**fields, "auto_map": dict(auto_map)})
-
-
-def _without_places(path: Path) -> bytes:
-    """The counts of `data.json`, and not which files of this machine were read."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    return _json({key: value for key, value in fields.items() if key != "data"})
-
-
-def _adapter_config(folder: Path, base: str | None) -> bytes:
-    fields = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
-    stated = fields.get("base_model_name_or_path")
-    if not is_hub_name(base or stated):
-        raise CheckpointFolderError(
-            f"{folder} holds an adapter of {base or stated!r}, which others cannot load: publish "
-            "the base first, and give its ORG/NAME (--base)"
-        )
-    return _json({**fields, "base_model_name_or_path": base or stated})
+def _edited(path: Path, **fields: Any) -> bytes:
+    """Read a file of fields without those that are private, and set others."""
+    kept = {key: value for key, value in read_json(path).items() if key not in _PRIVATE_FIELDS}
+    text = json.dumps({**kept, **fields}, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _card(path: Path, name: str | None, base: str | None) -> bytes:
@@ -145,10 +131,6 @@ def _card(path: Path, name: str | None, base: str | None) -> bytes:
         card.data["base_model"] = base
         text = str(card)
     if name is not None:
-        # what is loaded in the example of the card
+        # the name that the example of the card loads
         text = re.sub(r'^folder = "[^"\n]*"$', f'folder = "{name}"', text, flags=re.MULTILINE)
     return text.encode()
-
-
-def _json(fields: Mapping[str, Any]) -> bytes:
-    return (json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

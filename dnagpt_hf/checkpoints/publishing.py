@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import (
@@ -20,6 +18,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
 from dnagpt_hf.checkpoints.published_files import belongs_to_checkpoint, checkpoint_files
+from dnagpt_hf.checkpoints.validation import on_one_line
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -30,13 +29,13 @@ class PublishingError(ValueError):
 
 @dataclass(frozen=True)
 class Published:
-    """What stands on the Hub now.
+    """A checkpoint on the Hub.
 
     Args:
         name: ORG/NAME.
         url: address of the repository.
         commit: the commit that holds the checkpoint.
-        changed: whether it is a new one; without a change none is made.
+        changed: the commit is new; nothing is committed without a change.
         files: files of the checkpoint.
         removed: files of an earlier checkpoint that this one does not have.
     """
@@ -64,7 +63,8 @@ def push_checkpoint(
 
     `dnagpt_hf.checkpoints.published_files.checkpoint_files` lists the files. Files of an earlier
     checkpoint that this one does not have, such as shards, are removed in the same commit; files
-    that belong to no checkpoint stay.
+    that belong to no checkpoint stay. (`upload_folder` of huggingface_hub would upload a large
+    folder in several commits.)
 
     Args:
         folder: a checkpoint folder, or the name of a checkpoint of this package.
@@ -96,7 +96,10 @@ def push_checkpoint(
         stale = sorted(file for file in there if belongs_to_checkpoint(file) and file not in files)
         commit = api.create_commit(
             name,
-            operations=[*_additions(files), *map(CommitOperationDelete, stale)],
+            operations=[
+                *(CommitOperationAdd(file, _content(files[file])) for file in files),
+                *map(CommitOperationDelete, stale),
+            ],
             commit_message=message or f"Upload {Path(name).name}",
             revision=revision,
         )
@@ -107,24 +110,25 @@ def push_checkpoint(
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no name of a repository on the Hub.
+    """Check that a name has the form ORG/NAME of the Hub.
 
     Raises:
-        PublishingError: it has not the form ORG/NAME.
+        PublishingError: it has not.
 
     Example:
 
         >>> check_name("ORG/dnagpt-m")
     """
-    if name.count("/") != 1:
-        raise PublishingError(
-            f"{name!r} is no full name of a model on the Hub: write ORG/NAME, with your name or "
-            "that of an organization"
-        )
+    problem = ""
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise PublishingError(f"{name!r} is no name on the Hub: {_on_one_line(error)}") from error
+        problem = f" ({on_one_line(error)})"
+    if problem or name.count("/") != 1:
+        raise PublishingError(
+            f"{name!r} is no full name of a model on the Hub{problem}: write ORG/NAME, with your "
+            "name or that of an organization"
+        )
 
 
 def _check_repository(api: HfApi, name: str, private: bool, tag: str | None) -> None:
@@ -141,15 +145,13 @@ def _check_repository(api: HfApi, name: str, private: bool, tag: str | None) -> 
         )
 
 
-def _additions(files: Mapping[str, Path | bytes]) -> Iterator[CommitOperationAdd]:
-    for file, content in files.items():
-        source = content if isinstance(content, bytes) else os.fspath(content)
-        yield CommitOperationAdd(path_in_repo=file, path_or_fileobj=source)
+def _content(source: Path | bytes) -> str | bytes:
+    return source if isinstance(source, bytes) else str(source)
 
 
 @contextmanager
 def _reported(name: str, token: str | None) -> Iterator[None]:
-    """Say in one line what went wrong, without the token."""
+    """Report every failure in one line, without the token."""
     try:
         yield
     except PublishingError:
@@ -159,27 +161,18 @@ def _reported(name: str, token: str | None) -> Iterator[None]:
         raise PublishingError(text.replace(token, "…") if token else text) from error
 
 
-def _reason(error: Exception, name: str) -> str:
+def _reason(error: BaseException, name: str) -> str:
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
         # the failed upload of one file
-        return f"{error} {_reason(error.__cause__, name)}"  # type: ignore[arg-type]
+        return f"{error} {_reason(error.__cause__, name)}"
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set: unset it to publish"
     login = "log in with hf auth login, or set HF_TOKEN, with a token that may write"
-    status = _status(error)
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, LocalTokenNotFoundError) or status == 401:
         return f"the Hub does not know who you are: {login}"
-    organization = name.split("/")[0]
     if status == 403:
-        return f"your token may not write to {organization}: {login} there"
+        return f"your token may not write to {name.split('/')[0]}: {login} there"
     if status is None and isinstance(error, HTTPError):
-        return f"the Hub cannot be reached ({_on_one_line(error)}): check the connection"
-    return _on_one_line(error)
-
-
-def _status(error: Any) -> int | None:
-    return int(error.response.status_code) if isinstance(error, HfHubHTTPError) else None
-
-
-def _on_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        return f"the Hub cannot be reached ({on_one_line(error)}): check the connection"
+    return on_one_line(error)
