@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from dnagpt_hf.atomic_files import check_new_file, check_new_folder, new_file
 from dnagpt_hf.checkpoints.card import render_model_card
@@ -26,12 +25,7 @@ from dnagpt_hf.checkpoints.original import (
     names_in_model,
     read_state_dict,
 )
-from dnagpt_hf.checkpoints.saving import (
-    LazyTensor,
-    Progress,
-    parse_dtype,
-    write_checkpoint,
-)
+from dnagpt_hf.checkpoints.saving import Progress, parse_dtype, write_checkpoint
 from dnagpt_hf.checkpoints.validation import (
     TOKENIZER_CONFIG,
     CheckpointFolderError,
@@ -43,13 +37,13 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 logger = logging.getLogger(__name__)
 
-# (layers, width) → heads: the only thing that the tensors of a file do not tell.
+# (layers, width) → attention heads, which no tensor of a file tells
 _KNOWN_HEADS = {(12, 768): 12, (60, 2048): 64}
 
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """What a conversion found in a file, and what it had to add.
+    """A converted file.
 
     Args:
         folder: the checkpoint folder.
@@ -87,8 +81,10 @@ def convert_checkpoint(
     file is memory-mapped and written shard by shard.
 
     Args:
+        source: the file.
+        destination: the folder to make.
         num_attention_heads: needed where width and depth are not those of a published model.
-        dynamic_kmer: insist on one kind of vocabulary; by default the count of entries decides.
+        dynamic_kmer: insist on one kind of vocabulary; by default the number of entries decides.
         preset: name of the preset that the model card describes; by default none is claimed,
             because a fine-tuned file has the same sizes as the model that it was made from.
         dtype: data type of the weights; by default that of the file.
@@ -106,21 +102,33 @@ def convert_checkpoint(
     if Path(destination).resolve() in path.resolve().parents:
         raise ConversionError(f"{path} lies in the folder that would be replaced, {destination}")
     check_new_folder(destination, overwrite=overwrite)
-    wanted = None if dtype is None else parse_dtype(dtype)
+    stated_dtype = None if dtype is None else parse_dtype(dtype)
     if preset is not None:
         get_preset(preset)
     state_dict = read_state_dict(path)
     sizes, lacking = measure(state_dict, path)
-    dtype_out = wanted or common_dtype(state_dict, path)
+    dtype = stated_dtype or common_dtype(state_dict, path)
     config, is_dynamic = _configuration(sizes, num_attention_heads, dynamic_kmer, path)
     fitting = presets_of_sizes(sizes.num_layers, sizes.hidden_size, config.kmer_size, is_dynamic)
     if preset is not None and preset not in fitting:
         others = f"it fits {', '.join(fitting)}" if fitting else "it fits none, leave preset out"
         raise ConversionError(f"{path}: its sizes are not those of {preset}: {others}")
-    warning = _warning(lacking, path, seed)
-    if warning is not None:
+    origin = f"Converted from `{path.name}`, a file in the layout of the original DNAGPT."
+    warning = None
+    if lacking:
+        warning = (
+            f"{path.name} lacks {' and '.join(lacking)}: the weights of "
+            f"{' and '.join(HEADS[head] for head in lacking)} are random numbers (seed {seed}) and "
+            "must be trained before use"
+        )
         logger.warning(warning)
-    tensors = _tensors_in_model(state_dict, sizes, config, dtype_out, seed)
+        origin += f" {warning[0].upper()}{warning[1:]}."
+    if preset is None and fitting:
+        origin += (
+            f" Width, depth and vocabulary are those of {' and '.join(fitting)}; a model "
+            "fine-tuned from one of these has the same sizes, so the file alone does not tell "
+            "which it is."
+        )
     folder = write_checkpoint(
         destination,
         config,
@@ -129,13 +137,16 @@ def convert_checkpoint(
             dynamic_kmer=is_dynamic,
             model_max_length=config.max_position_embeddings,
         ),
-        tensors,
-        model_card=_card(Path(destination).name, config, path, preset, fitting, warning),
+        _weight_reader(state_dict, sizes, config, dtype, seed),
+        dtype=dtype,
+        model_card=render_model_card(
+            Path(destination).name, config, preset=preset, origin=origin, released=True
+        ),
         max_shard_size=max_shard_size,
         overwrite=overwrite,
         progress=progress,
     )
-    return ConversionResult(folder, config, is_dynamic, dtype_out, tuple(lacking), warning)
+    return ConversionResult(folder, config, is_dynamic, dtype, tuple(lacking), warning)
 
 
 def _configuration(
@@ -169,83 +180,47 @@ def _configuration(
     return config, is_dynamic
 
 
-def _warning(lacking: list[str], path: Path, seed: int) -> str | None:
-    if not lacking:
-        return None
-    return (
-        f"{path.name} lacks {' and '.join(lacking)}: the weights of "
-        f"{' and '.join(HEADS[head] for head in lacking)} are random numbers (seed {seed}) and "
-        "must be trained before use"
-    )
-
-
-def _tensors_in_model(
+def _weight_reader(
     state_dict: Mapping[str, torch.Tensor],
     sizes: OriginalSizes,
     config: DNAGPTConfig,
     dtype: torch.dtype,
     seed: int,
-) -> dict[str, LazyTensor]:
-    tensors: dict[str, LazyTensor] = {}
-    for original, shape in sizes.shapes().items():
-        names = names_in_model(original)
-        if original in VOCABULARY_WEIGHTS:
-            shape_out: tuple[int, ...] = (config.vocab_size, *shape[1:])
+) -> Callable[[str], torch.Tensor]:
+    """Make the function that reads a weight of the model from the original tensors."""
+    shapes = sizes.shapes()
+    # weight of the model → original tensor, index of its part along the rows, number of parts
+    origins = {
+        name: (original, part, len(names))
+        for original in shapes
+        for names in [names_in_model(original)]
+        for part, name in enumerate(names)
+    }
+
+    def read_weight(name: str) -> torch.Tensor:
+        original, part, parts = origins[name]
+        if original in state_dict:
+            tensor = state_dict[original].detach()
         else:
-            shape_out = (shape[0] // len(names), *shape[1:])
-        for part, name in enumerate(names):
-            if original in state_dict:
-                load = partial(_read_part, state_dict[original], part, shape_out, dtype)
-            else:
-                load = partial(_new_weight, original, shape, shape_out, dtype, config, seed)
-            tensors[name] = LazyTensor(shape_out, dtype, load)
-    return tensors
+            tensor = _new_weight(original, shapes[original], config, seed)
+        rows = tensor.chunk(parts)[part].to(dtype)
+        if original not in VOCABULARY_WEIGHTS:
+            return rows
+        # rows of zeros pad the vocabulary
+        return torch.nn.functional.pad(rows, (0, 0, 0, config.vocab_size - rows.shape[0]))
 
-
-def _read_part(
-    tensor: torch.Tensor, part: int, shape: tuple[int, ...], dtype: torch.dtype
-) -> torch.Tensor:
-    """One of the parts of `tensor` along its first axis, with zero rows after its last row."""
-    rows = tensor.detach()[part * shape[0] : (part + 1) * shape[0]].to(dtype)
-    if rows.shape[0] == shape[0]:
-        return rows
-    return torch.cat([rows, rows.new_zeros(shape[0] - rows.shape[0], *shape[1:])])
+    return read_weight
 
 
 def _new_weight(
-    original: str,
-    shape: tuple[int, ...],
-    shape_out: tuple[int, ...],
-    dtype: torch.dtype,
-    config: DNAGPTConfig,
-    seed: int,
+    original: str, shape: tuple[int, ...], config: DNAGPTConfig, seed: int
 ) -> torch.Tensor:
-    """A weight as the model would initialise it: gains of 1, all else normally distributed."""
+    """Initialize a weight as the model would: gains of 1, all else normally distributed."""
     if len(shape) == 1:
-        return torch.ones(shape, dtype=dtype)
-    # The name is in the seed, so that the order of the shards does not change the numbers.
+        return torch.ones(shape)
+    # the name is in the seed, so that the order of the shards does not change the numbers
     generator = torch.Generator().manual_seed((zlib.crc32(original.encode()) + seed) % 2**63)
-    weight = torch.empty(shape).normal_(std=config.initializer_range, generator=generator)
-    return _read_part(weight, 0, shape_out, dtype)
-
-
-def _card(
-    name: str,
-    config: DNAGPTConfig,
-    path: Path,
-    preset: str | None,
-    fitting: list[str],
-    warning: str | None,
-) -> str:
-    origin = [f"Converted from `{path.name}`, a file in the layout of the original DNAGPT."]
-    if warning is not None:
-        origin.append(f"{warning[0].upper()}{warning[1:]}.")
-    if preset is None and fitting:
-        origin.append(
-            f"Width, depth and vocabulary are those of {' and '.join(fitting)}; a model fine-tuned "
-            "from one of these has the same sizes, so the file alone does not tell which it is."
-        )
-    return render_model_card(name, config, preset=preset, origin=" ".join(origin), released=True)
+    return torch.empty(shape).normal_(std=config.initializer_range, generator=generator)
 
 
 def export_checkpoint(
@@ -260,8 +235,10 @@ def export_checkpoint(
     rows that pad the vocabulary are left out. The queries, keys and values of all layers are
     joined in memory, about a quarter of the file; the rest is memory-mapped.
 
-    Returns:
-        The file, a state dict.
+    Args:
+        folder: checkpoint folder, or the name of a bundled model.
+        destination: the file to write, a state dict.
+        overwrite: replace a file that exists.
 
     Raises:
         ConversionError: the folder holds another kind of model, or lacks a weight.
@@ -276,13 +253,13 @@ def export_checkpoint(
             checkpoint.load_model(device="meta")
     except CheckpointFolderError as error:
         raise ConversionError(f"{error}; nothing was exported") from error
-    source, config = checkpoint.folder, checkpoint.config
     if checkpoint.base is not None or checkpoint.architecture != "DNAGPTForMultiTask":
         held = "an adapter" if checkpoint.base else checkpoint.architecture
         raise ConversionError(
-            f"{source} holds {held}, and the original layout has only DNAGPTForMultiTask: export "
-            "the folder that it was made from"
+            f"{checkpoint.folder} holds {held}, and the original layout has only "
+            "DNAGPTForMultiTask: export the folder that it was made from"
         )
+    config = checkpoint.config
     sizes = OriginalSizes(
         vocabulary=config.number_token_id,
         positions=config.max_position_embeddings,
@@ -290,39 +267,20 @@ def export_checkpoint(
         num_layers=config.num_hidden_layers,
         intermediate_size=config.intermediate_size,
     )
-    tensors = _read_weights(source)
+    tensors: dict[str, torch.Tensor] = {}
+    for path in check_weight_files(checkpoint.folder):
+        # memory-mapped
+        tensors |= load_file(path)
     if config.tie_word_embeddings:
         tensors.setdefault("token_head.out_proj.weight", tensors["model.embed_tokens.weight"])
-    state_dict = {
-        original: _join(source, original, shape, tensors)
-        for original, shape in sizes.shapes().items()
-    }
+    state_dict: dict[str, torch.Tensor] = {}
+    for original in sizes.shapes():
+        parts = [tensors[name] for name in names_in_model(original)]
+        tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
+        if original in VOCABULARY_WEIGHTS:
+            # a slice would be saved together with the rows that it leaves out
+            tensor = tensor[: sizes.vocabulary].clone()
+        state_dict[original] = tensor
     with new_file(destination, overwrite=overwrite) as partial_file:
         torch.save(state_dict, partial_file)
     return Path(destination)
-
-
-def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of all weight files, memory-mapped."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in check_weight_files(folder):
-        with safe_open(path, framework="pt") as weights:
-            names = weights.keys()
-            tensors.update({name: weights.get_tensor(name) for name in names})
-    return tensors
-
-
-def _join(
-    folder: Path, original: str, shape: tuple[int, ...], tensors: Mapping[str, torch.Tensor]
-) -> torch.Tensor:
-    parts = [tensors[name] for name in names_in_model(original)]
-    joined = torch.cat(parts) if len(parts) > 1 else parts[0]
-    if original in VOCABULARY_WEIGHTS:
-        # A slice would be saved together with the rows that it leaves out.
-        joined = joined[: shape[0]].clone()
-    if tuple(joined.shape) != shape:
-        raise ConversionError(
-            f"{folder}: the weights of {original} have shape {tuple(joined.shape)}, config.json "
-            f"says {shape}"
-        )
-    return joined

@@ -6,7 +6,7 @@ import argparse
 import pickle
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from dnagpt_hf.presets import vocabulary_size
 
 # A k of 8 already means 390,625 k-mers; larger vocabularies are a wrong file, not a model.
 _LONGEST_KMER = 8
-CHECKPOINT_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _LAYER = re.compile(r"transformer\.h\.(\d+)\.")
 _WRAPPERS = ("module.", "_orig_mod.")
 
@@ -33,14 +33,14 @@ _OUTSIDE_BLOCKS = {
     "transformer.wpe": "model.embed_positions",
     "transformer.ln_f": "model.norm",
 }
-# The three heads of the original, any of which a fine-tuned file may lack.
+# the three heads of the original, any of which a fine-tuned file may lack
 HEADS = {
     "number_embedding": "model.number_embedding",
     "mlm_head": "token_head",
     "num_regression": "number_head",
 }
 _HEAD_PARTS = {"0": "in_proj", "2": "norm", "3": "out_proj"}
-# The only two whose rows are counted by the vocabulary, and therefore padded.
+# the only two whose rows are counted by the vocabulary, and therefore padded
 VOCABULARY_WEIGHTS = ("transformer.wte.weight", "mlm_head.3.weight")
 
 
@@ -59,53 +59,54 @@ class OriginalSizes:
     intermediate_size: int
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every name of the original state dict in its order, with its shape."""
+        """List every name of the original state dict in its order, with its shape."""
         width, inner = self.hidden_size, self.intermediate_size
+        block = {
+            "ln_1": (width,),
+            "attn.c_attn": (3 * width, width),
+            "attn.c_proj": (width, width),
+            "ln_2": (width,),
+            "mlp.c_fc": (inner, width),
+            "mlp.c_proj": (width, inner),
+        }
         shapes: dict[str, tuple[int, ...]] = {
-            "transformer.wte.weight": (self.vocabulary, width),
-            "transformer.wpe.weight": (self.positions, width),
+            "transformer.wte": (self.vocabulary, width),
+            "transformer.wpe": (self.positions, width),
         }
         for layer in range(self.num_layers):
-            block = f"transformer.h.{layer}"
-            shapes[f"{block}.ln_1.weight"] = (width,)
-            shapes[f"{block}.attn.c_attn.weight"] = (3 * width, width)
-            shapes[f"{block}.attn.c_proj.weight"] = (width, width)
-            shapes[f"{block}.ln_2.weight"] = (width,)
-            shapes[f"{block}.mlp.c_fc.weight"] = (inner, width)
-            shapes[f"{block}.mlp.c_proj.weight"] = (width, inner)
-        shapes["transformer.ln_f.weight"] = (width,)
+            shapes |= {f"transformer.h.{layer}.{name}": shape for name, shape in block.items()}
+        shapes["transformer.ln_f"] = (width,)
         ends = {"number_embedding": (1, width), "mlm_head": (width, self.vocabulary)}
         for head in HEADS:
             width_in, width_out = ends.get(head, (width, 1))
-            shapes[f"{head}.0.weight"] = (width, width_in)
-            shapes[f"{head}.2.weight"] = (width,)
-            shapes[f"{head}.3.weight"] = (width_out, width)
-        return shapes
+            shapes[f"{head}.0"] = (width, width_in)
+            shapes[f"{head}.2"] = (width,)
+            shapes[f"{head}.3"] = (width_out, width)
+        return {f"{name}.weight": shape for name, shape in shapes.items()}
 
     def vocabulary_kind(self, dynamic_kmer: bool | None = None) -> tuple[int, bool]:
-        """The k and whether k-mers of all lengths to k exist, from the number of entries.
+        """Find the k, and whether k-mers of all lengths to k exist, by the number of entries.
+
+        Args:
+            dynamic_kmer: look for one kind of vocabulary; by default the dynamic one comes first.
 
         Raises:
             ConversionError: no vocabulary has this many entries.
         """
-        kinds = [dynamic_kmer] if dynamic_kmer is not None else [True, False]
-        found = {
-            vocabulary_size(k, dynamic): (k, dynamic)
-            for dynamic in reversed(kinds)
-            for k in range(1, _LONGEST_KMER + 1)
-        }
-        if self.vocabulary not in found:
-            asked = {None: "", True: " of the dynamic kind", False: " of the fixed kind"}
-            raise ConversionError(
-                f"transformer.wte.weight has {self.vocabulary:,} rows, which is no vocabulary"
-                f"{asked[dynamic_kmer]}: DNAGPT has {vocabulary_size(6, True):,} (dynamic 6-mers) "
-                f"or {vocabulary_size(6, False):,} (fixed 6-mers) entries"
-            )
-        return found[self.vocabulary]
+        for dynamic in [True, False] if dynamic_kmer is None else [dynamic_kmer]:
+            for k in range(1, _LONGEST_KMER + 1):
+                if vocabulary_size(k, dynamic) == self.vocabulary:
+                    return k, dynamic
+        kind = {None: "", True: " of the dynamic kind", False: " of the fixed kind"}[dynamic_kmer]
+        raise ConversionError(
+            f"transformer.wte.weight has {self.vocabulary:,} rows, which is no vocabulary{kind}: "
+            f"DNAGPT has {vocabulary_size(6, True):,} (dynamic 6-mers) or "
+            f"{vocabulary_size(6, False):,} (fixed 6-mers) entries"
+        )
 
 
 def names_in_model(original: str) -> tuple[str, ...]:
-    """Names that one original parameter has in `DNAGPTForMultiTask`: three for q, k and v.
+    """List the names of one original parameter in `DNAGPTForMultiTask`: three for q, k and v.
 
     Example:
 
@@ -123,10 +124,10 @@ def names_in_model(original: str) -> tuple[str, ...]:
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of an original `.pth` file, memory-mapped where its format allows that.
+    """Read the tensors of an original `.pth` file, memory-mapped where its format allows that.
 
     Nothing but tensors and plain containers is ever unpickled. The file is a state dict or a
-    dict that has one under `model`; whatever stands beside it is ignored. A prefix `module.` or
+    dict that has one under `model`; everything beside it is ignored. A prefix `module.` or
     `_orig_mod.` that all keys share is taken off.
 
     Raises:
@@ -141,26 +142,18 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             "under 'model'"
         )
     for name, tensor in content.items():
-        if not isinstance(name, str) or not _is_plain_tensor(tensor):
+        dense = isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided
+        if not isinstance(name, str) or not dense or tensor.is_meta:
             raise ConversionError(
                 f"{path}: entry {name!r} is a {type(tensor).__name__}, not a dense tensor: "
                 "expected a state dict or a dict that has one under 'model'"
             )
     state_dict = dict(content)
-    while state_dict and (wrapper := _common_wrapper(state_dict)):
-        state_dict = {name.removeprefix(wrapper): t for name, t in state_dict.items()}
+    # both wrappers may stand there, in either order
+    for wrapper in _WRAPPERS * 2:
+        if all(name.startswith(wrapper) for name in state_dict):
+            state_dict = {name.removeprefix(wrapper): t for name, t in state_dict.items()}
     return state_dict
-
-
-def _is_plain_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta
-
-
-def _common_wrapper(names: Iterable[str]) -> str | None:
-    for wrapper in _WRAPPERS:
-        if all(name.startswith(wrapper) for name in names):
-            return wrapper
-    return None
 
 
 def _load(path: Path) -> object:
@@ -177,12 +170,12 @@ def _load(path: Path) -> object:
         raise ConversionError(f"{path} is not a file that torch.save wrote: it starts {start!r}")
     try:
         # argparse.Namespace is what training scripts leave beside the weights; it runs no code.
-        # The warnings are about pickle protocols and TorchScript, which end in errors below.
+        # the warnings are about pickle protocols and TorchScript, which end in errors below
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
     except Exception as error:
-        # A damaged or hostile pickle can end the unpickler with any exception there is.
+        # a damaged or hostile pickle can end the unpickler with any exception there is
         raise ConversionError(f"{path} {_reason(error)}") from error
 
 
@@ -201,7 +194,10 @@ def _reason(error: Exception) -> str:
 
 
 def measure(state_dict: Mapping[str, torch.Tensor], path: Path) -> tuple[OriginalSizes, list[str]]:
-    """Sizes of a state dict, and the heads that it lacks, after checking every name and shape.
+    """Measure a state dict by its shapes, and check every name and shape.
+
+    Returns:
+        The sizes, and the heads that the file lacks.
 
     Raises:
         ConversionError: a key is missing, unexpected or of a shape that does not fit the others.
@@ -217,8 +213,14 @@ def measure(state_dict: Mapping[str, torch.Tensor], path: Path) -> tuple[Origina
     shapes = sizes.shapes()
     lacking = [head for head in HEADS if not any(n.startswith(f"{head}.") for n in state_dict)]
     needed = [name for name in shapes if name.partition(".")[0] not in lacking]
-    _refuse(path, "unexpected key", [name for name in state_dict if name not in shapes])
-    _refuse(path, "missing key", [name for name in needed if name not in state_dict])
+    wrong = {
+        "unexpected": [name for name in state_dict if name not in shapes],
+        "missing": [name for name in needed if name not in state_dict],
+    }
+    for problem, names in wrong.items():
+        if names:
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise ConversionError(f"{path}: {problem} key {names[0]}{others}")
     for name in needed:
         if tuple(state_dict[name].shape) != shapes[name]:
             raise ConversionError(
@@ -240,20 +242,14 @@ def _matrix(state_dict: Mapping[str, torch.Tensor], name: str, path: Path) -> tu
     return shape[0], shape[1]
 
 
-def _refuse(path: Path, what: str, names: list[str]) -> None:
-    if names:
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise ConversionError(f"{path}: {what} {names[0]}{others}")
-
-
 def common_dtype(state_dict: Mapping[str, torch.Tensor], path: Path) -> torch.dtype:
-    """The data type that all tensors share.
+    """Find the data type that all tensors share.
 
     Raises:
         ConversionError: they differ, or are not of a floating type that checkpoints use.
     """
     first_name, first = next(iter(state_dict.items()))
-    if first.dtype not in CHECKPOINT_DTYPES:
+    if first.dtype not in _DTYPES:
         raise ConversionError(f"{path}: {first_name} is {first.dtype}: pass dtype= to change it")
     for name, tensor in state_dict.items():
         if tensor.dtype != first.dtype:

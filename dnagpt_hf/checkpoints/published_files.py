@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
 from dnagpt_hf.checkpoints.bundled import is_hub_name
 from dnagpt_hf.checkpoints.card_metadata import CARD, CardError, read_card
 from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.checkpoints.saving import CODE
 from dnagpt_hf.checkpoints.validation import (
     ADAPTER,
     ADAPTER_WEIGHTS,
@@ -23,13 +23,10 @@ from dnagpt_hf.checkpoints.validation import (
     check_weight_files,
     read_json,
 )
+from dnagpt_hf.configuration_dnagpt import AUTO_MAP
 
 CheckpointFiles: TypeAlias = Mapping[str, Path | bytes]
 
-CODE = tuple(
-    Path(str(module.__file__))
-    for module in (configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt)
-)
 DATA_REPORT = "data.json"
 # plain text that may stand beside the weights
 BESIDE = (
@@ -89,7 +86,7 @@ def checkpoint_files(
         weights = check_weight_files(folder)
         index = [] if weights == [folder / WEIGHTS] else [folder / WEIGHTS_INDEX]
         files.update({path.name: path for path in weights + index})
-    files[CONFIG] = _edited(folder / CONFIG, auto_map=configuration_dnagpt.AUTO_MAP)
+    files[CONFIG] = _edited(folder / CONFIG, auto_map=AUTO_MAP)
     files[TOKENIZER_CONFIG] = _edited(folder / TOKENIZER_CONFIG, auto_map=_TOKENIZER_MAP)
     # files of two versions of the code are not mixed
     own_code = [folder / path.name for path in CODE]
