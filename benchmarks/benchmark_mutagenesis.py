@@ -29,11 +29,11 @@ from dnagpt_hf.records.templates import Template
 TEMPLATE = "<R>{sequence}<=><M>"
 
 
-def whole_records(answered: ScoredRecord) -> np.ndarray[Any, Any]:
+def whole_records(scored: ScoredRecord) -> np.ndarray[Any, Any]:
     """The effects `(bases, 4)`, from texts in which one letter is replaced."""
-    sequence = answered.placed.columns["sequence"].bases
-    config = answered.model.config
-    encoder = RecordEncoder(answered.tokenizer, Template(TEMPLATE), config.max_position_embeddings)
+    sequence = scored.placed.columns["sequence"].bases
+    config = scored.model.config
+    encoder = RecordEncoder(scored.tokenizer, Template(TEMPLATE), config.max_position_embeddings)
     cells = [
         (base, place)
         for base in range(len(sequence))
@@ -47,12 +47,12 @@ def whole_records(answered: ScoredRecord) -> np.ndarray[Any, Any]:
 
     @torch.inference_mode()
     def scores(batch: list[Any]) -> list[float]:
-        return answered.score_of(**padded_batch(batch, config.pad_token_id)).tolist()
+        return scored.score_of(**padded_batch(batch, config.pad_token_id)).tolist()
 
     effects = np.zeros((len(sequence), len(BASES)), np.float32)
     found = map_in_batches(scores, map(encoder, records))
     for cell, (_, score) in zip(cells, found, strict=True):
-        effects[cell] = score - answered.score
+        effects[cell] = score - scored.score
     return effects
 
 
@@ -79,14 +79,14 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     sequence = "".join(rng.choice(list(BASES), options.bases))
     record = Record({"sequence": sequence}, "random", "", 1, 1)
-    answered = score_answer(model, tokenizer, record, template=TEMPLATE)
+    scored = score_answer(model, tokenizer, record, template=TEMPLATE)
 
-    found, seconds = timed(lambda: in_silico_mutagenesis(answered))
-    plain, plain_seconds = timed(lambda: whole_records(answered))
+    found, seconds = timed(lambda: in_silico_mutagenesis(scored))
+    plain, plain_seconds = timed(lambda: whole_records(scored))
     is_gc = np.array([letter in "GC" for letter in sequence])
     change = np.array([letter in "GC" for letter in BASES]) - is_gc[:, None].astype(float)
     # a token's value is spread over its bases, and so is what it should be
-    token = answered.placed.columns["sequence"].token
+    token = scored.placed.columns["sequence"].token
     share = np.array([is_gc[token == one].mean() for one in token])
     results = {
         "bases": options.bases,
@@ -96,9 +96,9 @@ def main() -> None:
         "largest_difference": float(np.abs(found.effects - plain).max()),
         "correlation_of_effects": correlation(found.effects, change),
         "correlation_of_integrated_gradients": correlation(
-            integrated_gradients(answered).per_base(), share
+            integrated_gradients(scored).per_base(), share
         ),
-        "correlation_of_gradients": correlation(input_gradients(answered).per_base(), share),
+        "correlation_of_gradients": correlation(input_gradients(scored).per_base(), share),
     }
     print(json.dumps(results))
 

@@ -181,7 +181,7 @@ def attribute(
     from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
     model, tokenizer = load_any_model(checkpoint, Placement(device, dtype, threads), remainder)
-    answered = score_answer(
+    scored = score_answer(
         model,
         tokenizer,
         found,
@@ -191,11 +191,11 @@ def attribute(
         target=target,
         truncation=truncate,
     )
-    column = answered.placed.column(column)
-    regions = regions_within(parts, answered.placed, column)
+    column = scored.placed.column(column)
+    regions = regions_within(parts, scored.placed, column)
     methods = list(dict.fromkeys(method or [Method.gradient, Method.mutagenesis]))
     tracks: list[Attribution | Mutagenesis] = [
-        _gradients(answered, one, steps, batch_tokens)
+        _gradients(scored, one, steps, batch_tokens)
         for one in methods
         if one is not Method.mutagenesis
     ]
@@ -203,7 +203,7 @@ def attribute(
         with progress_bar("mutating", None) as report:
             tracks.append(
                 in_silico_mutagenesis(
-                    answered,
+                    scored,
                     column=column,
                     start=start,
                     end=end,
@@ -217,23 +217,23 @@ def attribute(
         save_figure(figure, output, overwrite=overwrite)
     if arrays is not None:
         save_arrays(arrays, *track_arrays(tracks, column), overwrite=overwrite)
-    for line in _summary(answered, tracks):
+    for line in _summary(scored, tracks):
         typer.echo(line)
 
 
-def _gradients(answered: ScoredRecord, method: Method, steps: int, max_tokens: int) -> Attribution:
+def _gradients(scored: ScoredRecord, method: Method, steps: int, max_tokens: int) -> Attribution:
     from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 
     if method is Method.gradient:
-        return input_gradients(answered)
-    return integrated_gradients(answered, steps=steps, max_tokens=max_tokens)
+        return input_gradients(scored)
+    return integrated_gradients(scored, steps=steps, max_tokens=max_tokens)
 
 
-def _summary(answered: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]) -> Iterator[str]:
+def _summary(scored: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]) -> Iterator[str]:
     """What the figure shows, in lines of text."""
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
-    yield f"{answered.placed.record.name}: {answered.unit} = {answered.score:.4g}"
+    yield f"{scored.placed.record.name}: {scored.unit} = {scored.score:.4g}"
     for one in tracks:
         if isinstance(one, Mutagenesis):
             effects = ", ".join(f"{name} {value:+.3g}" for name, value in one.largest(5))
@@ -241,5 +241,5 @@ def _summary(answered: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]
         elif one.baseline_score is not None:
             yield (
                 f"integrated gradients: {one.values.sum():.4g} in all, of "
-                f"{answered.score - one.baseline_score:.4g} between N and the sequence"
+                f"{scored.score - one.baseline_score:.4g} between N and the sequence"
             )

@@ -51,13 +51,13 @@ def track_arrays(
         `effects` `(mutated bases, 4)`, whichever there are. The description has the answer, its
         score, and which bases were mutated.
     """
-    answered = tracks[0].answered
-    arrays = _token_arrays(answered.placed)
+    scored = tracks[0].scored
+    arrays = _token_arrays(scored.placed)
     description = {
-        **_description(answered.placed, column),
-        "answer": answered.answer,
-        "kind": answered.kind,
-        "score": answered.score,
+        **_description(scored.placed, column),
+        "answer": scored.answer,
+        "kind": scored.kind,
+        "score": scored.score,
     }
     for one in tracks:
         if isinstance(one, Mutagenesis):

@@ -154,9 +154,9 @@ def track_figure(
     """
     if not tracks:
         raise ValueError("there are no tracks to draw: give one or more")
-    answered = tracks[0].answered
-    column = answered.placed.column(column)
-    bases = answered.placed.columns[column].bases
+    scored = tracks[0].scored
+    column = scored.placed.column(column)
+    bases = scored.placed.columns[column].bases
     mutated = [one for one in tracks if isinstance(one, Mutagenesis)]
     if any(one.column != column for one in mutated):
         raise ValueError(f"column {mutated[0].column!r} was mutated, not {column!r}: draw that one")
@@ -178,7 +178,7 @@ def track_figure(
         _mark(panel, regions)
     panels[-1].set_xlabel(f"base of {column}")
     _write_letters(panels[-1], bases, start, end)
-    figure.suptitle(f"{answered.placed.record.name}: {answered.unit} = {answered.score:.3g}")
+    figure.suptitle(f"{scored.placed.record.name}: {scored.unit} = {scored.score:.3g}")
     _legend(figure, regions)
     return figure
 

@@ -23,7 +23,7 @@ class Mutagenesis:
     """Effects of single-base substitutions.
 
     Args:
-        answered: the record, the answer and its score.
+        scored: the record, the answer and its score.
         column: the column of DNA that was mutated.
         start: first base that was mutated, from 0.
         end: the base behind the last one.
@@ -31,7 +31,7 @@ class Mutagenesis:
             the record. 0 for the base that stands there, NaN where it is N or was not read.
     """
 
-    answered: ScoredRecord
+    scored: ScoredRecord
     column: str
     start: int
     end: int
@@ -46,7 +46,7 @@ class Mutagenesis:
     def largest(self, count: int) -> list[tuple[str, float]]:
         """The substitutions with the largest effects, such as `A301G`, which counts from 1."""
         effects = np.nan_to_num(self.effects).ravel()
-        bases = self.answered.placed.columns[self.column].bases
+        bases = self.scored.placed.columns[self.column].bases
         found = []
         for cell in np.argsort(-np.abs(effects), kind="stable")[:count].tolist():
             base, letter = self.start + cell // len(BASES), BASES[cell % len(BASES)]
@@ -56,7 +56,7 @@ class Mutagenesis:
 
 
 def in_silico_mutagenesis(
-    answered: ScoredRecord,
+    scored: ScoredRecord,
     *,
     column: str | None = None,
     start: int = 0,
@@ -72,7 +72,7 @@ def in_silico_mutagenesis(
     needs them whole.
 
     Args:
-        answered: the record and the answer that is asked about.
+        scored: the record and the answer that is asked about.
         column: column of DNA; by default the longest one.
         start: first base to mutate, from 0.
         end: the base behind the last one; by default the end of the column.
@@ -91,16 +91,16 @@ def in_silico_mutagenesis(
         >>> from dnagpt_hf.presets import preset_config
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTACGNA"}, "first", "a.fa", 1, 1)
-        >>> answered = score_answer(
+        >>> scored = score_answer(
         ...     model, DNAGPTTokenizer(), record, template="<R>{sequence}<=><M>"
         ... )
-        >>> found = in_silico_mutagenesis(answered, start=6)
+        >>> found = in_silico_mutagenesis(scored, start=6)
         >>> found.effects.shape, np.isnan(found.effects).any(-1).tolist()
         ((3, 4), [False, True, False])
         >>> found.effects[0, BASES.index("G")]
         np.float32(0.0)
     """
-    placed = answered.placed
+    placed = scored.placed
     column = placed.column(column)
     bases = placed.columns[column].bases
     end = len(bases) if end is None else end
@@ -108,19 +108,19 @@ def in_silico_mutagenesis(
         raise placed.record.error(
             f"its {column} has {len(bases):,} bases: {start + 1:,}-{end:,} is no part of it"
         )
-    substitutions = list(_substitutions(answered, column, start, end))
+    substitutions = list(_substitutions(scored, column, start, end))
     effects = np.full((end - start, len(BASES)), np.nan, np.float32)
     for one in substitutions:
         effects[one.base - start, BASES.index(bases[one.base])] = 0.0
     rows = max(1, min(max_records, max_tokens // len(placed.tokens)))
-    compute = _Recomputation(answered)
+    compute = _Recomputation(scored)
     for done in range(0, len(substitutions), rows):
         batch = substitutions[done : done + rows]
         for one, score in zip(batch, compute(batch), strict=True):
-            effects[one.base - start, BASES.index(one.letter)] = score - answered.score
+            effects[one.base - start, BASES.index(one.letter)] = score - scored.score
         if report is not None:
             report(done + len(batch), len(substitutions))
-    return Mutagenesis(answered, column, start, end, effects)
+    return Mutagenesis(scored, column, start, end, effects)
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ class _Substitution:
 
 
 def _substitutions(
-    answered: ScoredRecord, column: str, start: int, end: int
+    scored: ScoredRecord, column: str, start: int, end: int
 ) -> Iterator[_Substitution]:
     """All substitutions in a range, from left to right; none where N stands or nothing was read."""
-    placed = answered.placed
+    placed = scored.placed
     of_column = placed.columns[column]
     for base in range(start, end):
         token, place = int(of_column.token[base]), int(of_column.place[base])
@@ -146,7 +146,7 @@ def _substitutions(
         kmer = placed.tokens[token].text
         for letter in BASES.replace(of_column.bases[base], ""):
             other = kmer[:place] + letter + kmer[place + 1 :]
-            yield _Substitution(base, letter, token, int(answered.tokenizer.encode_dna(other)[0]))
+            yield _Substitution(base, letter, token, int(scored.tokenizer.encode_dna(other)[0]))
 
 
 class _Prefix(DynamicLayer):
@@ -171,10 +171,10 @@ class _Prefix(DynamicLayer):
 class _Recomputation:
     """Scores of a record with one token changed, computed from that token on."""
 
-    def __init__(self, answered: ScoredRecord) -> None:
-        self.answered = answered
-        self.inputs = answered.inputs()
-        model = answered.model
+    def __init__(self, scored: ScoredRecord) -> None:
+        self.scored = scored
+        self.inputs = scored.inputs()
+        model = scored.model
         # of the tokens before a change, a head over the mean needs more than keys and values
         self.reads_all = (
             isinstance(model, DNAGPTForSequenceClassification)
@@ -195,7 +195,7 @@ class _Recomputation:
         for row, one in enumerate(batch):
             ids[row, one.token] = one.token_id
         prefix = [_Prefix(one.keys[:, :, :first], one.values[:, :, :first]) for one in self.layers]
-        scores = self.answered.score_of(
+        scores = self.scored.score_of(
             input_ids=ids[:, first:],
             number_values=rows["number_values"][:, first:],
             # as long as prefix and rest together
@@ -203,7 +203,7 @@ class _Recomputation:
             past_key_values=Cache(layers=prefix) if first else None,
         )
         if not scores.isfinite().all():
-            raise self.answered.placed.record.error(
+            raise self.scored.placed.record.error(
                 "a score is not finite: the model's data type is too narrow (--dtype float32)"
             )
         return scores.tolist()

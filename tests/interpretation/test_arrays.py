@@ -58,10 +58,10 @@ def test_tracks_as_arrays(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer, tmp_path: Path
 ) -> None:
     one = record(dna(20, 1), x="0.5")
-    answered = score_answer(model, tiny_tokenizer, one, template=NUMBER)
-    gradient = input_gradients(answered)
-    integrated = integrated_gradients(answered, steps=4)
-    effects = in_silico_mutagenesis(answered, start=2, end=9)
+    scored = score_answer(model, tiny_tokenizer, one, template=NUMBER)
+    gradient = input_gradients(scored)
+    integrated = integrated_gradients(scored, steps=4)
+    effects = in_silico_mutagenesis(scored, start=2, end=9)
     path = tmp_path / "tracks.npz"
     save_arrays(path, *track_arrays([gradient, integrated, effects], "sequence"))
     arrays, description = saved(path)
@@ -71,7 +71,7 @@ def test_tracks_as_arrays(
     np.testing.assert_array_equal(arrays["integrated"], integrated.values)
     np.testing.assert_array_equal(arrays["integrated_by_base"], integrated.per_base())
     np.testing.assert_array_equal(arrays["effects"], effects.effects)
-    assert description["score"] == answered.score
+    assert description["score"] == scored.score
     assert description["baseline_score"] == integrated.baseline_score
     assert (description["start"], description["end"], description["letters"]) == (2, 9, "ACGT")
     assert (description["answer"], description["kind"]) == ("number", "number")

@@ -33,7 +33,7 @@ def model(tiny_model: DNAGPTForMultiTask) -> DNAGPTForMultiTask:
 
 
 @pytest.fixture
-def answered(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer) -> ScoredRecord:
+def scored(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer) -> ScoredRecord:
     one = record(dna(30, 1) + "N")
     return score_answer(model, tiny_tokenizer, one, template=CLASS, answers=ANSWERS)
 
@@ -90,11 +90,11 @@ def test_one_layer_with_what_the_answer_looks_at(
         attention_figure(maps, received, layer=3)
 
 
-def test_tracks_stand_under_each_other(answered: ScoredRecord) -> None:
+def test_tracks_stand_under_each_other(scored: ScoredRecord) -> None:
     tracks = [
-        input_gradients(answered),
-        integrated_gradients(answered, steps=4),
-        in_silico_mutagenesis(answered),
+        input_gradients(scored),
+        integrated_gradients(scored, steps=4),
+        in_silico_mutagenesis(scored),
     ]
     figure = track_figure(tracks, regions=REGIONS)
     names = [panel.get_ylabel() for panel in figure.axes[:4]]
@@ -105,20 +105,20 @@ def test_tracks_stand_under_each_other(answered: ScoredRecord) -> None:
     np.testing.assert_array_equal(heat_map.mask, np.isnan(effects.T))
     np.testing.assert_array_equal(heat_map[:, :30], effects[:30].T)
     letters = [label.get_text() for label in figure.axes[3].get_xticklabels(minor=True)]
-    assert "".join(letters) == answered.placed.columns["sequence"].bases
-    assert answered.unit in figure.get_suptitle()
+    assert "".join(letters) == scored.placed.columns["sequence"].bases
+    assert scored.unit in figure.get_suptitle()
     with pytest.raises(ValueError, match="no tracks"):
         track_figure([])
 
 
-def test_the_mutated_part_is_drawn(answered: ScoredRecord, tmp_path: Path) -> None:
-    tracks = [input_gradients(answered), in_silico_mutagenesis(answered, start=12, end=20)]
+def test_the_mutated_part_is_drawn(scored: ScoredRecord, tmp_path: Path) -> None:
+    tracks = [input_gradients(scored), in_silico_mutagenesis(scored, start=12, end=20)]
     figure = track_figure(tracks, regions=REGIONS)
     assert {panel.get_xlim() for panel in figure.axes[:3]} == {(12.5, 20.5)}
     np.testing.assert_allclose(
         figure.axes[2].patches[0].get_data().values, np.maximum(tracks[1].mean_effects, 0)
     )
-    unknown = in_silico_mutagenesis(answered, start=30)
+    unknown = in_silico_mutagenesis(scored, start=30)
     save_figure(track_figure([unknown]), tmp_path / "unknown.png")
 
 
@@ -145,8 +145,8 @@ def test_long_maps_are_drawn_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert image.mask.tolist() == np.triu(np.ones((4, 4), bool), 1).tolist()
 
 
-def test_figures_leave_pyplot_alone(answered: ScoredRecord, tmp_path: Path) -> None:
+def test_figures_leave_pyplot_alone(scored: ScoredRecord, tmp_path: Path) -> None:
     from matplotlib import pyplot
 
-    save_figure(track_figure([input_gradients(answered)]), tmp_path / "a.png")
+    save_figure(track_figure([input_gradients(scored)]), tmp_path / "a.png")
     assert pyplot.get_fignums() == []

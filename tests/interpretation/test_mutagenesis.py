@@ -36,24 +36,24 @@ def model(tiny_model: DNAGPTForMultiTask) -> DNAGPTForMultiTask:
     return louder(tiny_model)
 
 
-def reference(answered: ScoredRecord, template: str, column: str) -> np.ndarray[Any, Any]:
+def reference(scored: ScoredRecord, template: str, column: str) -> np.ndarray[Any, Any]:
     """Effects of substitutions that are written into the record, each read as a whole."""
-    values = dict(answered.placed.record.values)
+    values = dict(scored.placed.record.values)
     sequence = values[column]
     changed = [
         record(**{**values, column: sequence[:base] + letter + sequence[base + 1 :]})
         for base in range(len(sequence))
         for letter in BASES
     ]
-    encoder = RecordEncoder(answered.tokenizer, Template(template), 64)
+    encoder = RecordEncoder(scored.tokenizer, Template(template), 64)
 
     def scores(batch: list[Any]) -> list[float]:
-        inputs = padded_batch(batch, answered.model.config.pad_token_id)
+        inputs = padded_batch(batch, scored.model.config.pad_token_id)
         with torch.no_grad():
-            return answered.score_of(**inputs).tolist()
+            return scored.score_of(**inputs).tolist()
 
     found = [score for _, score in map_in_batches(scores, map(encoder, changed))]
-    effects = np.array(found).reshape(-1, len(BASES)) - answered.score
+    effects = np.array(found).reshape(-1, len(BASES)) - scored.score
     effects[[base == "N" for base in sequence]] = np.nan
     return effects
 
@@ -77,9 +77,9 @@ def test_effects_are_those_of_changed_records(
 ) -> None:
     answers = None if template == NUMBER else ANSWERS
     one = record("N" + dna(43, 1), **values)
-    answered = score_answer(model, tiny_tokenizer, one, template=template, answers=answers)
-    found = in_silico_mutagenesis(answered, column=column)
-    expected = reference(answered, template, column)
+    scored = score_answer(model, tiny_tokenizer, one, template=template, answers=answers)
+    found = in_silico_mutagenesis(scored, column=column)
+    expected = reference(scored, template, column)
     assert found.effects.shape == expected.shape
     np.testing.assert_allclose(found.effects, expected, atol=1e-4)
     for base, letter in enumerate(one.values[column]):
@@ -91,10 +91,10 @@ def test_effects_are_those_of_changed_records(
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_effects_on_a_head(tiny_tokenizer: DNAGPTTokenizer, pooling: str) -> None:
     model = classifier(num_labels=2, classifier_pooling=pooling)
-    answered = score_answer(model, tiny_tokenizer, record(dna(40, 1)))
-    found = in_silico_mutagenesis(answered)
+    scored = score_answer(model, tiny_tokenizer, record(dna(40, 1)))
+    found = in_silico_mutagenesis(scored)
     np.testing.assert_allclose(
-        found.effects, reference(answered, "{sequence}", "sequence"), atol=1e-4
+        found.effects, reference(scored, "{sequence}", "sequence"), atol=1e-4
     )
 
 
@@ -106,14 +106,14 @@ def test_batches_change_nothing(
     sizes: dict[str, int],
     implementation: str,
 ) -> None:
-    answered = score_answer(
+    scored = score_answer(
         model, tiny_tokenizer, record(dna(40, 1)), template=CLASS, answers=ANSWERS
     )
-    expected = in_silico_mutagenesis(answered)
+    expected = in_silico_mutagenesis(scored)
     model.set_attn_implementation(implementation)
     done: list[tuple[int, int]] = []
     found = in_silico_mutagenesis(
-        answered, **sizes, report=lambda count, total: done.append((count, total))
+        scored, **sizes, report=lambda count, total: done.append((count, total))
     )
     np.testing.assert_allclose(found.effects, expected.effects, atol=1e-5)
     assert done[-1] == (120, 120)
@@ -121,27 +121,25 @@ def test_batches_change_nothing(
 
 
 def test_a_part_of_a_sequence(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer) -> None:
-    answered = score_answer(
+    scored = score_answer(
         model, tiny_tokenizer, record(dna(40, 1)), template=CLASS, answers=ANSWERS
     )
-    every = in_silico_mutagenesis(answered)
-    part = in_silico_mutagenesis(answered, start=11, end=20)
+    every = in_silico_mutagenesis(scored)
+    part = in_silico_mutagenesis(scored, start=11, end=20)
     assert (part.start, part.end) == (11, 20)
     np.testing.assert_allclose(part.effects, every.effects[11:20], atol=1e-5)
     np.testing.assert_allclose(part.mean_effects, part.effects.sum(-1) / 3, atol=1e-6)
     for start, end in ((0, 41), (5, 5), (-1, 3)):
         with pytest.raises(RecordError, match=r"a\.csv, record r1 .*has 40 bases"):
-            in_silico_mutagenesis(answered, start=start, end=end)
+            in_silico_mutagenesis(scored, start=start, end=end)
 
 
 def test_the_largest_effects_have_names(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
     sequence = dna(40, 1) + "N"
-    answered = score_answer(
-        model, tiny_tokenizer, record(sequence), template=CLASS, answers=ANSWERS
-    )
-    found = in_silico_mutagenesis(answered, start=30)
+    scored = score_answer(model, tiny_tokenizer, record(sequence), template=CLASS, answers=ANSWERS)
+    found = in_silico_mutagenesis(scored, start=30)
     names = found.largest(3)
     assert abs(names[0][1]) == np.nanmax(np.abs(found.effects))
     for name, effect in names:
@@ -149,20 +147,20 @@ def test_the_largest_effects_have_names(
         assert sequence[base] == name[0]
         assert effect == found.effects[base - 30, BASES.index(name[-1])]
     assert len(found.largest(99)) == 30
-    assert in_silico_mutagenesis(answered, start=40).largest(1) == []
+    assert in_silico_mutagenesis(scored, start=40).largest(1) == []
 
 
 def test_bases_that_were_cut_off_are_unknown(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
-    answered = score_answer(
+    scored = score_answer(
         model,
         tiny_tokenizer,
         record(dna(400, 1)),
         template="<R>{sequence}<=><M>",
         truncation="right",
     )
-    found = in_silico_mutagenesis(answered, start=355)
+    found = in_silico_mutagenesis(scored, start=355)
     assert np.isfinite(found.effects).all(-1).tolist() == [True] * 11 + [False] * 34
 
 
@@ -170,7 +168,7 @@ def test_a_planted_motif_is_found() -> None:
     model, tokenizer = motif_model()
     for seed in (1001, 1002, 1003):
         sequence, start = with_motif(seed)
-        answered = score_answer(
+        scored = score_answer(
             model,
             tokenizer,
             record(sequence),
@@ -178,7 +176,7 @@ def test_a_planted_motif_is_found() -> None:
             answers=ANSWERS,
             target="motif",
         )
-        effects = in_silico_mutagenesis(answered).mean_effects
+        effects = in_silico_mutagenesis(scored).mean_effects
         motif = slice(start, start + len(MOTIF))
         others = np.delete(effects, motif)
         assert effects[motif].max() < 2 * others.min()
@@ -191,8 +189,8 @@ def test_a_read_gc_content_changes_by_one_base() -> None:
     model = DNAGPTForMultiTask.from_pretrained(folder).eval()
     tokenizer = DNAGPTTokenizer.from_pretrained(folder)
     sequence = dna(300, 1)
-    answered = score_answer(model, tokenizer, record(sequence), template="<R>{sequence}<=><M>")
-    found = in_silico_mutagenesis(answered, start=100, end=160)
+    scored = score_answer(model, tokenizer, record(sequence), template="<R>{sequence}<=><M>")
+    found = in_silico_mutagenesis(scored, start=100, end=160)
     is_gc = np.array([letter in "GC" for letter in BASES], float)
     expected = (is_gc - [[letter in "GC"] for letter in sequence[100:160]]) / len(sequence)
     assert np.corrcoef(found.effects.ravel(), expected.ravel())[0, 1] > 0.8
