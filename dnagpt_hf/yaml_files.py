@@ -139,7 +139,8 @@ def _first_problem(error: ValidationError, model_class: type, content: Any) -> s
         return f"{place}: {problem} (choose from {', '.join(known)})".removeprefix(": ")
     if details["type"] == "value_error":
         return f"{where}: {details['ctx']['error']}".removeprefix(": ")
-    problem = details["msg"].removeprefix("Input ")
+    # without its first word, the kind of the value: Input, String, Tuple
+    problem = re.sub(r"^\w+ (?=should)", "", details["msg"])
     problem = problem.replace("an object", "a mapping").replace("a valid array", "a list")
     return f"{where or 'content'} is {details['input']!r}: {problem}"
 
@@ -155,7 +156,7 @@ def _location(keys: Sequence[str | int], content: Any) -> list[str]:
             content = content[key]
             name = content.get("name") if isinstance(content, Mapping) else None
             names.append(f"{names.pop() if names else 'entry'} {name or key + 1}")
-        # any other key is pydantic's own: the name of a type in a union
+        # any other key is pydantic's own: the type or tag of a member of a union
     return names
 
 

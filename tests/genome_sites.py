@@ -12,7 +12,7 @@ from typing import Any
 from webserver import Server
 
 from dnagpt_hf.genomes.download.checksums import file_checksum
-from dnagpt_hf.genomes.download.sources import Servers
+from dnagpt_hf.genomes.download.servers import Servers
 
 
 def servers(server: Server) -> Servers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections import defaultdict
@@ -23,7 +22,6 @@ class Fault:
         headers: with these headers.
         drop_after: end the connection after so many bytes of the body.
         ignore_range: send the whole file although a part is asked for.
-        ignore_condition: send the part although the file is another one than that of If-Range.
         no_length: do not say how long the body is, which then ends with the connection.
         stall_after: send so many bytes of the body and no more, until the server ends.
     """
@@ -32,7 +30,6 @@ class Fault:
     headers: tuple[tuple[str, str], ...] = ()
     drop_after: int | None = None
     ignore_range: bool = False
-    ignore_condition: bool = False
     no_length: bool = False
     stall_after: int | None = None
 
@@ -48,7 +45,6 @@ class Server:
     queries: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     ended: threading.Event = field(default_factory=threading.Event)
-    etags: bool = True
     lengths: bool = True
 
     def add(self, path: str, content: bytes | str) -> str:
@@ -116,8 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send(self, content: bytes, fault: Fault, body: bool) -> None:
-        etag = f'"{hashlib.md5(content).hexdigest()}"'
-        start = self.start(content, etag, fault)
+        start = self.start(fault)
         if start is not None and start >= len(content):
             self.refuse(416, fault)
             return
@@ -125,8 +120,6 @@ class Handler(BaseHTTPRequestHandler):
         if start is not None:
             total = len(content)
             self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        if self.server.site.etags:
-            self.send_header("ETag", etag)
         part = content[start or 0 :]
         if self.server.site.lengths and not fault.no_length:
             self.send_header("Content-Length", str(len(part)))
@@ -142,12 +135,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault.drop_after is not None:
             self.close_connection = True
 
-    def start(self, content: bytes, etag: str, fault: Fault) -> int | None:
+    def start(self, fault: Fault) -> int | None:
         found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if found is None or fault.ignore_range:
-            return None
-        condition = self.headers.get("If-Range")
-        if condition not in (None, etag) and not fault.ignore_condition:
             return None
         return int(found[1])
 

@@ -13,14 +13,13 @@ import typer
 
 from dnagpt_hf.cli.genomes_fetch import fetch
 from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.messages import count, markdown_table
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.composition import SpeciesReport
 
 # contigs that are named where they stand out
 NAMED = 5
-# columns in which any table has room
-MEASURED = 1000
 
 genomes_app = typer.Typer(
     name="genomes",
@@ -48,7 +47,7 @@ def check(
     ] = 3072,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Read all genomes of a manifest once, and show what is in them.
+    """Read all genomes of a manifest once, and report their composition.
 
     Species of DNAGPT-M are compared with the base pairs that the paper counts for them.
     """
@@ -57,8 +56,8 @@ def check(
 
     species = open_species(load_manifest(manifest_path(manifest)), cache_folder)
     total = sum(len(part) for one in species for part in (*one.training, *one.held_out))
-    with progress_bar("reading", total) as report:
-        reports = check_genomes(species, report)
+    with progress_bar("reading", total) as bar:
+        reports = check_genomes(species, bar)
     short = [
         [part.name for part in (*one.training, *one.held_out) if len(part) < window]
         for one in species
@@ -66,7 +65,10 @@ def check(
     if as_json:
         typer.echo(json.dumps(list(map(_entry, reports, short)), indent=2))
     else:
-        _show(reports, short, window)
+        typer.echo(_table(reports))
+        for report, names in zip(reports, short, strict=True):
+            _name_contigs(report.name, f"shorter than {window:,} bp", names)
+            _name_contigs(report.name, "of nothing but N, not used", report.undetermined_parts)
 
 
 def _entry(report: SpeciesReport, short: Sequence[str]) -> dict[str, Any]:
@@ -82,44 +84,29 @@ def _entry(report: SpeciesReport, short: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _show(reports: Sequence[SpeciesReport], short: Sequence[Sequence[str]], window: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("species", no_wrap=True)
-    table.add_column("token", no_wrap=True)
-    for column in ("contigs", "bp", "N", "GC", "soft-masked", "training bp", "held-out bp"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("bp in the paper", justify="right", no_wrap=True)
-    for report in reports:
-        table.add_row(*_cells(report))
-    console = Console()
-    # no column is cut off, in a file or a narrow terminal
-    console.width = max(console.width, Console(width=MEASURED).measure(table).maximum)
-    console.print(table)
-    for report, names in zip(reports, short, strict=True):
-        _tell(report.name, f"shorter than {window:,} bp", names)
-        _tell(report.name, "nothing but N, so not used", report.undetermined_parts)
-
-
-def _cells(report: SpeciesReport) -> list[str]:
-    return [
-        report.name,
-        report.token,
-        f"{report.contigs:,}",
-        f"{report.bases:,}",
-        f"{report.undetermined / report.bases:.2%}",
-        "" if isnan(report.gc_content) else f"{report.gc_content:.2%}",
-        f"{report.soft_masked:.2%}",
-        f"{report.training_bases:,}",
-        f"{report.held_out_bases:,}",
-        compared(report.bases, report.published_bases),
+def _table(reports: Sequence[SpeciesReport]) -> str:
+    columns = ("contigs", "bp", "N", "GC", "soft-masked", "training bp", "held-out bp")
+    rows = [
+        [
+            report.name,
+            report.token,
+            f"{report.contigs:,}",
+            f"{report.bases:,}",
+            f"{report.undetermined / report.bases:.2%}",
+            "" if isnan(report.gc_content) else f"{report.gc_content:.2%}",
+            f"{report.soft_masked:.2%}",
+            f"{report.training_bases:,}",
+            f"{report.held_out_bases:,}",
+            compared(report.bases, report.published_bases),
+        ]
+        for report in reports
     ]
+    header = ["species", "token", *columns, "bp in the paper"]
+    return markdown_table(header, rows, align="ll" + "r" * (len(columns) + 1))
 
 
 def compared(bases: int, published: int | None) -> str:
-    """How many bases a genome has against those of the paper.
+    """Compare the number of bases of a genome with that in the paper.
 
     Example:
 
@@ -131,8 +118,8 @@ def compared(bases: int, published: int | None) -> str:
     return "equal" if bases == published else f"{bases - published:+,}"
 
 
-def _tell(species: str, what: str, names: Sequence[str]) -> None:
+def _name_contigs(species: str, problem: str, names: Sequence[str]) -> None:
     if names:
         more = ", …" if len(names) > NAMED else ""
-        contigs = "contig" if len(names) == 1 else "contigs"
-        typer.echo(f"{species}: {len(names):,} {contigs} {what}: {', '.join(names[:NAMED])}{more}")
+        number = count(len(names), "contig")
+        typer.echo(f"{species}: {number} {problem}: {', '.join(names[:NAMED])}{more}")

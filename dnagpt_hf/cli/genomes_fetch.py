@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.cli.progress import progress_bar
-from dnagpt_hf.genomes.download.sources import Servers
+from dnagpt_hf.genomes.download.servers import Servers
+from dnagpt_hf.messages import count
 
 if TYPE_CHECKING:
-    from dnagpt_hf.genomes.download.fetch import Failure, Found
-    from dnagpt_hf.genomes.download.http import Web
-    from dnagpt_hf.genomes.download.requests import Wanted
+    from tqdm import tqdm
+
+    from dnagpt_hf.genomes.download.fetch import FailedDownload, LocatedGenome
+    from dnagpt_hf.genomes.download.http import HttpClient
+    from dnagpt_hf.genomes.download.requests import GenomeRequest
 
 
 def fetch(
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="GENOMES", help="Where the genomes are to stand.")
+        Path, typer.Option("--folder", metavar="GENOMES", help="Folder of the genomes.")
     ],
     manifest: Annotated[
         str | None,
@@ -68,95 +70,109 @@ def fetch(
 ) -> None:
     """Fetch genomes and write a manifest of them, GENOMES/manifest.yaml.
 
-    What is there already is kept, and what was interrupted goes on where it stopped when the same
-    command is given again. Lengths and checksums are compared with those of the server.
+    Complete files are kept, and the same command resumes what was interrupted. Lengths and
+    checksums are compared with those of the server.
     """
-    from dnagpt_hf.genomes.download.fetch import find_genomes
-    from dnagpt_hf.genomes.download.http import Web
+    from dnagpt_hf.genomes.download.fetch import locate_genomes
+    from dnagpt_hf.genomes.download.http import HttpClient
 
     if manifest is None and not accession and accessions is None and taxon is None:
         raise typer.BadParameter("give a manifest, --accession, --accessions or --taxon")
-    web = Web()
-    servers = Servers(
-        *(url.rstrip("/") for url in (ensembl_url, ensembl_genomes_url, ncbi_url, datasets_url))
-    )
-    with progress_bar("looking up", None) as report:
-        wanted = _wanted(manifest, accession or [], accessions, taxon, web, servers)
-        found, failures = find_genomes(
-            wanted, folder, web=web, servers=servers, jobs=jobs, report=report
+    client = HttpClient()
+    urls = (ensembl_url, ensembl_genomes_url, ncbi_url, datasets_url)
+    servers = Servers(*(url.rstrip("/") for url in urls))
+    requests = _requests(manifest, accession or [], accessions, taxon, client, servers)
+    with _bar("looking up", total=len(requests)) as bar:
+        genomes, failures = locate_genomes(
+            requests, folder, client=client, servers=servers, jobs=jobs, progress=bar.update
         )
-    _tell(failures)
+    _report(failures)
     if dry_run:
-        _show(found)
+        _list(genomes)
     else:
-        failures += _fetch(found, folder, web, jobs)
+        failures += _fetch(genomes, folder, client, jobs)
     if failures:
         names = ", ".join(failure.name for failure in failures)
         raise ValueError(
-            f"{len(failures)} of {len(wanted)} genomes could not be fetched: {names}; what has "
-            "arrived is kept, and the same command resumes"
+            f"{len(failures)} of {len(requests)} genomes could not be fetched: {names}; complete "
+            "and partial files are kept, and the same command resumes"
         )
 
 
-def _wanted(
+def _requests(
     manifest: str | None,
     accession: list[str],
     accessions: Path | None,
     taxon: str | None,
-    web: Web,
+    client: HttpClient,
     servers: Servers,
-) -> list[Wanted]:
-    from dnagpt_hf.genomes.download import requests as wanted
-    from dnagpt_hf.genomes.download.sources import TaxonSource
+) -> list[GenomeRequest]:
+    from dnagpt_hf.genomes.download import requests
     from dnagpt_hf.genomes.manifest import load_manifest, manifest_path
 
-    genomes = []
+    found = []
     if manifest is not None:
         species = load_manifest(manifest_path(manifest))
-        genomes += wanted.wanted_species(species, web, servers)
+        found += requests.manifest_requests(species, client, servers)
     if accessions is not None:
-        accession = [*accession, *wanted.read_accessions(accessions)]
-    genomes += wanted.wanted_accessions(accession)
+        accession = [*accession, *requests.read_accessions(accessions)]
+    found += requests.accession_requests(accession)
     if taxon is not None:
-        genomes += wanted.wanted_taxon(TaxonSource(taxon), web, servers)
-    return genomes
+        found += requests.taxon_requests(taxon, client, servers)
+    return found
 
 
-def _fetch(found: Sequence[Found], folder: Path, web: Web, jobs: int) -> list[Failure]:
-    from dnagpt_hf.genomes.download.fetch import bytes_text, check_space, fetch_genomes
-    from dnagpt_hf.genomes.download.manifest_entries import (
+def _fetch(
+    genomes: Sequence[LocatedGenome], folder: Path, client: HttpClient, jobs: int
+) -> list[FailedDownload]:
+    from dnagpt_hf.genomes.download.fetch import check_space, fetch_genomes
+    from dnagpt_hf.genomes.download.folder_manifest import (
         NAME,
         folder_lock,
-        merged_entries,
+        merge_entries,
         update_manifest,
     )
 
-    merged_entries(folder / NAME, found)
-    check_space(found, folder)
+    merge_entries(folder / NAME, genomes)
+    check_space(genomes, folder)
     with folder_lock(folder):
-        with progress_bar("fetching", None) as report:
-            failures = fetch_genomes(found, web=web, jobs=jobs, report=report)
-        _tell(failures)
+        total = sum(genome.size or 0 for genome in genomes)
+        there = sum(genome.received for genome in genomes)
+        with _bar("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:
+            failures = fetch_genomes(genomes, client=client, jobs=jobs, progress=bar.update)
+        _report(failures)
         failed = {failure.name for failure in failures}
-        arrived = [genome for genome in found if genome.name not in failed]
+        arrived = [genome for genome in genomes if genome.name not in failed]
         if arrived:
             path = update_manifest(folder, arrived)
-            size = bytes_text(sum(genome.path.stat().st_size for genome in arrived))
-            typer.echo(f"{path}: {len(arrived)} genomes, {size}")
+            size = _size_text(sum(genome.received for genome in arrived))
+            typer.echo(f"{path}: {count(len(arrived), 'genome')}, {size}")
     return failures
 
 
-def _show(found: Sequence[Found]) -> None:
-    from dnagpt_hf.genomes.download.fetch import bytes_text
+def _bar(description: str, **options: Any) -> tqdm[Any]:
+    from tqdm import tqdm
 
-    for genome in found:
+    return tqdm(desc=description, leave=False, disable=None, **options)
+
+
+def _size_text(size: int) -> str:
+    from tqdm import tqdm
+
+    return f"{tqdm.format_sizeof(size)}B"
+
+
+def _list(genomes: Sequence[LocatedGenome]) -> None:
+    for genome in genomes:
         size = "unknown" if genome.size is None else genome.size
-        typer.echo(f"{genome.name}\t{genome.wanted.token}\t{size}\t{genome.remote.url}")
-    total = bytes_text(sum(genome.size or 0 for genome in found))
-    there = bytes_text(sum(genome.received for genome in found))
-    typer.echo(f"dnagpt: {len(found)} genomes, {total}, of which {there} are there", err=True)
+        typer.echo(f"{genome.name}\t{genome.entry['token']}\t{size}\t{genome.remote.url}")
+    total = _size_text(sum(genome.size or 0 for genome in genomes))
+    there = _size_text(sum(genome.received for genome in genomes))
+    typer.echo(
+        f"dnagpt: {count(len(genomes), 'genome')}, {total}, of which {there} are there", err=True
+    )
 
 
-def _tell(failures: Sequence[Failure]) -> None:
+def _report(failures: Sequence[FailedDownload]) -> None:
     for failure in failures:
         typer.echo(f"dnagpt: {failure.name}: {' '.join(str(failure.error).split())}", err=True)

@@ -125,7 +125,7 @@ def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesG
     identity = [
         [str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns]
         for entry in manifest.species
-        for file in entry.files
+        for file in manifest.files(entry)
     ]
     settings = [identity, [[len(part) for part in one.training] for one in species]]
     if kept.is_file():

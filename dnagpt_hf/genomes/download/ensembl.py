@@ -1,56 +1,51 @@
-"""Genomes of Ensembl and Ensembl Genomes: which file, and with which checksum."""
+"""Genomes of Ensembl and Ensembl Genomes: their files and checksums."""
 
 from __future__ import annotations
 
 import re
 
 from dnagpt_hf.genomes.download.checksums import Checksum
-from dnagpt_hf.genomes.download.http import Web
-from dnagpt_hf.genomes.download.sources import (
-    PRIMARY,
-    TOPLEVEL,
-    EnsemblSource,
-    RemoteGenome,
-    Servers,
-    SourceError,
-)
+from dnagpt_hf.genomes.download.http import HttpClient
+from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
+from dnagpt_hf.genomes.sources import EnsemblRelease
 
-CHECKSUMS = "CHECKSUMS"
 _COLLECTION = re.compile(r"(\w+_collection)_core_")
 _SPECIES_COLUMN = 1
 
 
-def ensembl_genome(source: EnsemblSource, web: Web, servers: Servers) -> RemoteGenome:
+def ensembl_genome(
+    source: EnsemblRelease, species: str, client: HttpClient, servers: Servers
+) -> RemoteFile:
     """Find the file of a genome.
 
-    Its folder has a file CHECKSUMS with what `sum` prints of each other one. The primary assembly
-    is taken where there is one: in human and mouse, the top level also holds haplotypes and
+    Its folder has a file CHECKSUMS with the output of `sum` for each other one. The primary
+    assembly is taken where it exists: in human and mouse, the top level also holds haplotypes and
     patches, each as a whole chromosome in which all else is N.
 
     Raises:
-        SourceError: the folder has no such file, or there is no such species of bacteria.
-        DownloadError: the server has no such folder, or cannot be asked.
+        ValueError: the folder has no such file, or there is no such species of bacteria.
+        DownloadError: the server has no such folder, or does not answer.
     """
-    folder = _folder(source, web, servers)
-    checksums = parse_checksums(web.text(folder + CHECKSUMS), folder + CHECKSUMS)
-    kinds = (PRIMARY, TOPLEVEL) if source.file is None else (source.file,)
+    folder = _folder(source, source.species or species.lower(), client, servers)
+    url = f"{folder}CHECKSUMS"
+    checksums = parse_checksums(client.text(url), url)
+    kinds = (source.file,) if source.file else ("primary_assembly", "toplevel")
     for kind in kinds:
         names = [name for name in checksums if name.endswith(f".dna.{kind}.fa.gz")]
         if len(names) == 1:
-            (name,) = names
-            return RemoteGenome(folder + name, name, checksums[name])
+            return RemoteFile(folder + names[0], names[0], checksums[names[0]])
     there = ", ".join(name for name in checksums if ".dna." in name and ".chromosome." not in name)
-    raise SourceError(
-        f"{folder} has not one file *.dna.{' or *.dna.'.join(kinds)}.fa.gz, but "
+    raise ValueError(
+        f"{folder} does not have one file *.dna.{' or *.dna.'.join(kinds)}.fa.gz, but "
         f"{there or 'none of that kind'}"
     )
 
 
 def parse_checksums(text: str, url: str) -> dict[str, Checksum]:
-    """Checksums by file name.
+    """Read checksums by file name.
 
     Raises:
-        SourceError: a line is not of the form `checksum blocks name`.
+        ValueError: a line does not have the form `checksum blocks name`.
 
     Example:
 
@@ -63,29 +58,29 @@ def parse_checksums(text: str, url: str) -> dict[str, Checksum]:
         try:
             checksums[name.removeprefix("./")] = Checksum("sum", f"{value} {blocks}")
         except ValueError as error:
-            raise SourceError(f"{url}: the line {line[:80]!r} holds no checksum of sum") from error
+            raise ValueError(f"{url}: the line {line[:80]!r} holds no checksum of sum") from error
     return {name: checksum for name, checksum in checksums.items() if "/" not in name}
 
 
-def _folder(source: EnsemblSource, web: Web, servers: Servers) -> str:
+def _folder(source: EnsemblRelease, species: str, client: HttpClient, servers: Servers) -> str:
     release = f"release-{source.release}"
     if source.division == "vertebrates":
-        return f"{servers.ensembl}/{release}/fasta/{source.species}/dna/"
+        return f"{servers.ensembl}/{release}/fasta/{species}/dna/"
     base = f"{servers.ensembl_genomes}/{source.division}/{release}"
     collection = source.collection
     if collection is None and source.division == "bacteria":
-        collection = _collection(f"{base}/species_EnsemblBacteria.txt", source.species, web)
+        collection = _collection(f"{base}/species_EnsemblBacteria.txt", species, client)
     inside = "" if collection is None else f"{collection}/"
-    return f"{base}/fasta/{inside}{source.species}/dna/"
+    return f"{base}/fasta/{inside}{species}/dna/"
 
 
-def _collection(url: str, species: str, web: Web) -> str:
-    """The folder of a species of bacteria, of which each holds hundreds."""
-    for line in web.text(url).splitlines():
+def _collection(url: str, species: str, client: HttpClient) -> str:
+    """Look up the folder of a species of bacteria, of which each holds hundreds."""
+    for line in client.text(url).splitlines():
         columns = line.split("\t")
         if len(columns) > _SPECIES_COLUMN and columns[_SPECIES_COLUMN] == species:
             # the column core_db; rows have more columns than the header
             found = next(filter(None, map(_COLLECTION.match, columns)), None)
             if found is not None:
                 return found[1]
-    raise SourceError(f"{url} has no species {species!r}: check its name and the release")
+    raise ValueError(f"{url} has no species {species!r}: check its name and the release")

@@ -1,7 +1,6 @@
-"""Genomes for pre-training from where a manifest or a list of accessions says.
+"""Genomes into a folder: each is located at its source, then the missing ones are fetched.
 
-First every genome is found at its source, with its size and checksum; then what is missing is
-fetched, several at a time. A genome that fails does not hold up the others.
+Several are located or fetched at a time. A genome that fails does not hold up the others.
 """
 
 from __future__ import annotations
@@ -9,226 +8,238 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any, TypeVar
 
+from tqdm import tqdm
+
+from dnagpt_hf.genomes.download.checksums import file_checksum
 from dnagpt_hf.genomes.download.ensembl import ensembl_genome
-from dnagpt_hf.genomes.download.http import Web
+from dnagpt_hf.genomes.download.http import DownloadError, HttpClient
 from dnagpt_hf.genomes.download.ncbi import ncbi_genome
-from dnagpt_hf.genomes.download.parallel import Sum, in_parallel
-from dnagpt_hf.genomes.download.requests import Wanted, organism_token, species_name
-from dnagpt_hf.genomes.download.sources import (
-    AccessionSource,
-    AddressSource,
-    EnsemblSource,
-    RemoteGenome,
-    Servers,
-    Source,
-)
-from dnagpt_hf.genomes.download.transfer import download, is_complete, partial_path
+from dnagpt_hf.genomes.download.requests import GenomeRequest, organism_token, species_name
+from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
+from dnagpt_hf.genomes.download.transfer import Progress, download, partial_path
+from dnagpt_hf.genomes.sources import AccessionSource, EnsemblSource
 
-Overall = Callable[[int, int | None], None]
-
-
-class FetchError(ValueError):
-    """Genomes that cannot be fetched; the message says why and what to do."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Found:
-    """A genome at its source and its place in the folder.
+class LocatedGenome:
+    """A genome at its source, and its place in the folder.
 
     Args:
-        wanted: what was asked for, with name and token.
+        entry: its entry in the manifest of the folder.
         remote: the file at its source.
         path: the file in the folder.
-        size: its length in bytes, if the server states it.
-        complete: whether it is there already.
+        size: length of the file in bytes, if the server states it.
     """
 
-    wanted: Wanted
-    remote: RemoteGenome
+    entry: dict[str, Any]
+    remote: RemoteFile
     path: Path
     size: int | None
-    complete: bool
 
     @property
     def name(self) -> str:
         """Name of the species."""
-        return self.wanted.label
+        return str(self.entry["name"])
 
-    def renamed(self) -> Found:
-        """The same genome under a name that no other has."""
-        name = f"{self.name}_{self.remote.accession or self.remote.file}"
-        return replace(self, wanted=replace(self.wanted, name=name))
+    def renamed(self) -> LocatedGenome:
+        """Give the genome a name that no other has."""
+        name = f"{self.name}_{self.remote.accession or self.remote.name}"
+        return replace(self, entry={**self.entry, "name": name})
 
     @property
     def received(self) -> int:
-        """Bytes that are there already."""
-        if self.complete:
-            return self.path.stat().st_size
-        partial = partial_path(self.path)
-        return partial.stat().st_size if partial.exists() else 0
+        """Number of bytes that are in the folder already."""
+        places = (self.path, partial_path(self.path))
+        return next((place.stat().st_size for place in places if place.exists()), 0)
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A genome that could not be found or fetched, and why."""
+class FailedDownload:
+    """A genome that could not be located or fetched, and the reason."""
 
     name: str
     error: Exception
 
 
-def find_genomes(
-    wanted: Sequence[Wanted],
+def locate_genomes(
+    requests: Sequence[GenomeRequest],
     folder: Path,
     *,
-    web: Web,
+    client: HttpClient,
     servers: Servers,
     jobs: int = 2,
-    report: Overall = lambda done, total: None,
-) -> tuple[list[Found], list[Failure]]:
-    """Look up where the files are, how long they are, and which are in the folder already.
+    progress: Progress = lambda added: None,
+) -> tuple[list[LocatedGenome], list[FailedDownload]]:
+    """Look up the addresses, lengths and checksums of genomes.
 
     Args:
-        wanted: the genomes.
-        folder: where they are or will be.
-        jobs: how many are looked up at a time.
-        report: called with the number of genomes that were looked up, and of all.
+        requests: the genomes.
+        folder: folder of the genomes.
+        client: client for the requests.
+        servers: addresses below which genomes are found.
+        jobs: number of genomes that are looked up at a time.
+        progress: called with 1 for each genome.
+
+    Returns:
+        The genomes, each file once, with different names; and those that failed.
     """
 
-    def find(item: Wanted) -> Found:
-        remote = locate(item.source, web, servers)
-        path = folder / remote.file
-        complete = is_complete(path, remote.url, checksum=remote.checksum)
-        size = path.stat().st_size if complete else web.size(remote.url)
-        return Found(_named(item, remote), remote, path, size, complete)
+    def locate(request: GenomeRequest) -> LocatedGenome:
+        remote = _remote_file(request, client, servers)
+        genome = LocatedGenome(
+            _entry(request, remote), remote, folder / remote.name, client.size(remote.url)
+        )
+        _check_existing(genome)
+        progress(1)
+        return genome
 
-    found, failures = [], []
-    outcomes = in_parallel(find, wanted, jobs, web.stop, lambda done: report(done, len(wanted)))
-    for item, outcome in zip(wanted, outcomes, strict=True):
-        if isinstance(outcome, Found):
-            found.append(outcome)
-        else:
-            failures.append(Failure(item.label, outcome))
-    return _distinct(found, failures)
+    located: dict[Path, LocatedGenome] = {}
+    failures = []
+    outcomes = _in_parallel(locate, requests, jobs, client)
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            failures.append(FailedDownload(request.label, outcome))
+            continue
+        other = located.get(outcome.path)
+        if other is None:
+            is_named = any(outcome.name == one.name for one in located.values())
+            located[outcome.path] = outcome.renamed() if is_named else outcome
+        elif other.remote.url != outcome.remote.url:
+            error = ValueError(
+                f"{outcome.remote.url} and {other.remote.url} have the same file name: give one "
+                "another with file: NAME in its source"
+            )
+            failures.append(FailedDownload(outcome.name, error))
+    return list(located.values()), failures
 
 
-def locate(source: Source, web: Web, servers: Servers) -> RemoteGenome:
-    """Find the file of a genome at its source.
+def _remote_file(request: GenomeRequest, client: HttpClient, servers: Servers) -> RemoteFile:
+    source = request.source
+    if isinstance(source, EnsemblSource):
+        return ensembl_genome(source.ensembl, request.label, client, servers)
+    if isinstance(source, AccessionSource):
+        return ncbi_genome(source.accession, client, servers)
+    return RemoteFile(source.url, source.file_name, source.checksum)
+
+
+def _entry(request: GenomeRequest, remote: RemoteFile) -> dict[str, Any]:
+    """Write the manifest's entry of a genome, with the details that only its source knows."""
+    organism = remote.organism or request.name or remote.accession or remote.name
+    source: dict[str, Any] = request.source.model_dump(exclude_unset=True)
+    leave_out = dict.fromkeys([*request.settings.get("leave_out", ()), *remote.leave_out])
+    settings = {**request.settings, "leave_out": leave_out}
+    return {
+        "name": request.name or species_name(organism),
+        "token": request.token or organism_token(organism),
+        "files": [remote.name],
+        **{
+            name: value if name == "weight" else list(value)
+            for name, value in settings.items()
+            if value
+        },
+        "source": source if remote.accession is None else {"accession": remote.accession},
+    }
+
+
+def _check_existing(genome: LocatedGenome) -> None:
+    """Refuse to overwrite a file of another origin.
 
     Raises:
-        SourceError: there is no such genome.
-        DownloadError: the server cannot be asked.
+        DownloadError: a file has the name, but another length or, where the server does not state
+            the length, another checksum.
     """
-    if isinstance(source, EnsemblSource):
-        return ensembl_genome(source, web, servers)
-    if isinstance(source, AccessionSource):
-        return ncbi_genome(source.accession, web, servers)
-    if isinstance(source, AddressSource):
-        return RemoteGenome(source.url, source.file, source.checksum)
-    raise FetchError(f"taxon {source.taxon} is many genomes, not one")
+    path, checksum = genome.path, genome.remote.checksum
+    if not path.exists():
+        return
+    if genome.size is not None:
+        is_same = path.stat().st_size == genome.size
+    else:
+        is_same = checksum is None or file_checksum(path, checksum.algorithm) == checksum
+    if not is_same:
+        raise DownloadError(
+            f"{path} is there, but it is not the file of {genome.remote.url}: delete it or choose "
+            "another folder"
+        )
 
 
-def check_space(found: Sequence[Found], folder: Path) -> None:
+def check_space(genomes: Sequence[LocatedGenome], folder: Path) -> None:
     """Refuse genomes for which the disk has no room.
 
     Raises:
-        FetchError: the announced sizes exceed the free space.
+        ValueError: the announced sizes exceed the free space.
     """
-    needed = sum(genome.size - genome.received for genome in _missing(found) if genome.size)
+    needed = sum(genome.size - genome.received for genome in genomes if genome.size)
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
-        raise FetchError(
-            f"{folder}: {bytes_text(needed)} are still to be fetched, but {bytes_text(free)} are "
-            "free: make room, choose another folder, or fetch fewer genomes"
+        raise ValueError(
+            f"{folder}: {tqdm.format_sizeof(needed, 'B')} are still to be fetched, but "
+            f"{tqdm.format_sizeof(free, 'B')} are free: make room, choose another folder, or fetch "
+            "fewer genomes"
         )
 
 
 def fetch_genomes(
-    found: Sequence[Found],
+    genomes: Sequence[LocatedGenome],
     *,
-    web: Web,
+    client: HttpClient,
     jobs: int = 2,
-    report: Overall = lambda done, total: None,
-) -> list[Failure]:
-    """Fetch what is missing.
+    progress: Progress = lambda added: None,
+) -> list[FailedDownload]:
+    """Fetch the genomes that are not in the folder yet.
 
     Args:
-        found: the genomes.
-        jobs: how many are fetched at a time.
-        report: called with the bytes that are there, and of all as far as servers announce them.
+        genomes: the genomes.
+        client: client for the requests.
+        jobs: number of genomes that are fetched at a time.
+        progress: called with the number of bytes that were added.
 
     Returns:
-        Those that failed; all others are in the folder afterwards.
+        Genomes that failed; all others are in the folder afterwards.
     """
-    total = sum(genome.size or 0 for genome in found)
-    arrived = Sum(lambda done: report(done, total))
-    for genome in found:
-        arrived.put(genome.path, genome.received)
 
-    def fetch(genome: Found) -> None:
+    def fetch(genome: LocatedGenome) -> None:
         download(
             genome.remote.url,
             genome.path,
+            client=client,
             checksum=genome.remote.checksum,
-            web=web,
-            report=lambda done: arrived.put(genome.path, done),
+            size=genome.size,
+            progress=progress,
         )
 
-    missing = _missing(found)
-    outcomes = in_parallel(fetch, missing, jobs, web.stop)
+    missing = [genome for genome in genomes if not genome.path.exists()]
+    outcomes = _in_parallel(fetch, missing, jobs, client)
     return [
-        Failure(genome.name, error)
-        for genome, error in zip(missing, outcomes, strict=True)
-        if error is not None
+        FailedDownload(genome.name, outcome)
+        for genome, outcome in zip(missing, outcomes, strict=True)
+        if outcome is not None
     ]
 
 
-def bytes_text(number: int) -> str:
-    """A number of bytes for people.
+def _in_parallel(
+    function: Callable[[Item], Result], items: Sequence[Item], jobs: int, client: HttpClient
+) -> list[Result | Exception]:
+    """Apply a function to items in threads; `ValueError`s and `OSError`s are results."""
 
-    Example:
+    def outcome(item: Item) -> Result | Exception:
+        try:
+            return function(item)
+        except (ValueError, OSError) as error:
+            return error
 
-        >>> bytes_text(840_300_000), bytes_text(512)
-        ('840.3 MB', '512 bytes')
-    """
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number} bytes"
-
-
-def _named(item: Wanted, remote: RemoteGenome) -> Wanted:
-    """Fill in what only the source knows."""
-    organism = remote.organism or item.name or remote.accession or remote.file
-    leave_out = dict.fromkeys([*item.settings.get("leave_out", ()), *remote.leave_out])
-    return replace(
-        item,
-        name=item.name or species_name(organism),
-        token=item.token or organism_token(organism),
-        fields=item.fields if remote.accession is None else {"accession": remote.accession},
-        settings={**item.settings, "leave_out": tuple(leave_out)},
-    )
-
-
-def _distinct(found: Sequence[Found], failures: list[Failure]) -> tuple[list[Found], list[Failure]]:
-    """Each file once, several genomes of a species under several names."""
-    paths: dict[Path, Found] = {}
-    names: set[str] = set()
-    for genome in found:
-        other = paths.setdefault(genome.path, genome)
-        if other.remote.url != genome.remote.url:
-            error = FetchError(
-                f"{genome.remote.url} and {other.remote.url} have the same file name: give one "
-                "another with file: NAME in its source"
-            )
-            failures.append(Failure(genome.name, error))
-        elif other is genome:
-            paths[genome.path] = genome.renamed() if genome.name in names else genome
-            names.add(paths[genome.path].name)
-    return list(paths.values()), failures
-
-
-def _missing(found: Sequence[Found]) -> list[Found]:
-    return [genome for genome in found if not genome.complete]
+    # unlike those of concurrent.futures, these threads end with the program: Ctrl-C does not wait
+    # for a server that is silent
+    with ThreadPool(max(1, min(jobs, len(items)))) as pool:
+        try:
+            return list(pool.imap(outcome, items))
+        except BaseException:
+            client.stopped.set()
+            raise

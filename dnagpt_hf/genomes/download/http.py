@@ -1,103 +1,91 @@
-"""Requests to web servers that are repeated when the connection or the server fails."""
+"""Requests to web servers, repeated when a server is busy or a connection breaks."""
 
 from __future__ import annotations
 
-import logging
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from requests import Response
-
-logger = logging.getLogger(__name__)
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
+from urllib3.util import Retry
 
 Result = TypeVar("Result")
-LONGEST_WAIT = 60.0
-# what a server asks for is granted up to here
-LONGEST_RETRY_AFTER = 600.0
-_TEMPORARY = (408, 425, 429)
-_PERMANENT = (501, 505)
+MOST_CONNECTIONS = 16
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
+_CHUNK = 1 << 16
 
 
 class DownloadError(ValueError):
-    """Something could not be fetched; the message names the address and says what to do."""
+    """A failed download; the message names the address and says what to do."""
 
 
 class MissingError(DownloadError):
     """The server has nothing at this address."""
 
 
-class StoppedError(DownloadError):
-    """Someone asked for an early end."""
+class BrokenConnectionError(Exception):
+    """A connection broke while the body of a response arrived, which may succeed another time."""
 
 
-class TemporaryError(Exception):
-    """What went wrong may go right another time.
-
-    Args:
-        problem: what happened.
-        retry_after: seconds that the server asks to wait.
-    """
-
-    def __init__(self, problem: str, retry_after: float = 0.0) -> None:
-        super().__init__(problem)
-        self.retry_after = retry_after
-
-
-@dataclass(frozen=True)
-class Web:
-    """How requests are made.
+class HttpClient:
+    """A client that repeats requests, with pauses that double and differ by chance.
 
     Args:
-        attempts: how often something may fail in a row before that is an error.
+        attempts: failures in a row after which a request is given up.
         timeout: seconds without an answer or a byte after which a connection counts as broken.
-        sleep: waits for some seconds; by default until `stop` is set, at most.
-        jitter: a number from 0 to 1, so that many clients do not come back at the same moment.
-        stop: once it is set, transfers end with `StoppedError`.
+        backoff: seconds by which pauses grow; a server that states `Retry-After` is waited for as
+            long as it asks.
+
+    Attributes:
+        stopped: an event; once it is set, transfers end with a `DownloadError`.
     """
 
-    attempts: int = 6
-    timeout: float = 60.0
-    sleep: Callable[[float], object] | None = None
-    jitter: Callable[[], float] = random.random
-    stop: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, attempts: int = 6, timeout: float = 60.0, backoff: float = 1.0) -> None:
+        self.timeout = timeout
+        self.stopped = threading.Event()
+        self.retry = Retry(
+            total=attempts - 1,
+            status_forcelist=_BUSY,
+            allowed_methods=("GET", "HEAD"),
+            backoff_factor=backoff,
+            backoff_jitter=backoff,
+            backoff_max=60,
+            raise_on_status=False,
+        )
+        self.session = requests.Session()
+        self.session.headers["User-Agent"] = "dnagpt_hf"
+        adapter = HTTPAdapter(max_retries=self.retry, pool_maxsize=MOST_CONNECTIONS)
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, adapter)
 
     def text(self, url: str, parameters: Mapping[str, str] | None = None) -> str:
-        """The text at an address.
+        """Fetch a text.
 
         Raises:
-            MissingError: there is none.
-            DownloadError: it cannot be had.
+            MissingError: nothing is at the address.
+            DownloadError: the server refuses or fails.
         """
 
         def attempt() -> str:
             with self.open(url, parameters=parameters) as response:
                 content = b"".join(self.chunks(response, decode=True))
-                return content.decode("utf-8", errors="replace")
+            return content.decode("utf-8", errors="replace")
 
         return self.repeat(url, attempt)
 
     def size(self, url: str) -> int | None:
-        """Length in bytes of the file at an address, if the server states it.
+        """Ask for the length of a file in bytes; `None` if the server does not state it.
 
         Raises:
-            MissingError: there is no such file.
+            MissingError: nothing is at the address.
             DownloadError: the server refuses or fails.
         """
-
-        def attempt() -> int | None:
-            with self.open(url, {"Accept-Encoding": "identity"}, method="HEAD") as response:
-                length = response.headers.get("Content-Length", "")
-                return int(length) if length.isdecimal() else None
-
-        return self.repeat(url, attempt)
+        with self.open(url, {"Accept-Encoding": "identity"}, method="HEAD") as response:
+            length = response.headers.get("Content-Length", "")
+            return int(length) if length.isdecimal() else None
 
     @contextmanager
     def open(
@@ -107,56 +95,51 @@ class Web:
         *,
         method: str = "GET",
         parameters: Mapping[str, str] | None = None,
-        also: tuple[int, ...] = (),
-    ) -> Iterator[Response]:
-        """One request; its body is read with `chunks`.
+    ) -> Iterator[requests.Response]:
+        """Open a response, whose body is read with `chunks`.
 
-        Args:
-            also: status codes from 400 on that are no error.
+        A status of 416 (the range begins behind the end) is no error.
 
         Raises:
-            TemporaryError: the connection failed, or the server is busy.
-            DownloadError: the address is wrong or refused.
+            MissingError: nothing is at the address.
+            DownloadError: the server refuses or fails.
         """
-        import requests
-
-        identity = {"User-Agent": "dnagpt_hf", **(headers or {})}
         try:
-            response = requests.request(
+            response = self.session.request(
                 method,
                 url,
-                headers=identity,
+                headers=headers,
                 params=parameters,
                 timeout=self.timeout,
                 stream=True,
                 allow_redirects=True,
             )
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise TemporaryError(_reason(error)) from error
         except requests.RequestException as error:
             raise DownloadError(f"{url}: {_reason(error)}") from error
         with response:
-            if response.status_code not in also:
-                _check_status(response, url)
+            status = f"the server answers {response.status_code} {response.reason or ''}".rstrip()
+            if response.status_code in (404, 410):
+                raise MissingError(f"{url}: {status}: check the name, the release or the accession")
+            if response.status_code in _BUSY:
+                raise DownloadError(f"{url}: {status}: run the same command again later")
+            if response.status_code >= 400 and response.status_code != 416:
+                raise DownloadError(f"{url}: {status}")
             yield response
 
-    def chunks(
-        self, response: Response, size: int = 1 << 16, *, decode: bool = False
-    ) -> Iterator[bytes]:
-        """The body of a response, as the server stores it or, with `decode`, decompressed.
+    def chunks(self, response: requests.Response, *, decode: bool = False) -> Iterator[bytes]:
+        """Read the body of a response, as the server stores it or, with `decode`, decompressed.
 
         Raises:
-            TemporaryError: the connection broke.
-            StoppedError: `stop` is set.
+            BrokenConnectionError: the connection broke.
+            DownloadError: `stopped` is set.
         """
-        from urllib3.exceptions import HTTPError
-
         try:
-            for chunk in response.raw.stream(size, decode_content=decode):
-                self.check_stop()
+            for chunk in response.raw.stream(_CHUNK, decode_content=decode):
+                if self.stopped.is_set():
+                    raise DownloadError("interrupted: run the same command again, which resumes")
                 yield chunk
         except HTTPError as error:
-            raise TemporaryError(_reason(error)) from error
+            raise BrokenConnectionError(_reason(error)) from error
 
     def repeat(
         self,
@@ -164,75 +147,37 @@ class Web:
         attempt: Callable[[], Result],
         has_progressed: Callable[[], bool] = lambda: False,
     ) -> Result:
-        """What `attempt` returns, as soon as it ends without a `TemporaryError`.
+        """Call a function again each time a connection breaks within a body.
+
+        Requests repeats what fails before the body; the same policy counts and pauses here.
 
         Args:
-            has_progressed: asked after a failure; if it was of use, it is counted as the first.
+            url: the address, for errors.
+            attempt: function that reads a response.
+            has_progressed: called after a failure; if it was of use, failures count anew.
 
         Raises:
-            DownloadError: it failed too often.
+            DownloadError: too many attempts failed in a row.
         """
-        failures = 0
+        retry = self.retry
         while True:
-            self.check_stop()
             try:
                 return attempt()
-            except TemporaryError as error:
-                failures = 1 if has_progressed() else failures + 1
-                if failures >= self.attempts:
+            except BrokenConnectionError as error:
+                retry = self.retry if has_progressed() else retry
+                try:
+                    retry = retry.increment("GET", url, error=ProtocolError(str(error)))
+                except MaxRetryError:
                     raise DownloadError(
-                        f"{url}: {error}, the last of {failures} attempts: run the same command "
-                        "again later, which resumes what is there"
+                        f"{url}: {error}, in each of the last attempts: run the same command again "
+                        "later, which resumes"
                     ) from error
-                seconds = self.pause(failures, error.retry_after)
-                logger.warning("%s: %s: trying again in %.0f s", url, error, seconds)
-                (self.sleep or self.stop.wait)(seconds)
-
-    def pause(self, failures: int, retry_after: float = 0.0) -> float:
-        """Seconds to wait after so many failures: twice as long each time, give or take a half."""
-        seconds = min(2.0 ** (failures - 1), LONGEST_WAIT) * (0.5 + self.jitter())
-        return max(seconds, min(retry_after, LONGEST_RETRY_AFTER))
-
-    def check_stop(self) -> None:
-        """Raise `StoppedError` if `stop` is set."""
-        if self.stop.is_set():
-            raise StoppedError("interrupted: run the same command again, which resumes")
+                retry.sleep()
 
 
-def _check_status(response: Response, url: str) -> None:
-    status = response.status_code
-    if status < HTTPStatus.BAD_REQUEST:
-        return
-    said = f"the server answers {status} {response.reason or ''}".rstrip()
-    if status in _TEMPORARY or (status >= 500 and status not in _PERMANENT):
-        raise TemporaryError(said, _retry_after(response.headers.get("Retry-After", "")))
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        raise MissingError(f"{url}: {said}: check the name, the release or the accession")
-    raise DownloadError(f"{url}: {said}")
-
-
-def _retry_after(text: str) -> float:
-    """Seconds of a header that has seconds or a date.
-
-    Example:
-
-        >>> _retry_after("120"), _retry_after("soon")
-        (120.0, 0.0)
-    """
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of an error of requests, which wraps those of urllib3."""
-    from urllib3.exceptions import MaxRetryError
-
+def _reason(error: Exception) -> str:
+    """Find the cause in an error of requests, which wraps those of urllib3."""
     inner = error.args[0] if error.args else error
     if isinstance(inner, MaxRetryError) and inner.reason is not None:
         inner = inner.reason
-    text = " ".join(str(inner).split())
-    return text or type(error).__name__
+    return " ".join(str(inner).split()) or type(error).__name__

@@ -6,20 +6,21 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote, unquote
 
 from dnagpt_hf.genomes.download.checksums import Checksum
-from dnagpt_hf.genomes.download.http import MissingError, Web
-from dnagpt_hf.genomes.download.sources import RemoteGenome, Servers, SourceError, check_accession
+from dnagpt_hf.genomes.download.http import HttpClient, MissingError
+from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
+from dnagpt_hf.genomes.sources import check_accession
 
 PAGE_SIZE = 500
-# what repeats a part of the primary assembly in another version
-OTHER_VERSIONS = ("alt-scaffold", "fix-patch", "novel-patch")
-ORGANELLES = "non-nuclear"
+# roles of records that repeat a part of the primary assembly in another version
+_OTHER_VERSIONS = ("alt-scaffold", "fix-patch", "novel-patch")
+_ORGANELLES = "non-nuclear"
 _VERSION = re.compile(r"(GC[AF]_\d{9})\.(\d+)_.*")
 _ORGANISM = re.compile(r"#\s*Organism name:\s*(.*?)\s*(\([^()]*\))?\s*")
+_LINK = re.compile(r"""<a\s[^>]*href\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -31,38 +32,38 @@ class ReferenceGenome:
     bases: int | None
 
 
-def ncbi_genome(accession: str, web: Web, servers: Servers) -> RemoteGenome:
+def ncbi_genome(accession: str, client: HttpClient, servers: Servers) -> RemoteFile:
     """Find the file of an assembly, its organism, and the records to leave out.
 
     Left out are organelles, alternative loci and patches.
 
     Raises:
-        SourceError: there is no such assembly or version.
-        DownloadError: the server cannot be asked.
+        ValueError: there is no such assembly or version.
+        DownloadError: the server does not answer.
     """
-    folder, name = _folder(accession, web, servers)
+    folder, name = _folder(accession, client, servers)
     file = f"{name}_genomic.fna.gz"
-    checksums = _md5(web.text(f"{folder}md5checksums.txt"))
+    checksums = _md5(client.text(f"{folder}md5checksums.txt"))
     if file not in checksums:
-        raise SourceError(f"{folder}md5checksums.txt has no file {file}: choose another assembly")
+        raise ValueError(f"{folder}md5checksums.txt has no file {file}: choose another assembly")
     try:
-        report = web.text(f"{folder}{name}_assembly_report.txt")
+        report = client.text(f"{folder}{name}_assembly_report.txt")
     except MissingError:
         report = ""
     organism, leave_out = parse_report(report, refseq=name.startswith("GCF"))
     exact = "_".join(name.split("_")[:2])
-    return RemoteGenome(folder + quote(file), file, checksums[file], organism, leave_out, exact)
+    return RemoteFile(folder + quote(file), file, checksums[file], organism, leave_out, exact)
 
 
-def reference_genomes(taxon: str, web: Web, servers: Servers) -> list[ReferenceGenome]:
-    """The reference genomes of a taxon, one for each species that has one.
+def reference_genomes(taxon: str, client: HttpClient, servers: Servers) -> list[ReferenceGenome]:
+    """List the reference genomes of a taxon, one for each species that has one.
 
     Raises:
-        SourceError: there is none, or the answer cannot be read.
-        DownloadError: the server cannot be asked.
+        ValueError: there is none, or the answer is not a list of assemblies.
+        DownloadError: the server does not answer.
     """
     url = f"{servers.datasets}/genome/taxon/{quote(taxon, safe='')}/dataset_report"
-    reports = list(_reports(url, web))
+    reports = list(_reports(url, client))
     accessions = {report.get("accession") for report in reports}
     # an assembly may be there twice, under the accessions of RefSeq and of GenBank
     genomes = [
@@ -72,7 +73,7 @@ def reference_genomes(taxon: str, web: Web, servers: Servers) -> list[ReferenceG
         or report.get("paired_accession") not in accessions
     ]
     if not genomes:
-        raise SourceError(f"NCBI lists no reference genome for the taxon {taxon!r}: check its name")
+        raise ValueError(f"NCBI lists no reference genome for the taxon {taxon!r}: check its name")
     return list({genome.accession: genome for genome in genomes}.values())
 
 
@@ -93,93 +94,74 @@ def parse_report(text: str, *, refseq: bool) -> tuple[str | None, tuple[str, ...
     organism = None
     leave_out = []
     for line in text.splitlines():
-        if line.startswith("#"):
-            found = _ORGANISM.fullmatch(line)
-            organism = found[1] if found is not None else organism
-            continue
         columns = line.split("\t")
-        if len(columns) < 8:
-            continue
-        _, role, _, _, genbank, _, name, unit = columns[:8]
-        record = name if refseq else genbank
-        # what only the other archive has is no record of this file
-        if record != "na" and (role in OTHER_VERSIONS or unit == ORGANELLES):
-            leave_out.append(record)
+        if found := _ORGANISM.fullmatch(line):
+            organism = found[1]
+        elif len(columns) >= 8 and not line.startswith("#"):
+            _, role, _, _, genbank, _, name, unit = columns[:8]
+            record = name if refseq else genbank
+            # a record that only the other archive has is not in this file
+            if record != "na" and (role in _OTHER_VERSIONS or unit == _ORGANELLES):
+                leave_out.append(record)
     return organism or None, tuple(leave_out)
 
 
-def _folder(accession: str, web: Web, servers: Servers) -> tuple[str, str]:
-    """Address and name of the folder of an assembly, of the newest version if none is asked for."""
-    prefix, _, wanted = check_accession(accession).partition(".")
+def _folder(accession: str, client: HttpClient, servers: Servers) -> tuple[str, str]:
+    """Find address and name of an assembly's folder, of its newest version by default."""
+    prefix, _, stated = check_accession(accession).partition(".")
     parts = "/".join([prefix[:3], prefix[4:7], prefix[7:10], prefix[10:13]])
     url = f"{servers.ncbi}/{parts}/"
     try:
-        listing = web.text(url)
+        listing = client.text(url)
     except MissingError as error:
-        raise SourceError(f"NCBI has no assembly {accession}: {url} is not there") from error
+        raise ValueError(f"NCBI has no assembly {accession}: {url} is not there") from error
     versions = {
         int(found[2]): name
         for name in links(listing)
         if (found := _VERSION.fullmatch(name)) and found[1] == prefix
     }
-    version = int(wanted) if wanted else max(versions, default=0)
+    version = int(stated) if stated else max(versions, default=0)
     if version not in versions:
         known = ", ".join(f"{prefix}.{number}" for number in sorted(versions)) or "none"
-        raise SourceError(f"NCBI has no assembly {accession}: its versions at {url} are {known}")
+        raise ValueError(f"NCBI has no assembly {accession}: its versions at {url} are {known}")
     return f"{url}{quote(versions[version])}/", versions[version]
 
 
 def links(page: str) -> list[str]:
-    """Names of the files and folders to which an index page of a web server links.
+    """List the files and folders to which an index page of a web server links.
 
     Example:
 
         >>> links('<a href="../">up</a> <a href="GCF_1/">GCF_1/</a> <a href="a%20b">a b</a>')
         ['GCF_1', 'a b']
     """
-    parser = _LinkParser()
-    parser.feed(page)
-    names = [unquote(target.rstrip("/").rpartition("/")[2]) for target in parser.targets]
+    names = [unquote(target.rstrip("/").rpartition("/")[2]) for target in _LINK.findall(page)]
     return [name for name in names if name not in ("", ".", "..")]
 
 
-class _LinkParser(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.targets: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.targets += [value for name, value in attributes if name == "href" and value]
-
-
 def _md5(text: str) -> dict[str, Checksum]:
-    """Checksums by file name; a line is `digits  ./name`."""
-    checksums = {}
-    for line in text.splitlines():
-        digits, _, name = line.strip().partition(" ")
-        if re.fullmatch("[0-9a-fA-F]{32}", digits):
-            checksums[name.strip().removeprefix("./")] = Checksum("md5", digits)
-    return checksums
+    """Read checksums by file name; a line is `digits  ./name`."""
+    pairs = re.findall(r"^([0-9a-fA-F]{32})\s+(?:\./)?(.*?)\s*$", text, re.MULTILINE)
+    return {name: Checksum("md5", digits) for digits, name in pairs}
 
 
-def _reports(url: str, web: Web) -> Iterator[Mapping[str, Any]]:
-    """The list of assemblies, page after page."""
+def _reports(url: str, client: HttpClient) -> Iterator[Mapping[str, Any]]:
+    """Read the list of assemblies page by page."""
     parameters = {
         "filters.reference_only": "true",
         "filters.exclude_paired_reports": "true",
         "filters.assembly_version": "current",
         "page_size": str(PAGE_SIZE),
     }
-    tokens = set()
+    tokens = {""}
     while True:
         try:
-            page = json.loads(web.text(url, parameters))
+            page = json.loads(client.text(url, parameters))
             yield from page.get("reports", [])
             token = page.get("next_page_token", "")
         except (json.JSONDecodeError, AttributeError, TypeError) as error:
-            raise SourceError(f"{url}: the answer is no list of assemblies ({error})") from error
-        if not token or token in tokens:
+            raise ValueError(f"{url}: the answer is not a list of assemblies ({error})") from error
+        if token in tokens:
             return
         tokens.add(token)
         parameters["page_token"] = token
@@ -194,4 +176,4 @@ def _reference_genome(report: Mapping[str, Any], url: str) -> ReferenceGenome:
             int(length) if length.isdecimal() else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise SourceError(f"{url}: an assembly in the list has no {error}") from error
+        raise ValueError(f"{url}: an assembly in the list has no {error}") from error

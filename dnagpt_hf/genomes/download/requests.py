@@ -1,147 +1,137 @@
-"""Which genomes to fetch, by accession, by taxon or by manifest, and what they will be called."""
+"""Requests for genomes: by accession, by taxon or by manifest."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dnagpt_hf.genomes.download.http import Web
-from dnagpt_hf.genomes.download.ncbi import ReferenceGenome, reference_genomes
-from dnagpt_hf.genomes.download.sources import (
+from dnagpt_hf.genomes.download.http import HttpClient
+from dnagpt_hf.genomes.download.ncbi import reference_genomes
+from dnagpt_hf.genomes.download.servers import Servers
+from dnagpt_hf.genomes.manifest import Manifest
+from dnagpt_hf.genomes.sources import (
     AccessionSource,
-    Servers,
-    Source,
-    SourceError,
+    AddressSource,
+    EnsemblSource,
     TaxonSource,
     check_accession,
-    parse_source,
 )
 
-if TYPE_CHECKING:
-    from dnagpt_hf.genomes.manifest import Manifest
-
 OTHER_ORGANISMS = "<X>"
-SETTINGS = ("leave_out", "held_out", "weight")
+_SETTINGS = ("leave_out", "held_out", "weight")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GenomeRequest:
     """A genome to fetch.
 
     Args:
-        source: where it comes from.
-        fields: the same as a manifest states it.
-        name: name of its species; by default that of the organism, as its source tells it.
+        source: source of the genome.
+        name: name of the species; by default that of the organism, which its source tells.
         token: instruction token; by default that of the organism.
-        settings: what else a manifest says of the species: `leave_out`, `held_out`, `weight`.
+        settings: `leave_out`, `held_out` and `weight` of the species in a manifest.
     """
 
-    source: Source
-    fields: Mapping[str, Any]
+    source: EnsemblSource | AccessionSource | AddressSource
     name: str | None = None
     token: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """What to call it before its name is known."""
-        return self.name or ", ".join(map(str, self.fields.values()))
+        """The name or, where it is not known yet, the source."""
+        return self.name or ", ".join(map(str, self.source.model_dump().values()))
 
 
-def wanted_accessions(accessions: Iterable[str]) -> list[Wanted]:
-    """Genomes of NCBI by accession, each once.
+def accession_requests(accessions: Iterable[str]) -> list[GenomeRequest]:
+    """Request assemblies of NCBI, each once.
 
     Raises:
-        SourceError: one has another form.
+        ValueError: an accession has another form.
     """
     return [
-        Wanted(AccessionSource(check_accession(accession)), {"accession": accession})
+        GenomeRequest(AccessionSource(accession=check_accession(accession)))
         for accession in dict.fromkeys(accessions)
     ]
 
 
 def read_accessions(path: Path) -> list[str]:
-    """The accessions in a file: the first word of each line; what follows `#` is left out."""
-    words = (
-        line.partition("#")[0].split() for line in path.read_text(encoding="utf-8").split("\n")
-    )
+    """Read the first word of each line of a file, up to a `#`."""
+    words = (line.partition("#")[0].split() for line in path.read_text("utf-8").split("\n"))
     return [line[0] for line in words if line]
 
 
-def wanted_species(manifest: Manifest, web: Web, servers: Servers) -> list[Wanted]:
-    """The genomes of a manifest.
+def manifest_requests(
+    manifest: Manifest, client: HttpClient, servers: Servers
+) -> list[GenomeRequest]:
+    """Request the genomes of a manifest.
 
     Raises:
-        SourceError: a species has no source, or one that cannot be used.
-        DownloadError: NCBI cannot be asked for those of a taxon.
+        ValueError: a species has no source.
+        DownloadError: NCBI does not answer about the genomes of a taxon.
     """
-    wanted: list[Wanted] = []
+    requests: list[GenomeRequest] = []
     for entry in manifest.species:
         if entry.source is None:
-            raise SourceError(
-                f"{manifest.path}: {entry.name} has no source, so nothing says where to fetch it: "
-                "add one, or leave the species to a manifest of its own"
+            raise ValueError(
+                f"{manifest.path}: species {entry.name} has no source from which it can be fetched:"
+                " add one, or leave the species to a manifest of its own"
             )
-        try:
-            source = parse_source(entry.source, entry.name)
-        except SourceError as error:
-            raise SourceError(f"{manifest.path}: {error}") from error
-        stated = {name: getattr(entry, name) for name in SETTINGS}
+        stated = {name: getattr(entry, name) for name in _SETTINGS}
         settings = {name: value for name, value in stated.items() if value not in (None, ())}
-        if isinstance(source, TaxonSource):
-            wanted += wanted_taxon(source, web, servers, other_token=entry.token, settings=settings)
+        if isinstance(entry.source, TaxonSource):
+            taxon = entry.source.taxon
+            requests += taxon_requests(taxon, client, servers, entry.token, settings)
         else:
-            wanted.append(Wanted(source, entry.source, entry.name, entry.token, settings))
-    return wanted
+            requests.append(GenomeRequest(entry.source, entry.name, entry.token, settings))
+    return requests
 
 
-def wanted_taxon(
-    source: TaxonSource,
-    web: Web,
+def taxon_requests(
+    taxon: str,
+    client: HttpClient,
     servers: Servers,
-    *,
     other_token: str = OTHER_ORGANISMS,
     settings: Mapping[str, Any] | None = None,
-) -> list[Wanted]:
-    """The reference genomes of a taxon.
+) -> list[GenomeRequest]:
+    """Request the reference genomes of a taxon.
 
     Args:
-        other_token: the token of organisms that have none of their own.
-        settings: what a manifest will say of each; a weight is divided among them.
+        taxon: number or name of the taxon.
+        client: client for the requests.
+        servers: addresses of NCBI.
+        other_token: token of organisms that have none of their own.
+        settings: settings of each species; a weight is divided among them by the lengths of their
+            genomes, or evenly if one is unknown.
 
     Raises:
-        SourceError: there is none.
-        DownloadError: NCBI cannot be asked.
+        ValueError: the taxon has none.
+        DownloadError: NCBI does not answer.
     """
-    genomes = reference_genomes(source.taxon, web, servers)
-    return [
-        Wanted(
-            AccessionSource(genome.accession),
-            {"accession": genome.accession},
-            name=species_name(genome.organism),
-            token=organism_token(genome.organism, other_token),
-            settings={**(settings or {}), **weight},
-        )
-        for genome, weight in zip(genomes, _weights(genomes, settings or {}), strict=True)
-    ]
-
-
-def _weights(
-    genomes: Sequence[ReferenceGenome], settings: Mapping[str, Any]
-) -> list[dict[str, float]]:
-    """The weight of a taxon, divided by the lengths of its genomes, or evenly if one is unknown."""
-    if "weight" not in settings:
-        return [{} for _ in genomes]
+    genomes = reference_genomes(taxon, client, servers)
     bases = [genome.bases or 0 for genome in genomes]
-    parts = bases if all(bases) else [1] * len(genomes)
-    return [{"weight": settings["weight"] * part / sum(parts)} for part in parts]
+    shares = bases if all(bases) else [1] * len(genomes)
+    requests = []
+    for genome, share in zip(genomes, shares, strict=True):
+        own = dict(settings or {})
+        if "weight" in own:
+            own["weight"] *= share / sum(shares)
+        requests.append(
+            GenomeRequest(
+                AccessionSource(accession=genome.accession),
+                species_name(genome.organism),
+                organism_token(genome.organism, other_token),
+                own,
+            )
+        )
+    return requests
 
 
 def species_name(organism: str) -> str:
-    """The name of an organism as a manifest has it.
+    """Write the name of an organism as manifests do.
 
     Example:
 
@@ -153,7 +143,7 @@ def species_name(organism: str) -> str:
 
 
 def organism_token(organism: str, other: str = OTHER_ORGANISMS) -> str:
-    """The instruction token of one of the nine species, also of its strains; `other` for the rest.
+    """Find the instruction token of one of the nine species, also of its strains; else `other`.
 
     Example:
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -19,33 +21,31 @@ from webserver import Fault, Server, web_server
 
 from dnagpt_hf.genomes.download import fetch as module
 from dnagpt_hf.genomes.download.fetch import (
-    Failure,
-    FetchError,
-    Found,
+    FailedDownload,
+    LocatedGenome,
     check_space,
     fetch_genomes,
-    find_genomes,
+    locate_genomes,
 )
-from dnagpt_hf.genomes.download.http import Web
-from dnagpt_hf.genomes.download.manifest_entries import (
+from dnagpt_hf.genomes.download.folder_manifest import (
     folder_lock,
-    merged_entries,
+    merge_entries,
     read_entries,
     update_manifest,
 )
-from dnagpt_hf.genomes.download.parallel import in_parallel
+from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.requests import (
-    Wanted,
+    GenomeRequest,
+    accession_requests,
+    manifest_requests,
     organism_token,
     read_accessions,
     species_name,
-    wanted_accessions,
-    wanted_species,
-    wanted_taxon,
+    taxon_requests,
 )
-from dnagpt_hf.genomes.download.sources import SourceError, TaxonSource, parse_source
-from dnagpt_hf.genomes.download.transfer import origin_path, partial_path
+from dnagpt_hf.genomes.download.transfer import partial_path
 from dnagpt_hf.genomes.manifest import load_manifest, open_species
+from dnagpt_hf.genomes.sources import AddressSource
 from dnagpt_hf.tokenization_dnagpt import SPECIES
 
 HUMAN = ("GCF_000001405.40", "GRCh38.p14", "Homo sapiens (human)")
@@ -67,8 +67,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def web() -> Web:
-    return Web(attempts=2, timeout=5, sleep=lambda seconds: None)
+def client() -> HttpClient:
+    return HttpClient(attempts=2, timeout=5, backoff=0)
 
 
 @pytest.fixture
@@ -76,9 +76,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "genomes"
 
 
-def address(url: str, name: str = "a", **fields: Any) -> Wanted:
-    source = {"url": url, **fields}
-    return Wanted(parse_source(source, name), source, name, "<X>")
+def address(url: str, name: str = "a", **fields: Any) -> GenomeRequest:
+    return GenomeRequest(AddressSource(url=url, **fields), name, "<X>")
 
 
 def genome_path(server: Server, accession: str) -> str:
@@ -90,17 +89,19 @@ def genome_path(server: Server, accession: str) -> str:
 
 
 def run(
-    wanted: list[Wanted], folder: Path, server: Server, web: Web, jobs: int = 2
-) -> tuple[list[Found], list[Failure]]:
+    requests: list[GenomeRequest], folder: Path, server: Server, client: HttpClient, jobs: int = 2
+) -> tuple[list[LocatedGenome], list[FailedDownload]]:
     """All steps, as the command takes them."""
-    found, failures = find_genomes(wanted, folder, web=web, servers=servers(server), jobs=jobs)
-    check_space(found, folder)
-    failures += fetch_genomes(found, web=web, jobs=jobs)
+    genomes, failures = locate_genomes(
+        requests, folder, client=client, servers=servers(server), jobs=jobs
+    )
+    check_space(genomes, folder)
+    failures += fetch_genomes(genomes, client=client, jobs=jobs)
     failed = {failure.name for failure in failures}
-    arrived = [genome for genome in found if genome.name not in failed]
+    arrived = [genome for genome in genomes if genome.name not in failed]
     if arrived:
         update_manifest(folder, arrived)
-    return found, failures
+    return genomes, failures
 
 
 def entries(folder: Path) -> dict[str, dict[str, Any]]:
@@ -122,16 +123,18 @@ def test_accessions_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     file.write_text("# mammals\nGCF_000001405.40  human\n\n  GCA_011100685.1# dog\r\n", "utf-8")
     assert read_accessions(file) == ["GCF_000001405.40", "GCA_011100685.1"]
-    assert len(wanted_accessions([*read_accessions(file), "GCF_000001405.40"])) == 2
-    with pytest.raises(SourceError, match="'human' is no accession"):
-        wanted_accessions(["human"])
+    assert len(accession_requests([*read_accessions(file), "GCF_000001405.40"])) == 2
+    with pytest.raises(ValueError, match="'human' is not the accession"):
+        accession_requests(["human"])
 
 
-def test_accessions_become_files_and_a_manifest(server: Server, web: Web, folder: Path) -> None:
-    wanted = wanted_accessions(["GCF_000001405", CAT[0], DOG[0]])
-    found, failures = run(wanted, folder, server, web)
+def test_accessions_become_files_and_a_manifest(
+    server: Server, client: HttpClient, folder: Path
+) -> None:
+    requests = accession_requests(["GCF_000001405", CAT[0], DOG[0]])
+    genomes, failures = run(requests, folder, server, client)
     assert failures == []
-    for genome in found:
+    for genome in genomes:
         assert genome.path.read_bytes() == server.files[genome_path(server, genome.path.name[:15])]
     assert entries(folder) == {
         "homo_sapiens": {
@@ -158,11 +161,11 @@ def test_accessions_become_files_and_a_manifest(server: Server, web: Web, folder
     }
     manifest = load_manifest(folder / "manifest.yaml")
     assert [entry.token for entry in manifest.species] == ["<R>", "<X>", "<X>"]
-    assert all(file.is_file() for entry in manifest.species for file in entry.files)
+    assert all(file.is_file() for entry in manifest.species for file in manifest.files(entry))
 
 
-def test_what_was_fetched_can_be_opened(server: Server, web: Web, folder: Path) -> None:
-    run(wanted_accessions([HUMAN[0], DOG[0]]), folder, server, web)
+def test_what_was_fetched_can_be_opened(server: Server, client: HttpClient, folder: Path) -> None:
+    run(accession_requests([HUMAN[0], DOG[0]]), folder, server, client)
     for species in open_species(load_manifest(folder / "manifest.yaml")):
         lengths = {contig.name: len(contig) for contig in species.training}
         if species.name == "homo_sapiens":
@@ -171,43 +174,45 @@ def test_what_was_fetched_can_be_opened(server: Server, web: Web, folder: Path) 
             assert lengths == {"CM1.1": 2000, "KI1.1": 2000}
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, web: Web, folder: Path) -> None:
-    wanted = wanted_accessions([HUMAN[0], CAT[0]])
-    run(wanted[:1], folder, server, web)
+def test_what_is_there_is_not_fetched_again(
+    server: Server, client: HttpClient, folder: Path
+) -> None:
+    requests = accession_requests([HUMAN[0], CAT[0]])
+    run(requests[:1], folder, server, client)
     written = (folder / "manifest.yaml").read_text() + "# a remark\n"
     (folder / "manifest.yaml").write_text(written)
     for _ in range(2):
-        found, failures = run(wanted[:1], folder, server, web)
-        assert failures == [] and found[0].complete
-        assert found[0].received == found[0].size == found[0].path.stat().st_size
+        genomes, failures = run(requests[:1], folder, server, client)
+        assert failures == [] and genomes[0].path.exists()
+        assert genomes[0].received == genomes[0].size == genomes[0].path.stat().st_size
     assert (folder / "manifest.yaml").read_text() == written
-    run(wanted, folder, server, web)
+    run(requests, folder, server, client)
     assert len(server.ranges(genome_path(server, HUMAN[0]))) == 1
     assert list(entries(folder)) == ["homo_sapiens", "felis_catus"]
 
 
-def test_settings_in_the_manifest_stay(server: Server, web: Web, folder: Path) -> None:
-    run(wanted_accessions([HUMAN[0]]), folder, server, web)
+def test_settings_in_the_manifest_stay(server: Server, client: HttpClient, folder: Path) -> None:
+    run(accession_requests([HUMAN[0]]), folder, server, client)
     path = folder / "manifest.yaml"
     content = yaml.safe_load(path.read_text())
     content["species"][0].update(name="human", held_out=["NC_1.1"], leave_out=["NC_5.1"])
     path.write_text(yaml.safe_dump(content))
-    run(wanted_accessions([HUMAN[0], CAT[0]]), folder, server, web)
+    run(accession_requests([HUMAN[0], CAT[0]]), folder, server, client)
     assert list(entries(folder)) == ["human", "felis_catus"]
     assert entries(folder)["human"]["held_out"] == ["NC_1.1"]
     assert entries(folder)["human"]["leave_out"] == ["NC_5.1"]
 
 
 def test_a_new_release_replaces_the_files_of_a_species(
-    server: Server, web: Web, folder: Path
+    server: Server, client: HttpClient, folder: Path
 ) -> None:
     old = address(server.add("/1/a.1.fa.gz", b"1"))
     new = address(server.add("/2/a.2.fa.gz", b"2"))
-    run([old], folder, server, web)
+    run([old], folder, server, client)
     content = yaml.safe_load((folder / "manifest.yaml").read_text())
     content["species"][0].update(weight=3, token="<W>", leave_out=["x"])
     (folder / "manifest.yaml").write_text(yaml.safe_dump(content))
-    run([new], folder, server, web)
+    run([new], folder, server, client)
     assert entries(folder) == {
         "a": {
             "name": "a",
@@ -220,16 +225,16 @@ def test_a_new_release_replaces_the_files_of_a_species(
 
 
 def test_assemblies_of_one_species_have_several_names(
-    server: Server, web: Web, folder: Path
+    server: Server, client: HttpClient, folder: Path
 ) -> None:
     add_assembly(server, "GCA_009914755.4", "T2T-CHM13v2.0", "Homo sapiens (human)", seed=9)
     add_assembly(server, "GCA_000001405.29", "GRCh38.p14", "Homo sapiens (human)")
     both = ["GCF_000001405", "GCF_000001405.40", "GCA_009914755.4"]
-    found, _ = run(wanted_accessions(both), folder, server, web)
-    assert [genome.name for genome in found] == ["homo_sapiens", "homo_sapiens_GCA_009914755.4"]
+    genomes, _ = run(accession_requests(both), folder, server, client)
+    assert [genome.name for genome in genomes] == ["homo_sapiens", "homo_sapiens_GCA_009914755.4"]
     assert list(entries(folder)) == ["homo_sapiens", "homo_sapiens_GCA_009914755.4"]
-    run(wanted_accessions(["GCA_000001405.29"]), folder, server, web)
-    run(wanted_accessions(["GCA_009914755.4"]), folder, server, web)
+    run(accession_requests(["GCA_000001405.29"]), folder, server, client)
+    run(accession_requests(["GCA_009914755.4"]), folder, server, client)
     assert list(entries(folder)) == [
         "homo_sapiens",
         "homo_sapiens_GCA_009914755.4",
@@ -239,48 +244,52 @@ def test_assemblies_of_one_species_have_several_names(
     assert len({file for (file,) in files}) == 3
 
 
-def test_a_failure_does_not_lose_the_others(server: Server, web: Web, folder: Path) -> None:
+def test_a_failure_does_not_lose_the_others(
+    server: Server, client: HttpClient, folder: Path
+) -> None:
     broken = genome_path(server, CAT[0])
-    server.faults[broken] = [Fault(drop_after=100), Fault(status=500)]
-    missing = wanted_accessions(["GCF_999999999.1"])
-    wanted = [*missing, *wanted_accessions([CAT[0], HUMAN[0], DOG[0]])]
-    _, failures = run(wanted, folder, server, web)
+    server.faults[broken] = [Fault(drop_after=100), *[Fault(status=500)] * 2]
+    missing = accession_requests(["GCF_999999999.1"])
+    requests = [*missing, *accession_requests([CAT[0], HUMAN[0], DOG[0]])]
+    _, failures = run(requests, folder, server, client)
     assert [failure.name for failure in failures] == ["GCF_999999999.1", "felis_catus"]
     assert "no assembly" in str(failures[0].error) and "500" in str(failures[1].error)
     assert set(entries(folder)) == {"homo_sapiens", "canis_lupus_familiaris"}
     cat = folder / broken.rpartition("/")[2]
     assert partial_path(cat).stat().st_size == 100
-    _, failures = run(wanted[1:], folder, server, web)
+    _, failures = run(requests[1:], folder, server, client)
     assert failures == [] and server.ranges(broken)[-1] == "bytes=100-"
     assert set(entries(folder)) == {"homo_sapiens", "canis_lupus_familiaris", "felis_catus"}
 
 
-def test_a_wrong_checksum_is_a_failure(server: Server, web: Web, folder: Path) -> None:
+def test_a_wrong_checksum_is_a_failure(server: Server, client: HttpClient, folder: Path) -> None:
     path = genome_path(server, CAT[0])
     server.add(path, server.files[path] + b"x")
-    _, failures = run(wanted_accessions([CAT[0]]), folder, server, web)
-    assert "the partial file is deleted" in str(failures[0].error)
+    _, failures = run(accession_requests([CAT[0]]), folder, server, client)
+    assert "arrived twice with the checksum" in str(failures[0].error)
     assert os.listdir(folder) == []
 
 
-def test_two_files_of_one_name_are_refused(server: Server, web: Web, folder: Path) -> None:
-    wanted = [
+def test_two_files_of_one_name_are_refused(
+    server: Server, client: HttpClient, folder: Path
+) -> None:
+    requests = [
         address(server.add("/1/genome.fa", b"1"), "one"),
         address(server.add("/2/genome.fa", b"2"), "two"),
         address(server.url + "/2/genome.fa", "three", file="three.fa"),
     ]
-    _, failures = run(wanted, folder, server, web)
+    _, failures = run(requests, folder, server, client)
     assert [failure.name for failure in failures] == ["two"]
     assert "have the same file name: give one another with file: NAME" in str(failures[0].error)
     assert (folder / "genome.fa").read_bytes() == b"1"
     assert list(entries(folder)) == ["one", "three"]
 
 
-def test_the_genomes_of_a_taxon(server: Server, web: Web, folder: Path) -> None:
+def test_the_genomes_of_a_taxon(server: Server, client: HttpClient, folder: Path) -> None:
     pages = [[listed(HUMAN[0], "Homo sapiens")], [listed(DOG[0], "Canis lupus familiaris")]]
     add_taxon(server, "40674", pages)
-    wanted = wanted_taxon(TaxonSource("40674"), web, servers(server), other_token="<W>")
-    _, failures = run(wanted, folder, server, web)
+    requests = taxon_requests("40674", client, servers(server), other_token="<W>")
+    _, failures = run(requests, folder, server, client)
     assert failures == []
     assert [(entry["name"], entry["token"]) for entry in entries(folder).values()] == [
         ("homo_sapiens", "<R>"),
@@ -289,15 +298,15 @@ def test_the_genomes_of_a_taxon(server: Server, web: Web, folder: Path) -> None:
     assert entries(folder)["homo_sapiens"]["source"] == {"accession": HUMAN[0]}
 
 
-def test_a_taxon_divides_its_weight(server: Server, web: Web) -> None:
+def test_a_taxon_divides_its_weight(server: Server, client: HttpClient) -> None:
     long = {"total_sequence_length": "36000"}
     genomes = [listed(HUMAN[0], "a", assembly_stats=long), listed(CAT[0], "b")]
     path = add_taxon(server, "7742", [genomes])
 
     def weights() -> list[Any]:
-        source, settings = TaxonSource("7742"), {"weight": 2.0}
-        wanted = wanted_taxon(source, web, servers(server), settings=settings)
-        return [genome.settings["weight"] for genome in wanted]
+        settings = {"weight": 2.0}
+        requests = taxon_requests("7742", client, servers(server), settings=settings)
+        return [genome.settings["weight"] for genome in requests]
 
     assert weights() == [1.5, 0.5]
     del server.pages[path]
@@ -306,17 +315,19 @@ def test_a_taxon_divides_its_weight(server: Server, web: Web) -> None:
     assert weights() == [1.0, 1.0]
 
 
-def test_weights_are_for_all_or_none(server: Server, web: Web, folder: Path) -> None:
-    run(wanted_accessions([HUMAN[0]]), folder, server, web)
-    weighted = replace(wanted_accessions([CAT[0]])[0], settings={"weight": 2.0})
-    found, _ = find_genomes([weighted], folder, web=web, servers=servers(server))
+def test_weights_are_for_all_or_none(server: Server, client: HttpClient, folder: Path) -> None:
+    run(accession_requests([HUMAN[0]]), folder, server, client)
+    weighted = replace(accession_requests([CAT[0]])[0], settings={"weight": 2.0})
+    genomes, _ = locate_genomes([weighted], folder, client=client, servers=servers(server))
     expected = r"manifest\.yaml: felis_catus has a weight and homo_sapiens has none: give weights"
-    with pytest.raises(FetchError, match=expected):
-        merged_entries(folder / "manifest.yaml", found)
+    with pytest.raises(ValueError, match=expected):
+        merge_entries(folder / "manifest.yaml", genomes)
     assert list(entries(folder)) == ["homo_sapiens"]
 
 
-def test_a_manifest_with_sources(server: Server, web: Web, folder: Path, tmp_path: Path) -> None:
+def test_a_manifest_with_sources(
+    server: Server, client: HttpClient, folder: Path, tmp_path: Path
+) -> None:
     base = "/ensembl/pub/release-110/fasta/homo_sapiens"
     add_ensembl(server, base, "Homo_sapiens.GRCh38", ("primary_assembly",), tmp_path)
     add_taxon(server, "9681", [[listed(CAT[0], "Felis catus")]])
@@ -336,134 +347,169 @@ def test_a_manifest_with_sources(server: Server, web: Web, folder: Path, tmp_pat
         ]
     }
     (tmp_path / "asked.yaml").write_text(yaml.safe_dump(asked))
-    wanted = wanted_species(load_manifest(tmp_path / "asked.yaml"), web, servers(server))
-    _, failures = run(wanted, folder, server, web)
+    requests = manifest_requests(load_manifest(tmp_path / "asked.yaml"), client, servers(server))
+    _, failures = run(requests, folder, server, client)
     assert failures == []
     human = {**asked["species"][0], "files": ["Homo_sapiens.GRCh38.dna.primary_assembly.fa.gz"]}
     assert entries(folder)["homo_sapiens"] == human
     cat = entries(folder)["felis_catus"]
     assert (cat["token"], cat["weight"], cat["source"]) == ("<Z>", 2.0, {"accession": CAT[0]})
     assert entries(folder)["own"]["files"] == ["genome.fa.gz"]
-    again = wanted_species(load_manifest(folder / "manifest.yaml"), web, servers(server))
-    found, failures = run(again, folder, server, web)
-    assert failures == [] and all(genome.complete for genome in found)
+    again = manifest_requests(load_manifest(folder / "manifest.yaml"), client, servers(server))
+    genomes, failures = run(again, folder, server, client)
+    assert failures == [] and all(genome.path.exists() for genome in genomes)
 
 
 def test_a_species_without_a_source_cannot_be_fetched(
-    server: Server, web: Web, tmp_path: Path
+    server: Server, client: HttpClient, tmp_path: Path
 ) -> None:
     species: dict[str, Any] = {"name": "a", "token": "<X>", "files": ["a.fa"]}
     path = tmp_path / "m.yaml"
     (tmp_path / "a.fa").touch()
-    for source, message in (({}, "a has no source"), ({"source": {"url": "x"}}, "'x' does not")):
+    for source, message in (
+        ({}, "a has no source"),
+        ({"source": {"url": "x"}}, "url is 'x': should match"),
+    ):
         path.write_text(yaml.safe_dump({"species": [{**species, **source}]}))
-        with pytest.raises(SourceError, match=rf"m\.yaml: .*{message}"):
-            wanted_species(load_manifest(path), web, servers(server))
+        with pytest.raises(ValueError, match=rf"m\.yaml: .*{message}"):
+            manifest_requests(load_manifest(path), client, servers(server))
 
 
 @pytest.mark.parametrize("content", ["just text", "species: 1", "species: [1]", "{", "a: b"])
 def test_a_file_that_is_no_manifest_is_not_replaced(folder: Path, content: str) -> None:
     folder.mkdir()
     (folder / "manifest.yaml").write_text(content)
-    with pytest.raises(FetchError, match=r"manifest\.yaml is there, but it is no manifest"):
+    with pytest.raises(
+        ValueError, match=r"manifest\.yaml: .* correct it, move it away or choose another"
+    ):
         update_manifest(folder, [])
     assert (folder / "manifest.yaml").read_text() == content
 
 
 def test_a_full_disk_is_noticed_before(
-    server: Server, web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, client: HttpClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = wanted_accessions([HUMAN[0], CAT[0]])
-    found, _ = find_genomes(wanted, folder, web=web, servers=servers(server))
-    sizes = [genome.size or 0 for genome in found]
+    requests = accession_requests([HUMAN[0], CAT[0]])
+    genomes, _ = locate_genomes(requests, folder, client=client, servers=servers(server))
+    sizes = [genome.size or 0 for genome in genomes]
 
     class Usage:
         free = sum(sizes) - 1
 
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage)
-    with pytest.raises(
-        FetchError, match=r"genomes: .* kB are still to be fetched, but .* are free"
-    ):
-        check_space(found, folder)
+    with pytest.raises(ValueError, match=r"genomes: .*kB are still to be fetched, but .* are free"):
+        check_space(genomes, folder)
     folder.mkdir()
-    partial_path(found[0].path).write_bytes(b"x" * 100)
-    check_space(found, folder)
-    partial_path(found[0].path).unlink()
+    partial_path(genomes[0].path).write_bytes(b"x" * 100)
+    check_space(genomes, folder)
+    partial_path(genomes[0].path).unlink()
     Usage.free = sizes[0]
-    check_space(found[:1], folder)
+    check_space(genomes[:1], folder)
 
 
-def test_progress_counts_what_is_there_already(server: Server, web: Web, folder: Path) -> None:
-    run(wanted_accessions([HUMAN[0]]), folder, server, web)
-    looked: list[tuple[int, int | None]] = []
-    fetched: list[tuple[int, int | None]] = []
-    found, _ = find_genomes(
-        wanted_accessions([HUMAN[0], CAT[0]]),
+def test_progress_counts_what_is_there_already(
+    server: Server, client: HttpClient, folder: Path
+) -> None:
+    run(accession_requests([HUMAN[0]]), folder, server, client)
+    looked_up: list[int] = []
+    fetched: list[int] = []
+    genomes, _ = locate_genomes(
+        accession_requests([HUMAN[0], CAT[0]]),
         folder,
-        web=web,
+        client=client,
         servers=servers(server),
-        report=lambda *of: looked.append(of),
+        progress=looked_up.append,
     )
-    fetch_genomes(found, web=web, report=lambda *of: fetched.append(of))
-    total = sum(genome.size or 0 for genome in found)
-    assert looked == [(1, 2), (2, 2)]
-    assert fetched[0][0] > 0 and fetched[-1] == (total, total)
+    there = sum(genome.received for genome in genomes)
+    assert there == genomes[0].size
+    fetch_genomes(genomes, client=client, progress=fetched.append)
+    assert looked_up == [1, 1]
+    assert there + sum(fetched) == sum(genome.size or 0 for genome in genomes)
 
 
-def test_an_interrupt_keeps_what_has_arrived(server: Server, web: Web, folder: Path) -> None:
-    path = genome_path(server, HUMAN[0])
-    server.add("/big/a.fa", b"ACGT" * 100_000)
-    server.faults["/big/a.fa"] = [Fault(stall_after=200_000)]
+def test_an_interrupt_keeps_what_has_arrived(
+    server: Server, client: HttpClient, folder: Path
+) -> None:
+    contents = {name: name.encode() * 400_000 for name in "abc"}
+    sources = []
+    for name, content in contents.items():
+        url = server.add(f"/{name}.fa", content)
+        sources.append({"url": url, "md5": hashlib.md5(content).hexdigest()})
+        # the first two stand still, the third waits for its turn
+        server.faults[f"/{name}.fa"] = [Fault(stall_after=200_000)]
     program = (
-        "import signal, sys\n"
+        "import json, signal, sys\n"
         # a program that is started in the background inherits that the signal is ignored
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from dnagpt_hf.genomes.download.fetch import *\n"
-        "from dnagpt_hf.genomes.download.sources import parse_source\n"
-        "fields = {'url': sys.argv[1]}\n"
-        "web = Web()\n"
-        "wanted = [Wanted(parse_source(fields, 'a'), fields, 'a', '<X>')]\n"
-        "found, _ = find_genomes(wanted, Path(sys.argv[2]), web=web, servers=Servers())\n"
-        "fetch_genomes(found, web=web)\n"
+        "from dnagpt_hf.genomes.sources import AddressSource\n"
+        "sources = [AddressSource(**fields) for fields in json.loads(sys.argv[1])]\n"
+        "requests = [GenomeRequest(source, source.file_name, '<X>') for source in sources]\n"
+        "client = HttpClient()\n"
+        "folder = Path(sys.argv[2])\n"
+        "genomes, _ = locate_genomes(requests, folder, client=client, servers=Servers())\n"
+        "fetch_genomes(genomes, client=client)\n"
     )
-    command = [sys.executable, "-c", program, server.url + "/big/a.fa", str(folder)]
-    partial = partial_path(folder / "a.fa")
+    command = [sys.executable, "-c", program, json.dumps(sources), str(folder)]
+    partial = [partial_path(folder / f"{name}.fa") for name in "ab"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 30
-        while not partial.exists() or partial.stat().st_size < 131_072:
+        deadline = time.monotonic() + 60
+        while not all(one.exists() and one.stat().st_size >= 131_072 for one in partial):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=90)
-    assert process.returncode != 0 and errors.rstrip().endswith(b"KeyboardInterrupt")
-    received = partial.stat().st_size
-    assert 131_072 <= received < 400_000 and origin_path(folder / "a.fa").exists()
-    _, failures = run([address(server.url + "/big/a.fa")], folder, server, web)
-    assert failures == [] and server.ranges("/big/a.fa")[-1] == f"bytes={received}-"
-    assert (folder / "a.fa").read_bytes() == b"ACGT" * 100_000
-    assert path not in [asked for _, asked, _ in server.requests]
+        interrupted = time.monotonic()
+        _, errors = process.communicate(timeout=50)
+    # it does not wait for a silent server
+    assert time.monotonic() - interrupted < 10
+    assert process.returncode != 0 and b"KeyboardInterrupt" in errors
+    received = [one.stat().st_size for one in partial]
+    assert sorted(path.name for path in folder.iterdir()) == ["a.fa.partial", "b.fa.partial"]
+    server.faults.clear()
+    requests = [
+        address(source["url"], name, md5=source["md5"])
+        for name, source in zip("abc", sources, strict=True)
+    ]
+    _, failures = run(requests, folder, server, client)
+    assert failures == []
+    for name, content in contents.items():
+        assert (folder / f"{name}.fa").read_bytes() == content
+    resumed = [server.ranges(f"/{name}.fa")[-1] for name in "ab"]
+    assert resumed == [f"bytes={number}-" for number in received]
+    assert list(entries(folder)) == ["a", "b", "c"]
 
 
-def test_errors_that_are_not_the_users_are_raised() -> None:
-    web = Web()
+def test_errors_of_the_program_are_raised(
+    server: Server, client: HttpClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(module, "ncbi_genome")
+    with pytest.raises(NameError):
+        run(accession_requests([HUMAN[0]]), folder, server, client)
+    assert client.stopped.is_set()
 
-    def function(number: int) -> int:
-        if number == 2:
-            raise ZeroDivisionError
-        return number
 
-    with pytest.raises(ZeroDivisionError):
-        in_parallel(function, [1, 2, 3], 2, web.stop)
-    assert web.stop.is_set()
-    assert in_parallel(function, [1, 3, 5], 2, web.stop) == [1, 3, 5]
-    assert in_parallel(function, [], 2, web.stop) == []
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_file_of_another_origin_is_not_touched(
+    server: Server, client: HttpClient, folder: Path, lengths: bool
+) -> None:
+    folder.mkdir()
+    server.lengths = lengths
+    md5 = hashlib.md5(b"theirs").hexdigest()
+    requests = [address(server.add("/a.fa", b"theirs"), md5=md5)]
+    (folder / "a.fa").write_bytes(b"mine")
+    _, failures = run(requests, folder, server, client)
+    assert "it is not the file of" in str(failures[0].error)
+    assert (folder / "a.fa").read_bytes() == b"mine"
+    (folder / "a.fa").write_bytes(b"theirs")
+    assert run(requests, folder, server, client)[1] == []
+    assert server.ranges("/a.fa") == []
 
 
 def test_two_processes_do_not_fetch_into_one_folder(folder: Path) -> None:
     with (
         folder_lock(folder),
-        pytest.raises(FetchError, match="another process fetches genomes into this folder"),
+        pytest.raises(ValueError, match="another process fetches genomes into this folder"),
         folder_lock(folder),
     ):
         pass

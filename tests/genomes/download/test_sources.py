@@ -14,20 +14,20 @@ from webserver import Server, web_server
 
 from dnagpt_hf.genomes.download.checksums import Checksum
 from dnagpt_hf.genomes.download.ensembl import ensembl_genome
-from dnagpt_hf.genomes.download.http import DownloadError, MissingError, Web
+from dnagpt_hf.genomes.download.http import DownloadError, HttpClient, MissingError
 from dnagpt_hf.genomes.download.ncbi import ReferenceGenome, links, ncbi_genome, reference_genomes
-from dnagpt_hf.genomes.download.sources import (
+from dnagpt_hf.genomes.download.transfer import download
+from dnagpt_hf.genomes.manifest import SpeciesEntry, load_manifest
+from dnagpt_hf.genomes.sources import (
     AccessionSource,
     AddressSource,
+    EnsemblRelease,
     EnsemblSource,
-    SourceError,
     TaxonSource,
-    parse_source,
 )
-from dnagpt_hf.genomes.download.transfer import download
-from dnagpt_hf.genomes.manifest import load_manifest
+from dnagpt_hf.yaml_files import validated
 
-WEB = Web(attempts=1, timeout=5)
+CLIENT = HttpClient(attempts=1, timeout=5)
 SHA = "ab" * 32
 
 
@@ -42,10 +42,15 @@ def server() -> Iterator[Server]:
         yield site
 
 
+def parse_source(fields: object) -> Any:
+    entry = {"name": "Homo_sapiens", "token": "<R>", "source": fields}
+    return validated(SpeciesEntry, entry, "m.yaml").source
+
+
 @pytest.mark.parametrize(
     ("fields", "source"),
     [
-        ({"ensembl": {"release": 110}}, EnsemblSource(110, "homo_sapiens")),
+        ({"ensembl": {"release": 110}}, EnsemblSource(ensembl=EnsemblRelease(release=110))),
         (
             {
                 "ensembl": {
@@ -57,58 +62,60 @@ def server() -> Iterator[Server]:
                 }
             },
             EnsemblSource(
-                57,
-                "escherichia_coli_gca_001721525",
-                "bacteria",
-                "bacteria_5_collection",
-                "toplevel",
+                ensembl=EnsemblRelease(
+                    release=57,
+                    species="escherichia_coli_gca_001721525",
+                    division="bacteria",
+                    collection="bacteria_5_collection",
+                    file="toplevel",
+                )
             ),
         ),
-        ({"accession": "GCA_000001405"}, AccessionSource("GCA_000001405")),
-        (
-            {"url": "https://a.b/c%20/d.fa.gz?x=1"},
-            AddressSource("https://a.b/c%20/d.fa.gz?x=1", "d.fa.gz"),
-        ),
-        (
-            {"url": "http://a.b/", "file": "e.fa", "sha256": SHA},
-            AddressSource("http://a.b/", "e.fa", Checksum("sha256", SHA)),
-        ),
-        ({"taxon": 40674}, TaxonSource("40674")),
-        ({"taxon": "Felis catus"}, TaxonSource("Felis catus")),
+        ({"accession": "GCA_000001405"}, AccessionSource(accession="GCA_000001405")),
+        ({"taxon": 40674}, TaxonSource(taxon="40674")),
+        ({"taxon": " Felis catus"}, TaxonSource(taxon="Felis catus")),
     ],
 )
 def test_sources(fields: Any, source: object) -> None:
-    assert parse_source(fields, "Homo_sapiens") == source
+    assert parse_source(fields) == source
+
+
+def test_addresses() -> None:
+    source = parse_source({"url": "https://a.b/c%20/d.fa.gz?x=1"})
+    assert isinstance(source, AddressSource)
+    assert (source.file_name, source.checksum) == ("d.fa.gz", None)
+    source = parse_source({"url": "http://a.b/", "file": "e.fa", "sha256": SHA})
+    assert (source.file_name, source.checksum) == ("e.fa", Checksum("sha256", SHA))
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (None, "source is None, not a mapping"),
-        ("GCF_000001405", "not a mapping"),
-        ({}, r"has the keys \(none\): give one of ensembl, accession, url, taxon"),
-        ({"taxon": 1, "accession": "GCA_000001405"}, "has the keys taxon, accession"),
-        ({"accession": "GCF_1"}, "'GCF_1' is no accession of an assembly"),
+        ("GCF_000001405", "is 'GCF_000001405': give one of ensembl, accession, url, taxon"),
+        ({}, "is {}: give one of ensembl, accession, url, taxon"),
+        ({"taxon": 1, "accession": "GCA_000001405"}, "give one of"),
+        ({"accession": "GCF_1"}, "accession: 'GCF_1' is not the accession of an assembly"),
         ({"accession": "GCF_000001405.40", "release": 1}, "unknown key 'release'"),
-        ({"ensembl": 110}, "ensembl is 110, not a mapping"),
-        ({"ensembl": {"species": "a"}}, "release of Ensembl is '', not a number"),
-        ({"ensembl": {"release": 110, "species": "../x"}}, r"species '../x' is no plain name"),
-        ({"ensembl": {"release": 110, "division": "birds"}}, "'birds' is not one of vertebrates"),
-        ({"ensembl": {"release": 110, "file": "chromosome"}}, "one of primary_assembly, toplevel"),
-        ({"ensembl": {"release": 110, "sort": 1}}, "unknown key 'sort'"),
-        ({"url": "ftp://a/b"}, "'ftp://a/b' does not start with http"),
-        ({"url": "http://a/b", "file": "/etc/x"}, "file '/etc/x' is no plain name"),
-        ({"url": "http://a/b", "file": ".."}, "no plain name"),
-        ({"url": "http://a/"}, "file '' is no plain name"),
-        ({"url": "http://a/b", "md5": "1"}, "'1' is no checksum of the kind md5"),
+        ({"ensembl": 110}, "ensembl is 110: should be"),
+        ({"ensembl": {"species": "a"}}, "ensembl, release is missing"),
+        ({"ensembl": {"release": "x"}}, "release is 'x': should be a valid integer"),
+        ({"ensembl": {"release": 110, "species": "../x"}}, "species is '../x': should match"),
+        ({"ensembl": {"release": 110, "division": "birds"}}, "is 'birds': should be 'vertebrates'"),
+        ({"ensembl": {"release": 110, "file": "chromosome"}}, "'primary_assembly' or 'toplevel'"),
+        ({"ensembl": {"release": 110, "fil": 1}}, "unknown key 'fil': did you mean file"),
+        ({"url": "ftp://a/b"}, "url is 'ftp://a/b': should match pattern '^https?://'"),
+        ({"url": "http://a/b", "file": "/etc/x"}, "file is '/etc/x': should match"),
+        ({"url": "http://a/b", "file": ".."}, "file is '..': should match"),
+        ({"url": "http://a/"}, "http://a/ ends in no name of a file"),
+        ({"url": "http://a/b", "md5": "1"}, "'1' is not a checksum of the kind md5"),
         ({"url": "http://a/b", "md5": "0" * 32, "sum": "1 1"}, "not several"),
-        ({"taxon": " "}, "taxon is empty"),
+        ({"taxon": " "}, "taxon is ' ': should have at least 1 character"),
     ],
 )
 def test_sources_that_are_none(fields: object, message: str) -> None:
-    with pytest.raises(SourceError, match=message) as error:
-        parse_source(fields, "Homo_sapiens")
-    assert str(error.value).startswith("Homo_sapiens: ")
+    with pytest.raises(ValueError) as error:
+        parse_source(fields)
+    assert str(error.value).startswith("m.yaml: source") and message in str(error.value)
 
 
 HUMAN = "/ensembl/pub/release-110/fasta/homo_sapiens"
@@ -123,23 +130,23 @@ HUMAN = "/ensembl/pub/release-110/fasta/homo_sapiens"
     ],
 )
 def test_the_primary_assembly_is_taken_where_there_is_one(
-    server: Server, tmp_path: Path, kinds: tuple[str, ...], file: str | None, expected: str
+    server: Server, tmp_path: Path, kinds: tuple[str, ...], file: Any, expected: str
 ) -> None:
     add_ensembl(server, HUMAN, "Homo_sapiens.GRCh38", kinds, tmp_path)
-    found = ensembl_genome(EnsemblSource(110, "homo_sapiens", file=file), WEB, servers(server))
-    assert found.file == f"Homo_sapiens.GRCh38.dna.{expected}.fa.gz"
-    assert found.url == f"{server.url}{HUMAN}/dna/{found.file}"
-    path = download(found.url, tmp_path / "a", checksum=found.checksum, web=WEB)
+    source = EnsemblRelease(release=110, file=file)
+    found = ensembl_genome(source, "Homo_sapiens", CLIENT, servers(server))
+    assert found.name == f"Homo_sapiens.GRCh38.dna.{expected}.fa.gz"
+    assert found.url == f"{server.url}{HUMAN}/dna/{found.name}"
+    download(found.url, tmp_path / "a", client=CLIENT, checksum=found.checksum)
     assert found.checksum is not None and found.checksum.algorithm == "sum"
-    assert path.stat().st_size == len(server.files[f"{HUMAN}/dna/{found.file}"])
 
 
 def test_plants_have_a_site_of_their_own(server: Server, tmp_path: Path) -> None:
     folder = "/eg/pub/plants/release-57/fasta/arabidopsis_thaliana"
     add_ensembl(server, folder, "Arabidopsis_thaliana.TAIR10", ("toplevel",), tmp_path)
-    source = EnsemblSource(57, "arabidopsis_thaliana", "plants")
-    found = ensembl_genome(source, WEB, servers(server))
-    assert found.file == "Arabidopsis_thaliana.TAIR10.dna.toplevel.fa.gz"
+    source = EnsemblRelease(release=57, species="arabidopsis_thaliana", division="plants")
+    found = ensembl_genome(source, "other", CLIENT, servers(server))
+    assert found.name == "Arabidopsis_thaliana.TAIR10.dna.toplevel.fa.gz"
 
 
 SPECIES_TABLE = (
@@ -160,29 +167,29 @@ def test_bacteria_stand_in_collections(
     add_ensembl(server, folder, f"{species.capitalize()}.ASM172152v1", ("toplevel",), tmp_path)
     if collection is None:
         server.add(f"{base}/species_EnsemblBacteria.txt", SPECIES_TABLE)
-    source = EnsemblSource(57, species, "bacteria", collection)
-    found = ensembl_genome(source, WEB, servers(server))
+    source = EnsemblRelease(release=57, species=species, division="bacteria", collection=collection)
+    found = ensembl_genome(source, "other", CLIENT, servers(server))
     assert found.url.startswith(f"{server.url}{folder}/dna/Escherichia_coli_gca_001721525.ASM17")
 
 
 def test_what_ensembl_does_not_have(server: Server, tmp_path: Path) -> None:
-    def find(source: EnsemblSource) -> None:
-        ensembl_genome(source, WEB, servers(server))
+    def find(source: EnsemblRelease) -> None:
+        ensembl_genome(source, "other", CLIENT, servers(server))
 
     with pytest.raises(MissingError, match=r"release-9/fasta/homo_sapiens/dna/CHECKSUMS: .* 404"):
-        find(EnsemblSource(9, "homo_sapiens"))
+        find(EnsemblRelease(release=9, species="homo_sapiens"))
     add_ensembl(server, HUMAN, "Homo_sapiens.GRCh38", ("alt",), tmp_path)
-    with pytest.raises(SourceError, match=r"primary_assembly or \*.dna.toplevel.fa.gz, but Homo"):
-        find(EnsemblSource(110, "homo_sapiens"))
+    with pytest.raises(ValueError, match=r"primary_assembly or \*.dna.toplevel.fa.gz, but Homo"):
+        find(EnsemblRelease(release=110, species="homo_sapiens"))
     server.add(f"{HUMAN}/dna/CHECKSUMS", "<html>\n")
-    with pytest.raises(SourceError, match="the line '<html>' holds no checksum"):
-        find(EnsemblSource(110, "homo_sapiens"))
+    with pytest.raises(ValueError, match="the line '<html>' holds no checksum"):
+        find(EnsemblRelease(release=110, species="homo_sapiens"))
     server.add(f"{HUMAN}/dna/CHECKSUMS", "1 1 ../../x.dna.toplevel.fa.gz\n")
-    with pytest.raises(SourceError, match="none of that kind"):
-        find(EnsemblSource(110, "homo_sapiens"))
+    with pytest.raises(ValueError, match="none of that kind"):
+        find(EnsemblRelease(release=110, species="homo_sapiens"))
     server.add("/eg/pub/bacteria/release-57/species_EnsemblBacteria.txt", SPECIES_TABLE)
-    with pytest.raises(SourceError, match="has no species 'salmonella'"):
-        find(EnsemblSource(57, "salmonella", "bacteria"))
+    with pytest.raises(ValueError, match="has no species 'salmonella'"):
+        find(EnsemblRelease(release=57, species="salmonella", division="bacteria"))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +199,7 @@ def test_what_ensembl_does_not_have(server: Server, tmp_path: Path) -> None:
 def test_assemblies_by_accession(server: Server, accession: str, version: int) -> None:
     for number in (9, 40, 39):
         add_assembly(server, f"GCF_000001405.{number}", f"GRCh38.p{number}", "Homo sapiens (human)")
-    found = ncbi_genome(accession, WEB, servers(server))
+    found = ncbi_genome(accession, CLIENT, servers(server))
     name = f"GCF_000001405.{version}_GRCh38.p{version}"
     path = f"/genomes/all/GCF/000/001/405/{name}/{name}_genomic.fna.gz"
     assert found.url == server.url + path
@@ -203,33 +210,31 @@ def test_assemblies_by_accession(server: Server, accession: str, version: int) -
 def test_organelles_and_other_versions_are_left_out(server: Server) -> None:
     add_assembly(server, "GCF_000001405.40", "GRCh38.p14", "Homo sapiens (human)")
     add_assembly(server, "GCA_000001405.29", "GRCh38.p14", "Homo sapiens (human)")
-    refseq = ncbi_genome("GCF_000001405", WEB, servers(server))
+    refseq = ncbi_genome("GCF_000001405", CLIENT, servers(server))
     assert refseq.leave_out == ("NT_2.1", "NW_3.1", "NW_4.1", "NC_6.1", "NC_5.1")
-    genbank = ncbi_genome("GCA_000001405", WEB, servers(server))
+    genbank = ncbi_genome("GCA_000001405", CLIENT, servers(server))
     assert genbank.leave_out == ("KI2.1", "KI3.1", "KI4.1", "J01415.2")
 
 
 def test_an_assembly_without_a_report_or_with_an_odd_name(server: Server) -> None:
     path = add_assembly(server, "GCA_123456789.1", "odd name#1", None)
-    found = ncbi_genome("GCA_123456789.1", WEB, servers(server))
+    found = ncbi_genome("GCA_123456789.1", CLIENT, servers(server))
     assert found.organism is None and found.leave_out == ()
-    assert found.file == path.rpartition("/")[2]
-    assert WEB.size(found.url) == len(server.files[path])
+    assert found.name == path.rpartition("/")[2]
+    assert CLIENT.size(found.url) == len(server.files[path])
 
 
 def test_what_ncbi_does_not_have(server: Server) -> None:
     def find(accession: str) -> None:
-        ncbi_genome(accession, WEB, servers(server))
+        ncbi_genome(accession, CLIENT, servers(server))
 
     path = add_assembly(server, "GCF_000001405.40", "GRCh38.p14", "Homo sapiens")
-    with pytest.raises(SourceError, match=r"no assembly GCF_000001406.1: .*000/001/406/ is not"):
+    with pytest.raises(ValueError, match=r"no assembly GCF_000001406.1: .*000/001/406/ is not"):
         find("GCF_000001406.1")
-    with pytest.raises(SourceError, match=r"its versions at .* are GCF_000001405.40$"):
+    with pytest.raises(ValueError, match=r"its versions at .* are GCF_000001405.40$"):
         find("GCF_000001405.41")
     server.add(f"{path.rpartition('/')[0]}/md5checksums.txt", "")
-    with pytest.raises(
-        SourceError, match=r"has no file GCF_000001405.40_GRCh38.p14_genomic.fna.gz"
-    ):
+    with pytest.raises(ValueError, match=r"has no file GCF_000001405.40_GRCh38.p14_genomic.fna.gz"):
         find("GCF_000001405.40")
 
 
@@ -252,7 +257,7 @@ def test_reference_genomes_of_a_taxon_page_by_page(server: Server) -> None:
             [listed("GCA_123456789.1", "Felis catus", assembly_stats={})],
         ],
     )
-    assert reference_genomes("40674", WEB, servers(server)) == [
+    assert reference_genomes("40674", CLIENT, servers(server)) == [
         ReferenceGenome("GCF_000001405.40", "Homo sapiens", 12000),
         ReferenceGenome("GCA_123456789.1", "Felis catus", None),
     ]
@@ -264,21 +269,21 @@ def test_reference_genomes_of_a_taxon_page_by_page(server: Server) -> None:
 
 def test_taxa_that_are_none(server: Server) -> None:
     def find(taxon: str) -> None:
-        reference_genomes(taxon, WEB, servers(server))
+        reference_genomes(taxon, CLIENT, servers(server))
 
     with pytest.raises(DownloadError, match=r"taxon/Felis%20catus/dataset_report: .* 404"):
         find("Felis catus")
     path = add_taxon(server, "1", [[]])
-    with pytest.raises(SourceError, match="no reference genome for the taxon '1'"):
+    with pytest.raises(ValueError, match="no reference genome for the taxon '1'"):
         find("1")
     for answer, message in (
-        (b"<html>", "is no list of assemblies"),
-        (b"[1]", "is no list of assemblies"),
+        (b"<html>", "is not a list of assemblies"),
+        (b"[1]", "is not a list of assemblies"),
         (b'{"reports": [{"accession": "GCF_000001405.40"}]}', "has no 'organism'"),
-        (b'{"reports": [{"accession": "../x", "organism": {}}]}', "is no accession"),
+        (b'{"reports": [{"accession": "../x", "organism": {}}]}', "is not the accession"),
     ):
         server.pages[path][""] = answer
-        with pytest.raises(SourceError, match=message):
+        with pytest.raises(ValueError, match=message):
             find("1")
 
 
@@ -286,5 +291,9 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     page = Path(__file__).parents[3] / "docs" / "genomes.md"
     (tmp_path / "m.yaml").write_text(page.read_text("utf-8").split("```yaml\n")[1].split("```")[0])
     species = load_manifest(tmp_path / "m.yaml").species
-    kinds = [type(parse_source(entry.source, entry.name)) for entry in species]
-    assert set(kinds) == {EnsemblSource, AccessionSource, AddressSource, TaxonSource}
+    assert {type(entry.source) for entry in species} == {
+        EnsemblSource,
+        AccessionSource,
+        AddressSource,
+        TaxonSource,
+    }

@@ -1,0 +1,111 @@
+"""The manifest of the genomes in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.genomes.download.fetch import LocatedGenome
+from dnagpt_hf.genomes.manifest import TEXT_KEYS, SpeciesList
+from dnagpt_hf.yaml_files import read_yaml, validated
+
+NAME = "manifest.yaml"
+HEADER = (
+    "# Written by `dnagpt genomes fetch`, which adds what it fetches later and keeps the settings\n"
+    "# of species that are here, but not comments.\n"
+)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from fetching into the same folder.
+
+    Raises:
+        ValueError: another process fetches into it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".fetch.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise ValueError(
+            f"{folder}: another process fetches genomes into this folder: wait for its end or "
+            "choose another folder"
+        ) from error
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """Read the entries of a manifest; none if there is no such file.
+
+    Raises:
+        ValueError: the file is not a manifest.
+    """
+    if not path.exists():
+        return []
+    try:
+        content = read_yaml(path, TEXT_KEYS)
+        validated(SpeciesList, content, path)
+    except ValueError as error:
+        raise ValueError(f"{error}; correct it, move it away or choose another folder") from error
+    return list(content["species"])
+
+
+def merge_entries(path: Path, genomes: Sequence[LocatedGenome]) -> list[dict[str, Any]]:
+    """Merge the entries of a manifest with those of genomes that are added.
+
+    An entry stays as it is, except for its files and source and, where the file has become another
+    one, its records to leave out.
+
+    Raises:
+        ValueError: the file is not a manifest, or some species have a weight and others have none.
+    """
+    entries = read_entries(path)
+    for genome in genomes:
+        _merge(entries, genome)
+    weighted = [entry["name"] for entry in entries if entry.get("weight") is not None]
+    if weighted and len(weighted) < len(entries):
+        other = next(entry["name"] for entry in entries if entry["name"] not in weighted)
+        raise ValueError(
+            f"{path}: {weighted[0]} has a weight and {other} has none: give weights to all species "
+            "or to none, or choose another folder"
+        )
+    return entries
+
+
+def update_manifest(folder: Path, genomes: Sequence[LocatedGenome]) -> Path:
+    """Write the manifest of a folder to which genomes were added.
+
+    Raises:
+        ValueError: as in `merge_entries`.
+    """
+    path = folder / NAME
+    entries = merge_entries(path, genomes)
+    if entries != read_entries(path):
+        text = yaml.safe_dump({"species": entries}, sort_keys=False, allow_unicode=True, width=100)
+        with new_file(path, overwrite=True) as new:
+            new.write_text(HEADER + text, encoding="utf-8")
+    return path
+
+
+def _merge(entries: list[dict[str, Any]], genome: LocatedGenome) -> None:
+    def known(key: str) -> list[dict[str, Any]]:
+        return [entry for entry in entries if entry.get(key) == genome.entry[key]]
+
+    has_accession = genome.remote.accession is not None
+    same = known("source") if has_accession else []
+    if has_accession and not same and known("name"):
+        # another assembly of the species
+        genome = genome.renamed()
+    for entry in same or known("name"):
+        if entry.get("files") != genome.entry["files"]:
+            entry.pop("leave_out", None)
+            kept = ("files", "leave_out", "source")
+            entry.update({key: genome.entry[key] for key in kept if key in genome.entry})
+        return
+    entries.append(genome.entry)
