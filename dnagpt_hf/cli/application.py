@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from dnagpt_hf.cli.checkpoints import convert, export, info, init
+from dnagpt_hf.cli.checkpoints import convert, export, info, init, push
 from dnagpt_hf.cli.data import data_app
 from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.evaluate import evaluate
@@ -23,7 +23,6 @@ from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
 from dnagpt_hf.cli.pretrain import CONTEXT, pretrain
-from dnagpt_hf.cli.push import push
 
 # errors in the command itself are reported by typer
 REPORTED = (

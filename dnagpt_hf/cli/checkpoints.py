@@ -1,4 +1,4 @@
-"""`dnagpt convert`, `export`, `init` and `info`: checkpoint folders and the original files."""
+"""`dnagpt convert`, `export`, `init`, `info` and `push`: checkpoint folders."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import quiet_transformers
 from dnagpt_hf.cli.progress import progress_bar
-from dnagpt_hf.presets import PRESETS, get_preset, preset_tokenizer
+from dnagpt_hf.presets import PRESETS, get_preset, preset_config, preset_tokenizer
 
 NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make.")]
 ShardSize = Annotated[
     str, typer.Option("--max-shard-size", metavar="SIZE", help="Largest weight file.")
 ]
+
+
+def _text(metavar: str, help: str) -> Any:
+    return typer.Option(metavar=metavar, help=help, show_default=False)
+
+
+def _size(help: str, most: int | None = None) -> Any:
+    return typer.Option(min=1, max=most, help=help, show_default=False)
 
 
 def convert(
@@ -27,23 +35,10 @@ def convert(
     folder: NewFolder,
     num_heads: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Attention heads, which the file does not tell. Needed for sizes that are not "
-            "those of a published model.",
-            show_default=False,
-        ),
+        _size("Attention heads, which no file tells. Needed for sizes of no published model."),
     ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Published model that the file is, if it is.", show_default=False
-        ),
-    ] = None,
-    dtype: Annotated[
-        options.DType | None,
-        typer.Option(help="Data type of the weights. By default as stored.", show_default=False),
-    ] = None,
+    preset: Annotated[str | None, _text("NAME", "Published model that the file is.")] = None,
+    dtype: options.DTypeOption = None,
     seed: Annotated[int, typer.Option(help="For heads that the file lacks.")] = 0,
     max_shard_size: ShardSize = "5GB",
     overwrite: options.Overwrite = False,
@@ -65,11 +60,16 @@ def convert(
         )
     if result.warning is not None:
         typer.echo(f"dnagpt: warning: {result.warning}", err=True)
-    typer.echo(f"{result.folder}: {_sizes(result.config)}, {str(result.dtype)[6:]}")
+    config = result.config
+    typer.echo(
+        f"{result.folder}: {config.num_hidden_layers} layers, {config.num_attention_heads} heads, "
+        f"width {config.hidden_size}, {config.max_position_embeddings:,} positions, "
+        f"{config.num_tokens:,} tokens, {str(result.dtype).removeprefix('torch.')}"
+    )
 
 
 def export(
-    folder: options.Folder,
+    model: options.Model,
     destination: Annotated[Path, typer.Argument(metavar="FILE.pth", help="The file to write.")],
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -77,7 +77,7 @@ def export(
     from dnagpt_hf.checkpoints.conversion import export_checkpoint
 
     quiet_transformers()
-    typer.echo(f"{export_checkpoint(folder, destination, overwrite=overwrite)} written")
+    typer.echo(f"{export_checkpoint(model, destination, overwrite=overwrite)} written")
 
 
 def init(
@@ -86,26 +86,18 @@ def init(
         str, typer.Option(metavar="NAME", help=f"Sizes: {', '.join(PRESETS)}.")
     ] = "dnagpt-tiny",
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
-    positions: Annotated[
-        int | None,
-        typer.Option(min=1, help="Longest record in tokens.", show_default=False),
-    ] = None,
-    kmer_size: Annotated[
-        int | None,
-        typer.Option(min=1, max=8, help="Bases in a token.", show_default=False),
-    ] = None,
-    layers: Annotated[int | None, typer.Option(min=1, help="Layers.", show_default=False)] = None,
-    hidden_size: Annotated[
-        int | None, typer.Option(min=1, help="Width.", show_default=False)
-    ] = None,
-    heads: Annotated[
-        int | None, typer.Option(min=1, help="Attention heads.", show_default=False)
-    ] = None,
+    positions: Annotated[int | None, _size("Longest record in tokens.")] = None,
+    kmer_size: Annotated[int | None, _size("Bases in a token.", most=8)] = None,
+    layers: Annotated[int | None, _size("Layers.")] = None,
+    hidden_size: Annotated[int | None, _size("Width.")] = None,
+    heads: Annotated[int | None, _size("Attention heads.")] = None,
     dtype: Annotated[options.DType, typer.Option(help="Data type of the weights.")] = "float32",
     max_shard_size: ShardSize = "5GB",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Make a checkpoint folder with new, untrained weights."""
+    from dnagpt_hf.checkpoints.saving import init_checkpoint
+
     overrides: dict[str, Any] = {
         "kmer_size": kmer_size,
         "max_position_embeddings": positions,
@@ -113,9 +105,6 @@ def init(
         "hidden_size": hidden_size,
         "num_attention_heads": heads,
     }
-    overrides = {name: value for name, value in overrides.items() if value is not None}
-    from dnagpt_hf.checkpoints.saving import init_checkpoint
-
     quiet_transformers()
     init_checkpoint(
         preset,
@@ -124,19 +113,26 @@ def init(
         dtype=dtype,
         max_shard_size=max_shard_size,
         overwrite=overwrite,
-        **overrides,
+        **{name: value for name, value in overrides.items() if value is not None},
     )
     typer.echo(f"{folder}: new weights of the sizes of {preset}")
 
 
 def info(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="FOLDER|PRESET", help="A checkpoint folder or a preset.")
+        str, typer.Argument(metavar="MODEL|PRESET", help="A checkpoint or a preset.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
     """Show sizes, vocabulary and labels of a checkpoint or a preset."""
-    facts = describe(checkpoint)
+    if checkpoint in PRESETS and not Path(checkpoint).exists():
+        facts = _describe_preset(checkpoint)
+    elif Path(resolve_checkpoint(checkpoint)).exists() or is_hub_name(checkpoint):
+        facts = _describe_checkpoint(checkpoint)
+    else:
+        raise ValueError(
+            f"{checkpoint} is neither a folder nor a preset: the presets are {', '.join(PRESETS)}"
+        )
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
@@ -145,63 +141,110 @@ def info(
         typer.echo(f"{name.replace('_', ' '):<{width}}  {_readable(value)}")
 
 
-def describe(checkpoint: str) -> dict[str, Any]:
-    """What `dnagpt info` shows of a folder or, where there is none, of a preset."""
-    if not Path(checkpoint).exists() and checkpoint in PRESETS:
-        return _describe_preset(checkpoint)
-    if not Path(checkpoint).exists():
-        raise ValueError(
-            f"{checkpoint} is neither a folder nor a preset: the presets are {', '.join(PRESETS)}"
-        )
-    return _describe_folder(Path(checkpoint))
+def push(
+    model: options.Model,
+    name: Annotated[
+        str, typer.Argument(metavar="ORG/NAME", help="Name of the repository on the Hub.")
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="A new repository is seen by its owners alone.")
+    ] = False,
+    revision: Annotated[
+        str | None, _text("BRANCH", "Branch, made from main if it does not exist. By default main.")
+    ] = None,
+    message: Annotated[str | None, _text("TEXT", "Message of the commit.")] = None,
+    tag: Annotated[str | None, _text("NAME", "A new name for the commit.")] = None,
+    base: Annotated[str | None, _text("ORG/NAME", "Model on the Hub under an adapter.")] = None,
+    token: Annotated[
+        str | None,
+        _text(
+            "TOKEN",
+            "Of the Hub. By default that of HF_TOKEN or hf auth login, which do not show it in "
+            "the list of processes.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check, and list what would be uploaded.")
+    ] = False,
+) -> None:
+    """Publish a checkpoint on the Hugging Face Hub.
+
+    The files of the checkpoint are checked and uploaded in one commit: weights as safetensors,
+    configurations, code, card, and figures of a fine-tuning. Other files of the folder stay where
+    they are, and no pickle is uploaded.
+    """
+    from dnagpt_hf.checkpoints.published_files import checkpoint_files
+    from dnagpt_hf.checkpoints.publishing import check_name, push_checkpoint
+
+    quiet_transformers()
+    if dry_run:
+        check_name(name)
+        files = checkpoint_files(model, name, base=base)
+        sizes = {
+            file: len(content) if isinstance(content, bytes) else content.stat().st_size
+            for file, content in sorted(files.items())
+        }
+        for file, size in sizes.items():
+            typer.echo(f"{size:>14,}  {file}")
+        typer.echo(f"{sum(sizes.values()):>14,}  bytes in all; nothing was uploaded")
+        return
+    published = push_checkpoint(
+        model,
+        name,
+        base=base,
+        private=private,
+        revision=revision,
+        message=message,
+        tag=tag,
+        token=token,
+    )
+    commit = published.commit[:8]
+    if not published.changed:
+        typer.echo(f"{published.url}: nothing has changed since commit {commit}")
+        return
+    removed = f"; removed {', '.join(published.removed)}" if published.removed else ""
+    typer.echo(f"{published.url}: {len(published.files)} files, commit {commit}{removed}")
 
 
 def _describe_preset(name: str) -> dict[str, Any]:
-    from dnagpt_hf.presets import preset_config
-
     preset = get_preset(name)
-    facts = _facts("DNAGPTForMultiTask", preset_config(name), preset_tokenizer(name))
     return {
         "preset": name,
         "summary": preset.summary,
-        **facts,
+        **_sizes("DNAGPTForMultiTask", preset_config(name), preset_tokenizer(name)),
         "released_file": preset.released_file,
         "source": preset.source,
         "notes": list(preset.notes),
     }
 
 
-def _describe_folder(folder: Path) -> dict[str, Any]:
+def _describe_checkpoint(source: str) -> dict[str, Any]:
+    from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.inference.prediction_heads import stated_labels
 
     quiet_transformers()
-    checkpoint = open_checkpoint(folder)
+    checkpoint = open_checkpoint(source)
     checkpoint.check()
-    name, config = checkpoint.architecture, checkpoint.config
+    config = checkpoint.config
     facts = {
-        "folder": str(folder),
-        **_facts(name, config, checkpoint.tokenizer),
+        "folder": str(checkpoint.folder),
+        **_sizes(checkpoint.architecture, config, checkpoint.tokenizer),
         "dtype": str(config.dtype).removeprefix("torch."),
     }
     if labels := stated_labels(config):
         facts["labels"] = {str(number): label for number, label in labels.items()}
-    if name == "DNAGPTForSequenceClassification":
+    if checkpoint.architecture == "DNAGPTForSequenceClassification":
         facts["problem_type"] = config.problem_type
         facts["classifier_pooling"] = config.classifier_pooling
     return facts
 
 
-def _facts(name: str, config: Any, tokenizer: Any) -> dict[str, Any]:
-    import torch
+def _sizes(architecture: str, config: Any, tokenizer: Any) -> dict[str, Any]:
+    from dnagpt_hf.checkpoints.card import count_parameters
 
-    from dnagpt_hf import modeling_dnagpt
-
-    # without storage, so that a model of any size is counted at once
-    with torch.device("meta"):
-        model = getattr(modeling_dnagpt, name)(config)
     return {
-        "model": name,
-        "parameters": model.num_parameters(),
+        "model": architecture,
+        "parameters": count_parameters(config, architecture),
         "layers": config.num_hidden_layers,
         "heads": config.num_attention_heads,
         "hidden_size": config.hidden_size,
@@ -222,11 +265,3 @@ def _readable(value: Any) -> str:
     if value is None:
         return "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _sizes(config: Any) -> str:
-    return (
-        f"{config.num_hidden_layers} layers, {config.num_attention_heads} heads, width "
-        f"{config.hidden_size}, {config.max_position_embeddings:,} positions, "
-        f"{config.num_tokens:,} tokens"
-    )
