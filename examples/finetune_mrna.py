@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
         "sequences": {"PROMOTER": {"window": own.window}},
     }
     tuned = finetune(parse_finetuning_settings(others, stated))
-    print(f"{tuned.folder}: on the {tuned.part} part")
+    print(f"{tuned.folder}: on the {tuned.split} split")
     for name, value in tuned.metrics.items():
         print(f"{name:>12} {value:.4f}")
 

@@ -36,7 +36,7 @@ def finetune(
     tuned = run(settings)
     if not settings.training.should_save:
         return
-    typer.echo(f"{tuned.folder}: {tuned.part} part, {data_summary(tuned.data.report)}")
+    typer.echo(f"{tuned.folder}: {tuned.split} split, {data_summary(tuned.data.report)}")
     for name, value in tuned.metrics.items():
         deviation = tuned.deviations.get(name)
         typer.echo(f"  {name:<12} {value:.4f}" + (f" ± {deviation:.4f}" if deviation else ""))

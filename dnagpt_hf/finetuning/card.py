@@ -21,7 +21,7 @@ def write_finetuning_card(
     settings: FineTuningSettings,
     config: DNAGPTConfig,
     data: TaskData,
-    part: str,
+    split: str,
     content: Mapping[str, Any],
 ) -> None:
     """Write the card of a model that was tuned on a task, with a `model-index` of its figures.
@@ -30,8 +30,8 @@ def write_finetuning_card(
         settings: of the run.
         config: of the model.
         data: the task and its examples.
-        part: part of the data that was measured.
-        content: what `Evaluation.write` gave of it.
+        split: the split that was measured.
+        content: its metrics, as `Evaluation.write` gives them.
     """
     tuning: Any = settings.tuning
     training: Any = settings.training
@@ -57,9 +57,9 @@ def write_finetuning_card(
         if source
         else f"Trained from new weights of the sizes of `{tuning.model}` with `dnagpt finetune`.",
         training=describe_settings(facts),
-        results=f"On the {part} part of the data:\n\n{metrics_table(content)}\n\n"
+        results=f"On the {split} split of the data:\n\n{metrics_table(content)}\n\n"
         "Not measured: other data, other species, and other frequencies of the answers.",
-        measured=_measured(data, datasets, part, content["metrics"]),
+        measured=_measured(data, datasets, split, content["metrics"]),
         classifies=tuning.head == "classification",
         base_model=source,
         datasets=datasets,
@@ -67,7 +67,7 @@ def write_finetuning_card(
 
 
 def _measured(
-    data: TaskData, datasets: Sequence[str], part: str, metrics: Mapping[str, float]
+    data: TaskData, datasets: Sequence[str], split: str, metrics: Mapping[str, float]
 ) -> list[EvalResult]:
     named = [name for name in datasets if is_hub_name(name)]
     only_numbers = all(answer.is_number for answer in data.task.answer_list)
@@ -77,5 +77,5 @@ def _measured(
         task="other" if only_numbers else "text-classification",
         task_name=data.task.template,
         dataset_type=named[0] if len(named) == 1 else "custom",
-        split=part,
+        split=split,
     )

@@ -16,6 +16,7 @@ from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes, vocabulary_s
 from dnagpt_hf.tasks.builtin import builtin_task
 from dnagpt_hf.tasks.dataset import Duplicates
 from dnagpt_hf.tasks.examples import Head
+from dnagpt_hf.tasks.in_memory import as_source
 from dnagpt_hf.tasks.sources import TEXT_KEYS
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.settings import (
@@ -24,6 +25,7 @@ from dnagpt_hf.training.settings import (
     parse_dataclasses,
     recipe_arguments,
     stated_argument,
+    stated_settings,
 )
 
 
@@ -138,6 +140,21 @@ def parse_finetuning_settings(
             "as <R>{sequence}<=><B>{label}"
         )
     return FineTuningSettings(task, data, tuning, training, folder)
+
+
+def read_finetuning_settings(
+    settings: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]
+) -> FineTuningSettings:
+    """Read the settings that [`finetune`] was given.
+
+    Args:
+        settings: path of a YAML file, or names and values.
+        overrides: further settings, which win.
+    """
+    stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
+    output = Path(str(stated.get("output_dir", _DEFAULTS["output_dir"])))
+    data = as_source(stated.get("data"), output)
+    return parse_finetuning_settings([], {**stated, "data": data}, folder)
 
 
 def finetuning_recipe(model: str) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -184,24 +184,3 @@ class FineTuningTrainer(CheckpointingTrainer):
         # PEFT puts a model of its own round the one that it adapts
         model = model.get_base_model() if hasattr(model, "get_base_model") else model
         return prediction_head(model, self.processing_class, self.task)
-
-
-def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:
-    """Weights by which all classes weigh the same: records / (classes · records of the class).
-
-    Args:
-        targets: class of each record, `(records,)`.
-        count: number of classes.
-
-    Example:
-
-        >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
-        [0.6666666666666666, 2.0]
-    """
-    records = np.bincount(targets.astype(int), minlength=count)
-    return [float(len(targets) / (count * number)) if number else 0.0 for number in records]
-
-
-def label_weights(stated: Mapping[str, float], labels: Sequence[str]) -> list[float]:
-    """Weights of labels as stated, 1 where none is."""
-    return [float(stated.get(label, 1.0)) for label in labels]

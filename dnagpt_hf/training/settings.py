@@ -6,6 +6,7 @@ Every argument of `TrainingArguments` is a setting. Defaults are those of a reci
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentError
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
@@ -133,10 +134,15 @@ def stated_settings(
     Returns:
         Names and values, and the folder of relative paths.
     """
-    if isinstance(settings, Mapping | None):
-        return {**(settings or {}), **overrides}, Path()
-    path = Path(settings)
-    return {**read_yaml(path, text_keys), **overrides}, path.parent
+    stated, folder = {}, Path()
+    if isinstance(settings, Mapping):
+        stated = dict(settings)
+    elif settings is not None:
+        stated, folder = read_yaml(settings, text_keys), Path(settings).parent
+    return {
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in {**stated, **overrides}.items()
+    }, folder
 
 
 def recipe_arguments(recipe: Recipe) -> dict[str, Any]:

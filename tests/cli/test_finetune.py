@@ -61,7 +61,7 @@ def test_evaluate_predict_and_training_say_the_same(
     )
     out = tmp_path / "out"
     said = run("finetune", task, "--num_train_epochs", "3")
-    assert f"{out}: test part, records: train 48, validation 12, test 20\n  loss " in said
+    assert f"{out}: test split, records: train 48, validation 12, test 20\n  loss " in said
     trained = json.loads((out / "metrics.json").read_text())
     # the part of the task, divided again
     run("evaluate", out, task, "-o", tmp_path / "part", "--bootstrap", 20, "--no-plots")

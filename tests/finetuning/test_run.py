@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pandas
 import pytest
 import torch
+import yaml
 from finetuning_runs import (
     ANSWERS,
     BOTH,
     CLASS,
     NUMBER,
     as_records,
+    content_of,
     planted,
     settings_of,
     shuffled,
@@ -306,7 +310,7 @@ def test_an_adapter_of_a_head(base: Path, small: Path, tmp_path: Path) -> None:
     tokenizer = DNAGPTTokenizer.from_pretrained(tmp_path)
     for row, one in zip(rows.values(), predict_records(model, tokenizer, records), strict=True):
         assert one.probabilities["signal"] == pytest.approx(row["probability_signal"], abs=1e-5)
-    assert found.part == "test"
+    assert found.split == "test"
 
 
 def test_an_adapter_goes_on(base: Path, small: Path, tmp_path: Path) -> None:
@@ -390,7 +394,7 @@ def test_without_a_test_part_the_validation_part_is_measured(
     base: Path, small: Path, tmp_path: Path
 ) -> None:
     tuned = run(base, small, tmp_path, split=[3, 1], num_train_epochs=1)
-    assert tuned.part == "validation" and len(predictions(tmp_path)) == 12
+    assert tuned.split == "validation" and len(predictions(tmp_path)) == 12
     assert history(tmp_path, "eval_loss")[-1] == tuned.metrics["loss"]
 
 
@@ -416,3 +420,40 @@ def test_settings_that_do_not_fit_the_data_are_refused_before_training(
     monkeypatch.setattr(FineTuningTrainer, "train", train)
     with pytest.raises(ValueError, match=message):
         run(base, small, tmp_path, **stated)
+
+
+# -- data and settings in Python -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["rows", "table", "dataset", "splits", "path"])
+def test_data_in_memory_give_the_model_of_a_file(
+    base: Path, small: Path, tmp_path: Path, kind: str
+) -> None:
+    rows = planted(48)
+    data: Any = {"rows": rows, "path": small, "table": pandas.DataFrame(rows)}.get(kind)
+    if kind == "dataset":
+        data = datasets.Dataset.from_list(rows)
+    if kind == "splits":
+        data = {"train": pandas.DataFrame(rows[:36]), "validation": rows[36:]}
+    stated = content_of(base, small, tmp_path / "memory", num_train_epochs=1, max_steps=2)
+    tuned = finetune({**stated, "data": data})
+    if kind == "splits":
+        assert (tuned.split, len(tuned.data.splits["train"])) == ("validation", 36)
+        return
+    assert tuned.metrics == run(base, small, tmp_path / "file", max_steps=2).metrics
+    # an equal table is the same run, another one is not
+    assert finetune(stated, data=data).metrics == tuned.metrics
+    with pytest.raises(ValueError, match="is of a run with data"):
+        finetune(stated, data=rows[:40])
+
+
+def test_settings_of_a_file_are_overridden(base: Path, small: Path, tmp_path: Path) -> None:
+    content = content_of(base, Path(small.name), Path("elsewhere"))
+    path = small.parent / "task.yaml"
+    path.write_text(yaml.safe_dump(content))
+    tuned = finetune(path, output_dir=tmp_path, max_steps=1, learning_rate=1e-4, adapter_rank=2)
+    assert tuned.folder == tmp_path
+    assert json.loads((tmp_path / "trainer_state.json").read_text())["global_step"] == 1
+    with pytest.raises(ValueError, match="unknown setting 'learning_rat': did you mean"):
+        finetune(path, learning_rat=1)
+    assert not Path("elsewhere").exists()

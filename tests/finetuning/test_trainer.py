@@ -25,9 +25,10 @@ from transformers import TrainingArguments
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.evaluation.evaluation import Evaluation
+from dnagpt_hf.finetuning.class_weights import balanced_weights, class_weights
 from dnagpt_hf.finetuning.collator import TaskCollator
-from dnagpt_hf.finetuning.run import class_weights, head_labels, new_model
-from dnagpt_hf.finetuning.trainer import FineTuningTrainer, balanced_weights
+from dnagpt_hf.finetuning.model import head_labels, new_model
+from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task
@@ -214,7 +215,7 @@ def test_all_that_is_trained_gets_a_gradient(
     stated = {"template": template, "answers": ANSWERS if "<B>" in template else None}
     settings = settings_of(base, tmp_path, tmp_path, head=head, trained=trained, **stated)
     data = data_of(template, several(), head)
-    model = new_model(settings, data, open_checkpoint(base))
+    model = new_model(settings.tuning, data, open_checkpoint(base))
     trainer = trainer_of(data, tmp_path, head, model=model)
     trainer.compute_loss(model.train(), batch_of(data, head)).backward()
     got = {name for name, one in model.named_parameters() if one.grad is not None}
