@@ -33,7 +33,7 @@ from pyfaidx import Fasta
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.pretraining.collator import DNAGPTDataCollator
-from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
 from dnagpt_hf.pretraining.objectives import Objectives
 
 LINE = 60
@@ -57,10 +57,10 @@ def full_rows(
     path: Path, tokenizer: DNAGPTTokenizer, positions: int, size: int, objectives: Objectives
 ) -> Batches:
     species = SpeciesSequences("<R>", tuple(open_genome(path).contigs.values()))
-    rows = PretrainingDataset([species], tokenizer, positions=positions, objectives=objectives)
+    rows = PretrainingDataset([species], tokenizer, context_length=positions, objectives=objectives)
     index = 0
     while True:
-        yield stack_rows([rows[index + row] for row in range(size)])
+        yield stack_sequences([rows[index + row] for row in range(size)])
         index += size
 
 

@@ -38,7 +38,7 @@ from dnagpt_hf.genomes.bases import (
     window_starts,
 )
 from dnagpt_hf.genomes.fasta import read_genome
-from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 from dnagpt_hf.pretraining.objectives import Objectives
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
@@ -91,7 +91,7 @@ def train(
         return PretrainingDataset(
             [SpeciesSequences(SPECIES, parts)],
             tokenizer,
-            positions=model.config.max_position_embeddings,
+            context_length=model.config.max_position_embeddings,
             length=length,
             shortest_segment=settings.shortest_segment,
             objectives=Objectives(
@@ -126,7 +126,7 @@ def train(
         ),
         train_dataset=rows(training, settings.max_steps * settings.batch_size),
         eval_dataset=rows([held_out], 2 * settings.batch_size),
-        data_collator=stack_rows,
+        data_collator=stack_sequences,
         processing_class=tokenizer,
     )
     trainer.train()

@@ -21,10 +21,9 @@ def finetune(
 ) -> None:
     """Fine-tune a model on a task.
 
-    Any setting of the file can be given anew behind it, as --learning_rate 1e-4 or --lora. A run
-    that was stopped goes on when the same command is given again. With several processes, start it
-    by torchrun or accelerate launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli finetune
-    TASK.yaml
+    Options override the file, as --learning_rate 1e-4 or --lora. A run that was stopped goes on
+    when the same command is given again. With several processes, start it by torchrun or accelerate
+    launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli finetune TASK.yaml
     """
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.sources import TEXT_KEYS
@@ -43,7 +42,7 @@ def finetune(
 
 
 def data_summary(report: Mapping[str, Any]) -> str:
-    """How many records the parts of a task have, and how many went as duplicates."""
+    """Summarize the sizes of the splits, and the duplicates."""
     parts = ", ".join(f"{part} {one['records']:,}" for part, one in report["parts"].items())
     gone = sum(value for name, value in report.items() if name.startswith("duplicates "))
     return f"records: {parts}" + (

@@ -21,18 +21,16 @@ def pretrain(
 ) -> None:
     """Pre-train a model on genomes.
 
-    Any setting of the file can be given anew behind it, as --learning_rate 1e-4. A run that was
-    stopped goes on when the same command is given again. With several processes, start it by
-    torchrun or accelerate launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli pretrain CONFIG.yaml
+    Options override the file, as --learning_rate 1e-4. A run that was stopped goes on when the same
+    command is given again. With several processes, start it by torchrun or accelerate launch:
+    torchrun --nproc-per-node 8 -m dnagpt_hf.cli pretrain CONFIG.yaml
     """
     from dnagpt_hf.pretraining.settings import parse_settings
     from dnagpt_hf.yaml_files import read_yaml
 
     settings = parse_settings(context.args, read_yaml(config))
-    from dnagpt_hf.pretraining import run as pretraining
+    from dnagpt_hf.pretraining import run
 
-    trainer = pretraining.pretrain(settings)
-    if trainer.is_world_process_zero():
-        typer.echo(
-            f"{settings.training.output_dir}: trained for {trainer.state.global_step:,} steps"
-        )
+    trained = run.pretrain(settings)
+    if settings.training.should_save:
+        typer.echo(f"{trained.folder}: trained for {trained.steps:,} steps")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from dnagpt_hf.checkpoints.card import describe_settings, write_card
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
@@ -15,23 +14,17 @@ def write_pretraining_card(
     settings: PretrainingSettings,
     config: DNAGPTConfig,
     steps: int,
-    history: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, float],
 ) -> None:
-    """Write the card of a pre-trained model, with the last figures of held-out rows.
+    """Write the card of a pre-trained model, with the last figures of the evaluation.
 
     Args:
         settings: of the run.
         config: of the model.
-        steps: steps that were made.
-        history: what the trainer logged.
+        steps: steps of the training.
+        figures: figures of the last evaluation.
     """
     source = settings.model.model
-    figures = {
-        name: value
-        for entry in history
-        for name, value in entry.items()
-        if name.startswith("eval_") and "runtime" not in name and "per_second" not in name
-    }
     facts = {
         "preset": settings.model.preset if source is None else None,
         "model": source,
@@ -52,9 +45,9 @@ def write_pretraining_card(
 def _held_out(figures: Mapping[str, float]) -> str | None:
     if not figures:
         return None
-    rows = [(name.removeprefix("eval_"), f"{value:.4f}") for name, value in figures.items()]
-    table = markdown_table(["figure", "value"], rows)
+    rows = [(name, f"{value:.4f}") for name, value in figures.items()]
     return (
-        f"On rows of held-out sequence, which training did not see:\n\n{table}\n\n"
+        "On packed sequences of held-out contigs:\n\n"
+        f"{markdown_table(['figure', 'value'], rows)}\n\n"
         "Not measured: any downstream task, and generated sequences."
     )

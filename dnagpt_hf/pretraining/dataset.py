@@ -1,8 +1,8 @@
-"""Rows of records for pre-training, cut from genomes as they are asked for.
+"""Packed sequences of records for pre-training, cut from genomes on demand.
 
-A row is as long as the model's positions and full: records stand in it one behind the other, each
-with positions from 0, so that they do not see each other. Where a record ends before the row does,
-another one follows; sequences and windows whose order is asked for take what is left of the row.
+A packed sequence fills the context of the model: records stand in it one behind the other, each
+with positions from 0, so that none attends to another. Records follow until the context is full;
+next-token and sequence-order records take all of the rest.
 """
 
 from bisect import bisect_right
@@ -20,7 +20,7 @@ from dnagpt_hf.pretraining.objectives import IGNORED_TOKEN, Objectives, Record, 
 from dnagpt_hf.pretraining.permutation import permuted
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-# a draw fails where N are many: so many failures in a row mean that there is little else
+# a draw fails where N are many: after so many failures, there is little else
 _DRAWS = 1000
 
 
@@ -34,7 +34,7 @@ class BaseSequence(Protocol):
 
 @dataclass(frozen=True)
 class SpeciesSequences:
-    """What rows are cut from for one species.
+    """Sequences of one species.
 
     Args:
         token: instruction token that its records start with, such as `<U>` for yeast.
@@ -50,28 +50,28 @@ class SpeciesSequences:
 
 
 class PretrainingDataset(Dataset[Record]):
-    """Full rows of the three objectives; each epoch cuts others.
+    """Packed sequences of the three objectives, other ones in each epoch.
 
-    A row is a pure function of (seed, epoch, index), so that any process can make any row. Indices
-    beyond the epoch go on with the next one: row `length + 3` is row 3 of epoch 1. The genomes are
-    divided into as many equal stretches as an epoch has rows, and the first window of a row starts
-    at any base of a stretch of its own, in shuffled order: an epoch is spread evenly over the
-    genomes, each epoch in another way.
+    An item is a pure function of (seed, epoch, index), so that any process can make any item.
+    Indices beyond the epoch continue with the next one: item `length + 3` is item 3 of epoch 1. The
+    genomes are divided into as many equal intervals as an epoch has items, and the first window of
+    an item starts at a random base of an interval of its own, in shuffled order: an epoch is spread
+    evenly over the genomes, each epoch in another way.
 
     Args:
-        species: what to learn from.
+        species: sequences of each species.
         tokenizer: gives the ids.
-        positions: tokens in a row.
-        length: rows in an epoch; by default as many as hold the bases of all species once.
+        context_length: tokens of a packed sequence.
+        length: packed sequences in an epoch; by default as many as hold all bases once.
         shortest_segment: bases in the shortest record; contigs that are shorter are not used.
         objectives: mixture of the objectives.
-        both_strands: whether every second window, by chance, is read from the other strand.
-        max_n_fraction: windows with a larger fraction of N are dropped, and another is drawn.
-        seed: seed of everything that is drawn.
+        both_strands: read a random half of the windows from the other strand.
+        max_n_fraction: windows with a larger fraction of N are replaced by others.
+        seed: seed of all random numbers.
 
     Returns:
-        Rows with `input_ids`, `position_ids` and `labels` (int64), `number_values` and
-        `number_labels` (float32), each of shape `(positions,)`.
+        Items with `input_ids`, `position_ids` and `labels` (int64), `number_values` and
+        `number_labels` (float32), each of shape `(context_length,)`.
 
     Raises:
         ValueError: a size does not fit, or a species has no window to draw.
@@ -82,7 +82,7 @@ class PretrainingDataset(Dataset[Record]):
         species: Sequence[SpeciesSequences],
         tokenizer: DNAGPTTokenizer,
         *,
-        positions: int,
+        context_length: int,
         length: int | None = None,
         shortest_segment: int = 60,
         objectives: Objectives | None = None,
@@ -95,13 +95,13 @@ class PretrainingDataset(Dataset[Record]):
         self.shortest_record = (
             self.shortest_segment // self.kmer_size + RecordWriter.answer_overhead
         )
-        if shortest_segment < 1 or positions < self.shortest_record:
+        if shortest_segment < 1 or context_length < self.shortest_record:
             raise ValueError(
-                f"rows of {positions:,} positions hold no segment of {shortest_segment:,} bases "
-                f"with its answer, {self.shortest_record:,} tokens: give a shortest_segment of 1 "
-                "or more that fits"
+                f"a context of {context_length:,} tokens holds no segment of {shortest_segment:,} "
+                f"bases with its answer, {self.shortest_record:,} tokens: give a shortest_segment "
+                "of 1 or more that fits"
             )
-        self.positions = positions
+        self.context_length = context_length
         self.segment_step = 1 if tokenizer.dynamic_kmer else self.kmer_size
         self.objectives = objectives or Objectives()
         self.both_strands = both_strands
@@ -111,14 +111,14 @@ class PretrainingDataset(Dataset[Record]):
 
         self._writers = [RecordWriter(tokenizer, one.token) for one in species]
         self._place_sequences(species)
-        row_bases = (positions - RecordWriter.plain_overhead) * self.kmer_size
-        self.length = -(-self.num_bases // row_bases) if length is None else length
+        bases = (context_length - RecordWriter.plain_overhead) * self.kmer_size
+        self.length = -(-self.num_bases // bases) if length is None else length
         if self.length < 1:
-            raise ValueError(f"an epoch of {self.length} rows is empty: give 1 or more")
+            raise ValueError(f"an epoch of {self.length} packed sequences is empty: give 1 or more")
         total = sum(self.objectives.weights)
         self._objective_ends = [end / total for end in accumulate(self.objectives.weights)]
         for index in range(len(species)):
-            # a species that cannot be drawn from shows now, not in the middle of an epoch
+            # a species without usable windows is an error now, not in the middle of an epoch
             self._draw_window(index, self.shortest_segment, Random(seed), None)
 
     def _place_sequences(self, species: Sequence[SpeciesSequences]) -> None:
@@ -161,33 +161,33 @@ class PretrainingDataset(Dataset[Record]):
 
     def __getitem__(self, index: int) -> Record:
         if index < 0:
-            raise IndexError(f"row {index}: rows count from 0")
+            raise IndexError(f"item {index}: items count from 0")
         epoch, index = divmod(int(index), self.length)
         rng = Random(self.seed << 128 | epoch << 64 | index)
-        stretch = permuted(index, self.length, key=self.seed * 0x10001 + epoch)
-        place = (stretch + rng.random()) / self.length
+        interval = permuted(index, self.length, key=self.seed * 0x10001 + epoch)
+        position = (interval + rng.random()) / self.length
         records: list[Record] = []
-        left = self.positions
+        left = self.context_length
         while left >= self.shortest_record:
-            record = self._draw_record(left, place, rng)
+            record = self._draw_record(left, position, rng)
             records.append(record)
             left -= len(record["input_ids"])
-            place = rng.random()
-        return self._row(records, left)
+            position = rng.random()
+        return self._pack(records, left)
 
-    def _draw_record(self, left: int, place: float, rng: Random) -> Record:
-        """A record of at most `left` tokens from around a place on the axis."""
-        species = self._species_of[self._sequence_at(place)]
+    def _draw_record(self, left: int, position: float, rng: Random) -> Record:
+        """Draw a record of at most `left` tokens at a position on the axis."""
+        species = self._species_of[self._sequence_at(position)]
         writer = self._writers[species]
         objective = bisect_right(self._objective_ends, rng.random())
         if objective == 0:
             longest = (left - writer.plain_overhead) * self.kmer_size
-            return writer.next_token(self._draw_window(species, longest, rng, place))
+            return writer.next_token(self._draw_window(species, longest, rng, position))
         longest = (left - writer.answer_overhead) * self.kmer_size
         if objective == 1:
             length = self._draw_length(longest, rng)
-            return writer.gc_content(self._draw_window(species, length, rng, place))
-        window = self._draw_window(species, longest, rng, place)
+            return writer.gc_content(self._draw_window(species, length, rng, position))
+        window = self._draw_window(species, longest, rng, position)
         is_reversed = rng.random() < self.objectives.flip_probability
         if is_reversed and self.objectives.flip == "reverse":
             window = np.ascontiguousarray(window[::-1])
@@ -196,23 +196,23 @@ class PretrainingDataset(Dataset[Record]):
         return writer.sequence_order(window, is_reversed)
 
     def _draw_length(self, longest: int, rng: Random) -> int:
-        """Bases of a segment; one that would leave too little behind it fills the row."""
+        """Draw the bases of a segment; one that would leave too little context takes all of it."""
         step = self.segment_step
         shortest = self.shortest_segment // step
         length = step * int(shortest + rng.random() * (longest // step - shortest + 1))
-        tokens_behind = longest // self.kmer_size - -(-length // self.kmer_size)
-        return longest if tokens_behind < self.shortest_record else length
+        tokens_left = longest // self.kmer_size - -(-length // self.kmer_size)
+        return longest if tokens_left < self.shortest_record else length
 
-    def _draw_window(self, species: int, length: int, rng: Random, place: float | None) -> Bases:
-        """At most `length` bases of a species, around a place on the axis or any other."""
+    def _draw_window(self, species: int, length: int, rng: Random, position: float | None) -> Bases:
+        """Draw at most `length` bases of a species, at a position on the axis or a random one."""
         start, end = self._borders[species]
         for _ in range(_DRAWS):
-            if place is None:
-                place = start + rng.random() * (end - start)
-            window = self._window_at(place, length)
+            if position is None:
+                position = start + rng.random() * (end - start)
+            window = self._window_at(position, length)
             if np.count_nonzero(window == N) <= self.max_n_fraction * len(window):
                 break
-            place = None
+            position = None
         else:
             raise ValueError(
                 f"species {self._names[species]}: {_DRAWS:,} windows of {length:,} bases all had "
@@ -222,23 +222,23 @@ class PretrainingDataset(Dataset[Record]):
             return reverse_complement(window)
         return window
 
-    def _sequence_at(self, place: float) -> int:
-        return min(bisect_right(self._ends, place), len(self._ends) - 1)
+    def _sequence_at(self, position: float) -> int:
+        return min(bisect_right(self._ends, position), len(self._ends) - 1)
 
-    def _window_at(self, place: float, length: int) -> Bases:
-        chosen = self._sequence_at(place)
+    def _window_at(self, position: float, length: int) -> Bases:
+        chosen = self._sequence_at(position)
         sequence = self._sequences[chosen]
         num_bases = len(sequence)
         if num_bases <= length:
             return sequence[0 : num_bases - num_bases % self.segment_step]
         before = self._ends[chosen - 1] if chosen else 0.0
-        fraction = (place - before) / (self._ends[chosen] - before)
+        fraction = (position - before) / (self._ends[chosen] - before)
         start = min(int(fraction * (num_bases - length + 1)), num_bases - length)
         return sequence[start : start + length]
 
-    def _row(self, records: list[Record], left: int) -> Record:
+    def _pack(self, records: list[Record], left: int) -> Record:
         if len(records) == 1 and not left:
-            return {**records[0], "position_ids": np.arange(self.positions)}
+            return {**records[0], "position_ids": np.arange(self.context_length)}
         position_ids = [np.arange(len(record["input_ids"])) for record in records]
         if left:
             records.append(
@@ -250,20 +250,20 @@ class PretrainingDataset(Dataset[Record]):
                 }
             )
             position_ids.append(np.arange(left))
-        row = {name: np.concatenate([one[name] for one in records]) for name in records[0]}
-        row["position_ids"] = np.concatenate(position_ids)
-        return row
+        packed = {name: np.concatenate([one[name] for one in records]) for name in records[0]}
+        packed["position_ids"] = np.concatenate(position_ids)
+        return packed
 
 
 class EpochSampler(Sampler[int]):
-    """The rows of an epoch in their order, numbered on through all epochs.
+    """Indices of an epoch in their order, counted on through all epochs.
 
-    The dataset has shuffled them; that an index tells its epoch spares every copy of the dataset,
-    in whatever process, to be told.
+    The dataset shuffles its items, and an index implies its epoch, so that no copy of the dataset
+    in another process needs to know the epoch.
 
     Args:
-        length: rows in an epoch.
-        epoch: the epoch that is due when an iteration starts.
+        length: items in an epoch.
+        epoch: gives the epoch when an iteration starts.
     """
 
     def __init__(self, length: int, epoch: Callable[[], int] = lambda: 0) -> None:
@@ -278,17 +278,19 @@ class EpochSampler(Sampler[int]):
         return iter(range(start, start + self.length))
 
 
-def stack_rows(rows: Sequence[Record]) -> dict[str, Any]:
-    """Rows of one length as a batch of tensors, `(rows, positions)` each."""
+def stack_sequences(sequences: Sequence[Record]) -> dict[str, Any]:
+    """Stack packed sequences as a batch of tensors, `(batch, context_length)` each."""
     import torch
 
-    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+    return {
+        name: torch.from_numpy(np.stack([one[name] for one in sequences])) for name in sequences[0]
+    }
 
 
-def join_rows(rows: Sequence[Record]) -> dict[str, Any]:
-    """Rows one behind the other as a batch of one, `(1, rows * positions)` each.
+def join_sequences(sequences: Sequence[Record]) -> dict[str, Any]:
+    """Join packed sequences as a batch of one, `(1, batch * context_length)` each.
 
-    Flash attention takes records apart by their positions in a batch of one only; in a batch of
-    several rows they would see each other.
+    Flash attention separates records by their positions in a batch of one only; in a larger batch
+    they would attend to each other.
     """
-    return {name: tensor.reshape(1, -1) for name, tensor in stack_rows(rows).items()}
+    return {name: batch.reshape(1, -1) for name, batch in stack_sequences(sequences).items()}

@@ -5,11 +5,11 @@
     <U>ATCGTA…<=><B>A          sequence order: A if the window was reversed, N if it was not
 
 Every sequence token, every answer and every number is a target. Species, `<=>`, `<B>` and `<M>` are
-not: they are given by who asks.
+not, since a user writes them.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dnagpt_hf.genomes.bases import Bases, gc_content
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
+Flip = Literal["reverse", "reverse_complement"]
 Ids = NDArray[np.int64]
 Record = dict[str, NDArray[Any]]
 
@@ -27,24 +28,24 @@ _ANSWERS = (("A", "N"), ("<1>", "<0>"))
 
 @dataclass(frozen=True)
 class Objectives:
-    """Which part of the records serves each objective; the paper does not give the mixture.
+    """The mixture of the objectives, which the paper does not give.
 
     Args:
         next_token: weight of plain sequences.
         gc_content: weight of segments with their GC content.
         sequence_order: weight of windows that may be reversed.
-        flip: what reversing does: `"reverse"` reads the same strand backwards, as in the paper;
-            `"reverse_complement"` reads the other strand.
-        flip_probability: how often a window of the sequence-order objective is reversed.
+        flip: `"reverse"` reads the same strand backwards, as in the paper; `"reverse_complement"`
+            reads the other strand.
+        flip_probability: probability that a window of the sequence-order objective is reversed.
 
     Raises:
-        ValueError: a weight is negative, none is positive, or the probability is none.
+        ValueError: a weight is negative, none is positive, or the probability is not in 0 to 1.
     """
 
     next_token: float = 1.0
     gc_content: float = 1.0
     sequence_order: float = 1.0
-    flip: Literal["reverse", "reverse_complement"] = "reverse"
+    flip: Flip = "reverse"
     flip_probability: float = 0.5
 
     def __post_init__(self) -> None:
@@ -52,23 +53,23 @@ class Objectives:
             raise ValueError(
                 f"objective weights {self.weights}: give 0 or more, and at least one above 0"
             )
-        if self.flip not in ("reverse", "reverse_complement"):
+        if self.flip not in get_args(Flip):
             raise ValueError(f"flip is {self.flip!r}: choose 'reverse' or 'reverse_complement'")
         if not 0 <= self.flip_probability <= 1:
             raise ValueError(f"flip_probability {self.flip_probability} is not between 0 and 1")
 
     @property
     def weights(self) -> tuple[float, float, float]:
-        """Of next token, GC content and sequence order."""
+        """Weights of next token, GC content and sequence order."""
         return (self.next_token, self.gc_content, self.sequence_order)
 
 
 class RecordWriter:
-    """Writes bases as records of the token language, as ids, without going through text.
+    """Writes bases as records of the token language, as ids instead of text.
 
-    A record holds `input_ids` and `labels` (int64; -100 where nothing is to be predicted) and
-    `number_values` and `number_labels` (float32; NaN where no number is to be predicted), one
-    value for each position, labels aligned with what they are the label of.
+    A record holds `input_ids` and `labels` (int64; -100 where there is no target) and
+    `number_values` and `number_labels` (float32; NaN where there is no target), one value for each
+    position. Labels are not shifted.
 
     Args:
         tokenizer: gives the ids.
@@ -103,18 +104,18 @@ class RecordWriter:
         }
 
     def next_token(self, bases: Bases) -> Record:
-        """`<U>ATCGTA…`"""
+        """Write `<U>ATCGTA…`."""
         return self._record(bases, self._no_end)
 
     def gc_content(self, bases: Bases) -> Record:
-        """`<U>ATCGTA…<=><M>gc`, the GC content being that of the bases without N."""
+        """Write `<U>ATCGTA…<=><M>gc` with the GC content of the bases that are not N."""
         record = self._record(bases, self._gc_end)
         record["labels"][-1] = IGNORED_TOKEN
         record["number_values"][-1] = record["number_labels"][-1] = gc_content(bases)
         return record
 
     def sequence_order(self, bases: Bases, is_reversed: bool) -> Record:
-        """`<U>ATCGTA…<=><B>A` if the bases were reversed, `…<B>N` if they were not.
+        """Write `<U>ATCGTA…<=><B>A` if the bases were reversed, `…<B>N` if they were not.
 
         In a vocabulary without 1-mers the answers are `<1>` and `<0>`.
         """

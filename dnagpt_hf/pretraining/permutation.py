@@ -1,19 +1,22 @@
-"""A shuffled order that needs no memory: where each index goes is computed, not stored."""
+"""A pseudo-random permutation that is computed for each index, so that it needs no memory."""
 
 _MASK = (1 << 64) - 1
 _ROUNDS = 4
 
 
 def permuted(index: int, size: int, key: int) -> int:
-    """Where `index` stands in a pseudo-random order of `range(size)`, another one for each key.
+    """Permute the numbers of `range(size)`, in another order for each key.
 
-    A Feistel network is a permutation of pairs of half-words whatever its round function is.
-    Where it leaves the range it is applied again, which stays a permutation (cycle walking).
+    A Feistel network is a permutation of pairs of half-words for any round function. Where it
+    leaves the range it is applied again, which still is a permutation (cycle walking).
 
     Args:
-        index: 0 to size - 1.
-        size: number of things in the order.
-        key: any whole number.
+        index: the number to permute, 0 to size - 1.
+        size: count of numbers.
+        key: any integer.
+
+    Returns:
+        The number at the position `index` of the order.
 
     Example:
 

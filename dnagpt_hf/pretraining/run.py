@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,69 +12,122 @@ import torch
 from torch.utils.data import Dataset
 from transformers import set_seed
 
-from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.planning.flops import measured_matmul_rate
-from dnagpt_hf.presets import preset_config
+from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.pretraining.card import write_pretraining_card
 from dnagpt_hf.pretraining.dataset import (
     PretrainingDataset,
     SpeciesSequences,
-    join_rows,
-    stack_rows,
+    join_sequences,
+    stack_sequences,
 )
 from dnagpt_hf.pretraining.objectives import IGNORED_TOKEN, Objectives, Record
-from dnagpt_hf.pretraining.settings import DataArguments, ModelArguments, PretrainingSettings
+from dnagpt_hf.pretraining.settings import (
+    DataArguments,
+    ModelArguments,
+    PretrainingSettings,
+    read_pretraining_settings,
+)
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
 from dnagpt_hf.training.token_loss import choose_token_loss
 
-logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The result of a pre-training.
+
+    Args:
+        folder: the checkpoint folder.
+        steps: optimizer steps of the run.
+        metrics: figures of the last evaluation, such as `yeast_bits_per_base`; empty without one.
+        trainer: the trainer after training.
+    """
+
+    folder: Path
+    steps: int
+    metrics: Mapping[str, float]
+    trainer: PretrainingTrainer
 
 
-def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
-    """Train a model as the settings say, and write it to `output_dir`.
+def pretrain(
+    settings: PretrainingSettings | Mapping[str, Any] | str | Path | None = None, **overrides: Any
+) -> Pretrained:
+    """Train a model on genomes, and write it to `output_dir`.
 
     A run that was stopped goes on from its last complete checkpoint when it is started again with
     the same settings.
 
+    Args:
+        settings: path of a YAML file, or names and values of settings.
+        overrides: further settings, which win, such as `max_steps=1000` and all other arguments of
+            `TrainingArguments`.
+
     Returns:
-        The trainer, after training.
+        Folder, steps and figures.
 
     Raises:
-        ValueError: settings, genomes or a checkpoint cannot be used.
+        ValueError: settings, genomes or a checkpoint cannot be used; the message names the setting,
+            or file and record.
+
+    Example:
+
+        >>> import contextlib, io, random, tempfile
+        >>> from dnagpt_hf import pretrain
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> bases = "".join(random.Random(0).choices("ACGT", k=2000))
+        >>> _ = (folder / "yeast.fa").write_text(f">chrI\\n{bases}\\n")
+        >>> species = "{name: yeast, token: <U>, files: [yeast.fa]}"
+        >>> _ = (folder / "genomes.yaml").write_text(f"species: [{species}]\\n")
+        >>> with contextlib.redirect_stdout(io.StringIO()):  # the log
+        ...     trained = pretrain(
+        ...         preset="dnagpt-test",
+        ...         genomes=folder / "genomes.yaml",
+        ...         output_dir=folder / "model",
+        ...         max_steps=2,
+        ...         rows_per_epoch=8,
+        ...         per_device_train_batch_size=2,
+        ...         use_cpu=True,
+        ...     )
+        >>> trained.steps, (trained.folder / "model.safetensors").is_file()
+        (2, True)
     """
+    if not isinstance(settings, PretrainingSettings):
+        settings = read_pretraining_settings(settings, overrides)
     training = settings.training
+    folder = Path(str(training.output_dir))
     set_seed(training.seed)
     checkpoint = checkpoint_to_resume(settings)
     model, tokenizer = new_model(settings.model)
-    positions = settings.data.positions or model.config.max_position_embeddings
-    if positions > model.config.max_position_embeddings:
+    limit = model.config.max_position_embeddings
+    context_length = settings.data.positions or limit
+    if context_length > limit:
         raise ValueError(
-            f"rows of {positions:,} positions exceed the model's "
-            f"{model.config.max_position_embeddings:,}: give fewer positions"
+            f"positions is {context_length:,}, more than the model's {limit:,}: give fewer"
         )
     with training.main_process_first(desc="reading the genomes"):
-        species = open_genomes(settings.data, Path(training.output_dir))
-    dataset = training_rows(species, tokenizer, settings.data, positions, training.seed)
+        species = open_genomes(settings.data, folder)
     choose_token_loss(model, settings.model.token_loss)
     trainer = PretrainingTrainer(
         model=model,
         args=training,
-        train_dataset=dataset,
-        eval_dataset=evaluation_rows(
+        train_dataset=training_sequences(
+            species, tokenizer, settings.data, context_length, training.seed
+        ),
+        eval_dataset=evaluation_sequences(
             species,
             tokenizer,
             settings.data,
-            positions,
+            context_length,
             multiple_of=training.world_size * training.per_device_eval_batch_size,
         ),
-        data_collator=row_collator(model),
+        data_collator=sequence_collator(model),
         processing_class=tokenizer,
         run=run_settings(settings),
         matmul_flops=measured_matmul_rate(training.device, compute_dtype(training)),
@@ -83,15 +135,30 @@ def pretrain(settings: PretrainingSettings) -> PretrainingTrainer:
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model()
     trainer.save_state()
+    state = trainer.state
+    figures = evaluation_figures(state.log_history)
     if training.should_save:
         config = trainer.accelerator.unwrap_model(trainer.model).config
-        state = trainer.state
-        write_pretraining_card(settings, config, state.global_step, state.log_history)
-    return trainer
+        write_pretraining_card(settings, config, state.global_step, figures)
+    return Pretrained(folder, state.global_step, figures, trainer)
+
+
+def evaluation_figures(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Collect the last value of each figure of an evaluation from the log of a trainer."""
+    return {
+        name.removeprefix("eval_"): value
+        for entry in history
+        for name, value in entry.items()
+        if name.startswith("eval_") and "runtime" not in name and "per_second" not in name
+    }
 
 
 def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
-    """The model to be trained and its tokenizer: a new one, or that of a checkpoint."""
+    """Make the model to be trained and its tokenizer, or load them from a checkpoint.
+
+    Raises:
+        ValueError: there is no such preset or checkpoint, or both sizes and checkpoint are given.
+    """
     if arguments.model is not None:
         if arguments.config:
             raise ValueError("config and model exclude each other: a checkpoint has its own sizes")
@@ -100,11 +167,11 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
             DNAGPTForMultiTask, dtype=torch.float32, attention=arguments.attention
         )
         return model, checkpoint.tokenizer
-    fields: Any = arguments.config or {}
-    config: DNAGPTConfig = preset_config(arguments.preset, **fields)
-    tokenizer = DNAGPTTokenizer(
+    sizes: Any = arguments.config or {}
+    config = preset_config(arguments.preset, **sizes)
+    tokenizer = preset_tokenizer(
+        arguments.preset,
         kmer_size=config.kmer_size,
-        dynamic_kmer=config.num_tokens > 35 + 5**config.kmer_size,
         model_max_length=config.max_position_embeddings,
     )
     model = DNAGPTForMultiTask._from_config(config, attn_implementation=arguments.attention)
@@ -112,9 +179,17 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
 
 
 def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesGenome]:
-    """Open all genomes of the manifest, and read them once to see that they can be used.
+    """Open all genomes of the manifest, and read them once to check them.
 
-    What was found is kept in `genomes.json` beside the checkpoints.
+    The report is kept in `genomes.json` of the output folder, and read instead when the same files
+    are opened again.
+
+    Args:
+        arguments: manifest and sizes of windows.
+        output_folder: folder of the report.
+
+    Raises:
+        ValueError: a genome cannot be used; the message names file and record.
     """
     cache = None if arguments.cache_folder is None else Path(arguments.cache_folder)
     manifest = load_manifest(manifest_path(str(arguments.genomes)))
@@ -127,69 +202,66 @@ def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesG
         for entry in manifest.species
         for file in manifest.files(entry)
     ]
-    settings = [identity, [[len(part) for part in one.training] for one in species]]
+    files = [identity, [[len(part) for part in one.training] for one in species]]
     if kept.is_file():
         content = json.loads(kept.read_text(encoding="utf-8"))
-        if content["files"] == settings:
+        if content["files"] == files:
             reports = [SpeciesReport(**report) for report in content["species"]]
             return drop_undetermined(species, reports)
     reports = check_genomes(species)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with new_file(kept, overwrite=True) as partial:
-        content = {"files": settings, "species": [asdict(report) for report in reports]}
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(kept, {"files": files, "species": [asdict(report) for report in reports]})
     return drop_undetermined(species, reports)
 
 
-def training_rows(
+def training_sequences(
     species: list[SpeciesGenome],
     tokenizer: DNAGPTTokenizer,
     arguments: DataArguments,
-    positions: int,
+    context_length: int,
     seed: int,
 ) -> PretrainingDataset:
-    """Rows from everything that is not held out."""
+    """Make packed sequences of all contigs that are not held out."""
     return PretrainingDataset(
         [SpeciesSequences(one.token, one.training, one.weight, one.name) for one in species],
         tokenizer,
         length=arguments.rows_per_epoch,
         seed=seed,
-        **_row_arguments(arguments, positions),
+        **_dataset_arguments(arguments, context_length),
     )
 
 
-def evaluation_rows(
+def evaluation_sequences(
     species: list[SpeciesGenome],
     tokenizer: DNAGPTTokenizer,
     arguments: DataArguments,
-    positions: int,
+    context_length: int,
     multiple_of: int = 1,
 ) -> dict[str, Dataset[Record]] | None:
-    """The same rows in every evaluation, from what is held out of each species."""
-    rows = {
-        one.name: FilledUp(
+    """Make packed sequences of the held-out contigs, the same ones in every evaluation."""
+    datasets = {
+        one.name: PaddedSequences(
             PretrainingDataset(
                 [SpeciesSequences(one.token, one.held_out, name=one.name)],
                 tokenizer,
                 length=arguments.eval_rows,
-                **_row_arguments(arguments, positions),
+                **_dataset_arguments(arguments, context_length),
             ),
             multiple_of,
         )
         for one in species
         if one.held_out
     }
-    return dict(rows) or None
+    return dict(datasets) or None
 
 
-def _row_arguments(arguments: DataArguments, positions: int) -> dict[str, Any]:
+def _dataset_arguments(arguments: DataArguments, context_length: int) -> dict[str, Any]:
     return {
-        "positions": positions,
+        "context_length": context_length,
         "objectives": Objectives(
             arguments.next_token,
             arguments.gc_content,
             arguments.sequence_order,
-            flip=arguments.flip,  # type: ignore[arg-type]
+            flip=arguments.flip,
             flip_probability=arguments.flip_probability,
         ),
         "shortest_segment": arguments.shortest_segment,
@@ -198,35 +270,35 @@ def _row_arguments(arguments: DataArguments, positions: int) -> dict[str, Any]:
     }
 
 
-class FilledUp(Dataset[Record]):
-    """Rows filled up with rows without a target, so that every process has as many batches.
+class PaddedSequences(Dataset[Record]):
+    """Packed sequences and more without a target, so that every process has as many batches.
 
-    `Trainer` would fill up with rows that have been read before, which would count twice.
+    `Trainer` would fill up with sequences that have been read before, which would count twice.
     """
 
-    def __init__(self, rows: PretrainingDataset, multiple_of: int) -> None:
-        self.rows = rows
-        self.length = -(-len(rows) // multiple_of) * multiple_of
+    def __init__(self, sequences: PretrainingDataset, multiple_of: int) -> None:
+        self.sequences = sequences
+        self.length = -(-len(sequences) // multiple_of) * multiple_of
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Record:
-        if index < len(self.rows):
-            return self.rows[index]
-        row = {name: values.copy() for name, values in self.rows[0].items()}
-        row["labels"][:] = IGNORED_TOKEN
-        row["number_labels"][:] = float("nan")
-        return row
+        if index < len(self.sequences):
+            return self.sequences[index]
+        empty = {name: values.copy() for name, values in self.sequences[0].items()}
+        empty["labels"][:] = IGNORED_TOKEN
+        empty["number_labels"][:] = float("nan")
+        return empty
 
 
-def row_collator(model: DNAGPTForMultiTask) -> Callable[[Sequence[Record]], dict[str, Any]]:
-    """How rows become a batch for the model's attention implementation."""
-    return join_rows if "flash" in model.config._attn_implementation else stack_rows
+def sequence_collator(model: DNAGPTForMultiTask) -> Callable[[Sequence[Record]], dict[str, Any]]:
+    """Choose the function that makes batches for the model's attention implementation."""
+    return join_sequences if "flash" in model.config._attn_implementation else stack_sequences
 
 
 def compute_dtype(training: Any) -> torch.dtype:
-    """The data type of matrix products in training."""
+    """Give the data type of matrix products in training."""
     if training.bf16:
         return torch.bfloat16
     return torch.float16 if training.fp16 else torch.float32

@@ -1,18 +1,27 @@
-"""Settings of a pre-training run: a command line or a YAML file states them."""
+"""Settings of pre-training: the model, its genomes, and TrainingArguments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from transformers import TrainingArguments
 
 from dnagpt_hf.presets import get_preset
-from dnagpt_hf.training.settings import option, parse_dataclasses, recipe_arguments, stated_argument
+from dnagpt_hf.pretraining.objectives import Flip
+from dnagpt_hf.training.settings import (
+    Nested,
+    option,
+    parse_dataclasses,
+    recipe_arguments,
+    stated_argument,
+    stated_settings,
+)
+from dnagpt_hf.training.token_loss import TokenLoss
 
-# what holds for every pre-training, before a recipe, a file or the command line say otherwise
+# for every pre-training, unless a recipe, a file or the command line state another value
 _DEFAULTS: dict[str, Any] = {
     "output_dir": "pretrained",
     "remove_unused_columns": False,
@@ -24,41 +33,39 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass
 class ModelArguments:
-    """Which model is trained."""
+    """The model that is trained."""
 
     preset: str = option("dnagpt-tiny", "Sizes and recipe: dnagpt-h, -m, -s-512, -b-512, -tiny.")
     model: str | None = option(None, "Checkpoint to go on from, instead of new weights.")
-    config: dict[str, Any] | str | None = option(
+    config: Nested = option(
         None, "Fields of DNAGPTConfig that differ from the preset's, as a mapping (YAML or JSON)."
     )
-    attention: str | None = option(
-        None, "eager, sdpa, flex_attention or flash_attention_2; by default what there is."
-    )
-    token_loss: str = option("auto", "auto, chunked, or liger (its kernel for CUDA).")
+    attention: str | None = option(None, "eager, sdpa, flex_attention or flash_attention_2.")
+    token_loss: TokenLoss = option("auto", "Computation of the token loss; liger needs CUDA.")
 
 
 @dataclass
 class DataArguments:
-    """What it is trained on."""
+    """The genomes that it is trained on."""
 
     genomes: str | None = option(None, "Manifest of genomes, or the name of a ready one.")
     cache_folder: str | None = option(None, "Where indexes and unpacked files are kept.")
-    positions: int | None = option(None, "Tokens in a row; by default the model's positions.")
+    positions: int | None = option(None, "Context length; by default the model's.")
     rows_per_epoch: int | None = option(None, "By default as many as hold all bases once.")
     next_token: float = option(1.0, "Weight of plain sequences among the records.")
     gc_content: float = option(1.0, "Weight of segments with their GC content.")
     sequence_order: float = option(1.0, "Weight of windows that may be reversed.")
-    flip: str = option("reverse", "What reversing does: reverse or reverse_complement.")
-    flip_probability: float = option(0.5, "How often a window is reversed.")
-    both_strands: bool = option(True, "Read every second window from the other strand.")
+    flip: Flip = option("reverse", "Reversal of a window.")
+    flip_probability: float = option(0.5, "Probability that a window is reversed.")
+    both_strands: bool = option(True, "Read half of the windows from the other strand.")
     shortest_segment: int = option(60, "Bases in the shortest record.")
     max_n_fraction: float = option(0.05, "Windows with a larger fraction of N are dropped.")
-    eval_rows: int = option(128, "Rows of held-out sequence per species in an evaluation.")
+    eval_rows: int = option(128, "Packed sequences per species in an evaluation.")
     check_genomes: bool = option(True, "Read all genomes once before training starts.")
 
 
 class PretrainingSettings(NamedTuple):
-    """Everything that a run is told."""
+    """All settings of a run."""
 
     model: ModelArguments
     data: DataArguments
@@ -68,14 +75,14 @@ class PretrainingSettings(NamedTuple):
 def parse_settings(
     arguments: Sequence[str], stated: Mapping[str, Any] | None = None
 ) -> PretrainingSettings:
-    """Settings from the arguments of a command line, a YAML file and the preset's recipe.
+    """Read settings from a command line, a YAML file and the preset's recipe.
 
     Args:
         arguments: `["--preset", "dnagpt-m", "--learning_rate", "1e-4", …]`; they win.
-        stated: the same names and their values, as they stand in a YAML file.
+        stated: names and values, as a YAML file holds them.
 
     Raises:
-        ValueError: an unknown name or a value that cannot be; the message says which.
+        ValueError: a name is unknown or a value does not fit; the message names it.
     """
     stated = dict(stated or {})
     preset = stated_argument(arguments, "preset") or str(
@@ -89,20 +96,23 @@ def parse_settings(
         defaults,
         description="Pre-train a DNAGPT on genomes.",
     )
-    model.config = _mapping(model.config)
+    if model.config is not None and not isinstance(model.config, dict):
+        raise ValueError(
+            f"config is {model.config!r}: write fields of DNAGPTConfig and their values, as "
+            "{hidden_size: 256}"
+        )
     if data.genomes is None:
         raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
     return PretrainingSettings(model, data, training)
 
 
-def _mapping(value: Any) -> dict[str, Any] | None:
-    try:
-        content = yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        content = value
-    if content is not None and not isinstance(content, dict):
-        raise ValueError(
-            f"config is {value!r}: write fields of DNAGPTConfig and their values, as "
-            "{hidden_size: 256}"
-        )
-    return content
+def read_pretraining_settings(
+    settings: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]
+) -> PretrainingSettings:
+    """Read the settings that [`pretrain`] was given.
+
+    Args:
+        settings: path of a YAML file, or names and values.
+        overrides: further settings, which win.
+    """
+    return parse_settings([], stated_settings(settings, overrides)[0])

@@ -17,14 +17,14 @@ from dnagpt_hf.training.trainer import CheckpointingTrainer
 
 
 class PretrainingTrainer(CheckpointingTrainer):
-    """`Trainer` for [`DNAGPTForMultiTask`] on rows of records.
+    """`Trainer` for [`DNAGPTForMultiTask`] on packed sequences.
 
-    What it adds to [`CheckpointingTrainer`]:
+    It adds to [`CheckpointingTrainer`]:
 
-    - The loss is the mean over all tokens and over all numbers of an optimizer step, however the
-      step is divided into processes and accumulation steps. Logits are never made.
-    - Rows come in the order of their numbers, which go on from epoch to epoch; an epoch ends with
-      a full step, whatever the number of processes.
+    - The loss is the mean over all tokens and over all numbers of an optimizer step, for any
+      division of the step into processes and accumulation steps. Logits are never made.
+    - Packed sequences come in the order of their indices, which count on from epoch to epoch; an
+      epoch ends with a full step, for any number of processes.
     - The log has the figures of [`ObjectiveMetrics`], `mbp_per_second`, and, with `matmul_flops`,
       `model_flops_utilisation`.
 
@@ -32,8 +32,8 @@ class PretrainingTrainer(CheckpointingTrainer):
         model: a [`DNAGPTForMultiTask`].
         args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
             tokenizer) must be given.
-        matmul_flops: floating-point operations per second of one device at its best, by which
-            utilisation is measured.
+        matmul_flops: peak floating-point operations per second of one device, the basis of
+            utilization.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class PretrainingTrainer(CheckpointingTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Where the last step lacks rows, accelerate fills it with the first rows of the epoch,
-        # which would count twice. Rows are numbered on through all epochs: the next ones follow.
-        rows = self.get_total_train_batch_size(self.args)
-        length = -(-len(dataset) // rows) * rows
+        # accelerate would fill the last step with the first items of the epoch, which would count
+        # twice; the indices that follow are items of the next epoch
+        step = self.get_total_train_batch_size(self.args)
+        length = -(-len(dataset) // step) * step
         return EpochSampler(length, epoch=lambda: int(self.state.epoch or 0))
 
     # -- loss --------------------------------------------------------------------------------------
@@ -90,10 +90,10 @@ class PretrainingTrainer(CheckpointingTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def _share_of_step(self, inputs: Mapping[str, Any], outputs: Any) -> torch.Tensor:
-        """What this batch adds to the loss of its optimizer step.
+        """Compute the share of a batch in the loss of its optimizer step.
 
-        `Trainer` divides it by the accumulation steps, and gradients are averaged over processes:
-        both are multiplied in, so that what remains is a sum over targets by their number.
+        `Trainer` divides a loss by the accumulation steps, and gradients are averaged over
+        processes: both factors are multiplied in, so that the loss is a mean over all targets.
         """
         tokens, numbers = target_counts(inputs) / self._targets
         loss = outputs["token_loss"] * tokens
@@ -113,7 +113,7 @@ class PretrainingTrainer(CheckpointingTrainer):
             logs.update(figures)
             logs["mbp_per_second"] = bases / seconds / 1e6
             if self.matmul_flops is not None:
-                length = self.train_dataset.positions
+                length = self.train_dataset.context_length
                 flops = training_flops_per_token(self._config, length) * self._num_tokens
                 logs["model_flops_utilisation"] = flops / seconds / self.matmul_flops
             self._num_tokens, self._clock = 0, time.perf_counter()
@@ -125,7 +125,7 @@ class PretrainingTrainer(CheckpointingTrainer):
 
     @contextmanager
     def _stopped_clock(self) -> Iterator[None]:
-        """Keep what is not training out of the throughput."""
+        """Stop the clock of the throughput while a checkpoint or an evaluation takes time."""
         before = time.perf_counter()
         yield
         self._clock += time.perf_counter() - before

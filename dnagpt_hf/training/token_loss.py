@@ -1,15 +1,16 @@
-"""Which implementation computes the token loss in training.
+"""Choice of the implementation of the token loss in training.
 
-Both make the scores of the vocabulary in chunks of positions, and give the loss of each target:
+Both compute the logits in chunks of positions, and give the loss of each target:
 
-- `chunked`, of this package, runs on every device. It makes the gradients along with the loss.
+- `chunked`, of this package, runs on every device. It computes the gradients along with the loss.
 - `liger` is the fused kernel of the library liger-kernel, for CUDA. As it gives the loss of each
-  target, it has to compute the scores a second time in the backward pass.
+  target, it computes the logits a second time in the backward pass.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Literal, get_args
 
 import torch
 
@@ -17,15 +18,15 @@ from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, chunked_token_loss
 
 logger = logging.getLogger(__name__)
 
-TOKEN_LOSSES = ("auto", "chunked", "liger")
+TokenLoss = Literal["auto", "chunked", "liger"]
 
 
 def choose_token_loss(model: DNAGPTForMultiTask, name: str = "auto") -> None:
-    """Set what `model(..., labels=labels, skip_logits=True)` computes the token loss with.
+    """Choose the token loss of `model(..., labels=labels, skip_logits=True)`.
 
     Args:
         model: the model, on any device.
-        name: one of `TOKEN_LOSSES`; `"auto"` is `"chunked"`, the one that computes less.
+        name: `"auto"` is `"chunked"`, the one that computes less.
 
     Raises:
         ValueError: the name is none of them, or there is no CUDA device for `"liger"`.
@@ -39,8 +40,10 @@ def choose_token_loss(model: DNAGPTForMultiTask, name: str = "auto") -> None:
         >>> model.token_loss_function.__name__
         'chunked_token_loss'
     """
-    if name not in TOKEN_LOSSES:
-        raise ValueError(f"unknown token loss {name!r}: choose one of {', '.join(TOKEN_LOSSES)}")
+    if name not in get_args(TokenLoss):
+        raise ValueError(
+            f"unknown token loss {name!r}: choose one of {', '.join(get_args(TokenLoss))}"
+        )
     if name == "liger":
         use_liger(model)
     else:
@@ -50,8 +53,8 @@ def choose_token_loss(model: DNAGPTForMultiTask, name: str = "auto") -> None:
 def use_liger(model: DNAGPTForMultiTask) -> None:
     """Compute the token loss of a model with the kernel of liger-kernel.
 
-    The kernel knows no rows that are no tokens, so that they are cut off. They are the last rows of
-    every vocabulary of this package; a model with others keeps the loss that it has.
+    The kernel has no mask for rows of the weight that are no tokens, so that they are cut off. They
+    are the last rows of every vocabulary of this package; another model keeps its loss.
 
     Raises:
         ValueError: there is no CUDA device.
@@ -85,7 +88,7 @@ def liger_token_loss(
     number_token_id: int,
     num_tokens: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same as [`~dnagpt_hf.modeling_dnagpt.chunked_token_loss`] by liger-kernel.
+    """Compute the loss of [`~dnagpt_hf.modeling_dnagpt.chunked_token_loss`] by liger-kernel.
 
     Args:
         hidden_states: input of the last map, `(positions, hidden_size)`.

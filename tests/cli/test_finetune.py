@@ -149,7 +149,7 @@ def test_evaluate_says_what_is_positive_and_writes_figures(base: Path, tmp_path:
     again = ("evaluate", tmp_path / "out", tmp_path / "a.csv", "-o", tmp_path / "found")
     assert "exists" in run(*again, status=1)
     other = (*again[:-1], tmp_path / "other", "--compare", "gsr-human-pas")
-    assert "no published figures" in run(*other, status=1)
+    assert "no published results" in run(*other, status=1)
     assert not (tmp_path / "other").exists()
 
 
@@ -277,7 +277,7 @@ def test_windows_files_are_read_like_others(base: Path, tmp_path: Path, windows:
     ("arguments", "message"),
     [
         (["--learning_rat", "1"], "unknown argument --learning_rat: did you mean learning_rate"),
-        (["--head", "both"], "--head: invalid choice: 'both' (choose from"),
+        (["--head", "both"], "invalid choice: 'both' (choose from"),
         (["--metric", "mccc"], "metric is 'mccc': choose one of"),
     ],
 )

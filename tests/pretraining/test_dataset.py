@@ -14,8 +14,8 @@ from dnagpt_hf.pretraining.dataset import (
     EpochSampler,
     PretrainingDataset,
     SpeciesSequences,
-    join_rows,
-    stack_rows,
+    join_sequences,
+    stack_sequences,
 )
 from dnagpt_hf.pretraining.objectives import Objectives, Record, RecordWriter
 from dnagpt_hf.pretraining.permutation import permuted
@@ -44,7 +44,7 @@ def make_dataset(
 ) -> PretrainingDataset:
     defaults: dict[str, object] = {
         "length": 40,
-        "positions": POSITIONS,
+        "context_length": POSITIONS,
         "shortest_segment": 30,
         "both_strands": False,
     }
@@ -92,7 +92,7 @@ def test_next_token_rows_are_full_windows_of_the_contig(
 
 
 def test_gc_records_state_the_gc_content(contig: Bases, tokenizer: DNAGPTTokenizer) -> None:
-    dataset = make_dataset([contig], tokenizer, objectives=ONLY_GC, length=300, positions=64)
+    dataset = make_dataset([contig], tokenizer, objectives=ONLY_GC, length=300, context_length=64)
     lengths = set()
     for record in all_records(dataset):
         segment = bases_of(record, tokenizer)
@@ -211,7 +211,7 @@ def test_an_epoch_is_spread_over_the_genome(contig: Bases, tokenizer: DNAGPTToke
 def test_workers_make_the_same_rows(contig: Bases, tokenizer: DNAGPTTokenizer) -> None:
     dataset = make_dataset([contig], tokenizer, length=12)
     loaders = [
-        torch.utils.data.DataLoader(dataset, 4, collate_fn=stack_rows, num_workers=workers)
+        torch.utils.data.DataLoader(dataset, 4, collate_fn=stack_sequences, num_workers=workers)
         for workers in (0, 2)
     ]
     for alone, parallel in zip(*loaders, strict=True):
@@ -252,7 +252,7 @@ def test_species_are_drawn_by_bases_or_by_weight(
         SpeciesSequences("<R>", [normalize_bases(b"C" * 3000)], weights[1]),
     ]
     dataset = PretrainingDataset(
-        species, tokenizer, positions=24, length=400, objectives=ONLY_NEXT_TOKEN
+        species, tokenizer, context_length=24, length=400, objectives=ONLY_NEXT_TOKEN
     )
     human = tokenizer("<R>")["input_ids"][0]
     share = np.mean([dataset[index]["input_ids"][0] == human for index in range(400)])
@@ -297,7 +297,7 @@ def test_fixed_vocabulary_answers_with_reserved_tokens(contig: Bases) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"positions": 8}, "rows of 8 positions hold no segment of 30 bases"),
+        ({"context_length": 8}, "a context of 8 tokens holds no segment of 30 bases"),
         ({"shortest_segment": 0}, "shortest_segment of 1"),
         ({"length": 0}, "epoch of 0"),
     ],
@@ -317,7 +317,7 @@ def test_species_that_cannot_be_are_refused(contig: Bases, tokenizer: DNAGPTToke
         ([SpeciesSequences("<U>", [contig], 1), SpeciesSequences("<R>", [contig])], "all or none"),
     ]:
         with pytest.raises(ValueError, match=message):
-            PretrainingDataset(species, tokenizer, positions=24)
+            PretrainingDataset(species, tokenizer, context_length=24)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_each_objective_has_a_gradient_where_it_should(
     objectives: Objectives,
 ) -> None:
     dataset = make_dataset([contig], tokenizer, objectives=objectives)
-    batch = stack_rows([dataset[index] for index in range(8)])
+    batch = stack_sequences([dataset[index] for index in range(8)])
     output = tiny_model(**batch)
     output.loss.backward()
     token_gradient = tiny_model.token_head.out_proj.weight.grad
@@ -353,7 +353,7 @@ def test_records_of_a_row_do_not_see_each_other(
 ) -> None:
     dataset = make_dataset([contig], tokenizer, objectives=Objectives(1, 3, 1))
     rows = [dataset[index] for index in range(8)]
-    packed = tiny_model(**stack_rows(rows)).logits
+    packed = tiny_model(**stack_sequences(rows)).logits
     for row, logits in zip(rows, packed, strict=True):
         start = 0
         for record in records_of(row):
@@ -370,7 +370,7 @@ def test_joined_rows_have_the_losses_of_stacked_ones(
 ) -> None:
     dataset = make_dataset([contig], tokenizer, objectives=Objectives(1, 2, 1))
     rows = [dataset[index] for index in range(5)]
-    stacked, joined = (tiny_model(**collate(rows)) for collate in (stack_rows, join_rows))
+    stacked, joined = (tiny_model(**collate(rows)) for collate in (stack_sequences, join_sequences))
     assert joined.logits.shape[:2] == (1, 5 * POSITIONS)
     torch.testing.assert_close(joined.logits.view_as(stacked.logits), stacked.logits)
     torch.testing.assert_close(joined.loss, stacked.loss)
@@ -382,14 +382,14 @@ def test_flash_attention_refuses_several_packed_rows(
     dataset = make_dataset([contig], tokenizer, objectives=ONLY_GC)
     tiny_model.config._attn_implementation = "flash_attention_2"
     with pytest.raises(ValueError, match="8 packed rows: join them"):
-        tiny_model(**stack_rows([dataset[index] for index in range(8)]))
+        tiny_model(**stack_sequences([dataset[index] for index in range(8)]))
 
 
 def train(contig: Bases, tokenizer: DNAGPTTokenizer, steps: int) -> list[tuple[float, float]]:
     torch.manual_seed(0)
     model = DNAGPTForMultiTask(preset_config("dnagpt-test", number_loss_weight=1.0))
-    dataset = make_dataset([contig], tokenizer, length=8, positions=14, seed=1)
-    batch = stack_rows([dataset[index] for index in range(8)])
+    dataset = make_dataset([contig], tokenizer, length=8, context_length=14, seed=1)
+    batch = stack_sequences([dataset[index] for index in range(8)])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     losses = []
     for _ in range(steps):

@@ -13,7 +13,7 @@ from transformers import TrainingArguments
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.genomes.bases import Bases
 from dnagpt_hf.presets import preset_config
-from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_rows
+from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
 from dnagpt_hf.pretraining.metrics import ObjectiveMetrics
 from dnagpt_hf.pretraining.objectives import Objectives
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
@@ -28,7 +28,7 @@ def contig() -> Bases:
 
 
 def rows(contig: Bases, tokenizer: DNAGPTTokenizer, **arguments: Any) -> PretrainingDataset:
-    defaults: dict[str, Any] = {"positions": 32, "length": 24, "shortest_segment": 12}
+    defaults: dict[str, Any] = {"context_length": 32, "length": 24, "shortest_segment": 12}
     species = [SpeciesSequences("<U>", [contig])]
     return PretrainingDataset(species, tokenizer, **(defaults | arguments))
 
@@ -57,7 +57,7 @@ def make_trainer(
         args=TrainingArguments(output_dir=str(folder), **(defaults | arguments)),
         train_dataset=rows(contig, tokenizer, objectives=objectives),
         eval_dataset={"yeast": rows(contig, tokenizer, length=8)},
-        data_collator=stack_rows,
+        data_collator=stack_sequences,
         processing_class=tokenizer,
         matmul_flops=1e12,
     )
@@ -108,7 +108,7 @@ def test_each_row_is_read_once_in_an_epoch(
     dataset = trainer.train_dataset
 
     class Recorded(torch.utils.data.Dataset):
-        positions = dataset.positions
+        context_length = dataset.context_length
 
         def __len__(self) -> int:
             return len(dataset)
@@ -156,7 +156,7 @@ def test_the_reported_loss_is_that_of_the_model(
     torch.manual_seed(0)
     model = DNAGPTForMultiTask(preset_config("dnagpt-test", number_loss_weight=1.0))
     with torch.no_grad():
-        batch = stack_rows([trainer.train_dataset[index] for index in range(8)])
+        batch = stack_sequences([trainer.train_dataset[index] for index in range(8)])
         expected = float(model(**batch).loss)
     trainer.train()
     assert losses(trainer)[0] == pytest.approx(expected, rel=1e-5)
@@ -261,7 +261,7 @@ def test_evaluation_reports_all_objectives(uninterrupted: PretrainingTrainer) ->
     dataset = uninterrupted.eval_dataset["yeast"]
     with torch.no_grad():
         for index in range(8):
-            batch = stack_rows([dataset[index]])
+            batch = stack_sequences([dataset[index]])
             expected.update(batch, uninterrupted.model(**batch))
     figures = expected.compute()
     for name in names:
@@ -276,7 +276,7 @@ def test_metrics_equal_a_plain_computation(
     loss = bases = 0.0
     errors, right = [], []
     for index in range(12):
-        batch = stack_rows([dataset[index]])
+        batch = stack_sequences([dataset[index]])
         with torch.no_grad():
             output = tiny_model(**batch)
         metrics.update(batch, output)
