@@ -17,7 +17,7 @@ import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.evaluation.baselines import MarkovModel
-from dnagpt_hf.genomes.bases import Bases, gc_content, reverse_complement, window_starts
+from dnagpt_hf.genomes.bases import Bases, N, gc_content, reverse_complement
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, open_species
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 
@@ -26,9 +26,8 @@ def windows_of(species: SpeciesGenome, window: int, number: int) -> list[Bases]:
     """At most `number` windows without N, spread evenly over the held-out parts."""
     found = []
     for part in species.held_out:
-        bases = part[0 : len(part)]
-        starts = window_starts(bases, window, max_n_fraction=0.0)
-        found += [bases[start : start + window] for start in starts]
+        starts = range(0, len(part) - window + 1, window)
+        found += [bases for start in starts if N not in (bases := part[start : start + window])]
     chosen = np.linspace(0, len(found) - 1, min(number, len(found))).round().astype(int)
     return [found[index] for index in chosen]
 

@@ -30,14 +30,14 @@ from dnagpt_hf.checkpoints.saving import save_checkpoint
 from dnagpt_hf.evaluation.baselines import UNIFORM_LOSS, MarkovModel
 from dnagpt_hf.generation import generate_dna
 from dnagpt_hf.genomes.bases import (
+    MAX_N_FRACTION,
     Bases,
+    N,
     gc_content,
-    hold_out,
     normalize_bases,
     reverse_complement,
-    window_starts,
 )
-from dnagpt_hf.genomes.fasta import read_genome
+from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 from dnagpt_hf.pretraining.objectives import Objectives
@@ -75,8 +75,10 @@ def yeast_fasta() -> Path:
 
 
 def cut(bases: Bases, settings: Settings, stride: int) -> list[Bases]:
-    starts = window_starts(bases, settings.window, stride)
-    return [bases[start : start + settings.window] for start in starts]
+    """Cut windows that hold few N."""
+    starts = range(0, len(bases) - settings.window + 1, stride)
+    windows = [bases[start : start + settings.window] for start in starts]
+    return [one for one in windows if (one == N).mean() <= MAX_N_FRACTION]
 
 
 def train(
@@ -321,13 +323,13 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     # slower than one for so small a model
     torch.set_num_threads(1)
 
-    name, chromosome = next(iter(read_genome(yeast_fasta(), output / "index").items()))
-    parts, part = hold_out(len(chromosome), HELD_OUT_START, HELD_OUT_END, GAP)
-    training = [chromosome[start:end] for start, end in parts]
-    held_out = chromosome[part.start : part.end]
+    name, contig = next(iter(open_genome(yeast_fasta(), output / "index").contigs.items()))
+    start, end = (round(len(contig) * part) for part in (HELD_OUT_START, HELD_OUT_END))
+    training = [contig[: start - GAP], contig[end + GAP :]]
+    held_out = contig[start:end]
     console.print(
-        f"Yeast chromosome I ({name}): {len(chromosome):,} bases; training on "
-        f"{sum(map(len, training)):,}, held out {part.start + 1:,}-{part.end:,}.",
+        f"Yeast chromosome I ({name}): {len(contig):,} bases; training on "
+        f"{sum(map(len, training)):,}, held out {start + 1:,}-{end:,}.",
         soft_wrap=True,
     )
 
@@ -356,7 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     after, values = measure(ObjectiveReader(loaded, tokenizer, SPECIES), held_out, settings)
     results = {
         "settings": asdict(settings),
-        "held_out": part._asdict(),
+        "held_out": {"start": start, "end": end},
         "training": {
             "parameters": loaded.num_parameters(),
             "steps": settings.max_steps,

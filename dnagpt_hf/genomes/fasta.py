@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dnagpt_hf.atomic_files import new_file
-from dnagpt_hf.genomes.bases import Bases, GenomeError
+from dnagpt_hf.genomes.bases import GenomeError
 from dnagpt_hf.genomes.contigs import Contig, ContigPart
 from dnagpt_hf.genomes.fasta_index import read_index, write_index
 
@@ -149,21 +149,3 @@ def _indexed(plain: Path, source: Path, cache_folder: Path | None) -> dict[str, 
         if contigs is None:
             raise
     return contigs
-
-
-def read_genome(path: str | Path, index_folder: str | Path | None = None) -> dict[str, Bases]:
-    """Read all records of a FASTA file, plain or compressed with bgzip or gzip.
-
-    Args:
-        path: FASTA file.
-        index_folder: where its index is kept, and what it unpacks to if it is compressed; by
-            default next to the file, which must then be writable.
-
-    Returns:
-        Bases by record name, in the order of the file. A name ends at the first white space.
-
-    Raises:
-        GenomeError: the file cannot be used; or a record is empty or holds other characters.
-    """
-    genome = open_genome(path, None if index_folder is None else Path(index_folder))
-    return {name: contig[:].copy() for name, contig in genome.contigs.items()}

@@ -26,7 +26,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from dnagpt_hf.genomes.bases import Interval
 from dnagpt_hf.genomes.contigs import Contig, ContigPart
 from dnagpt_hf.genomes.fasta import open_genome
-from dnagpt_hf.genomes.regions import intervals_of, parts_of, without
+from dnagpt_hf.genomes.regions import find_intervals, parts_of, without
 from dnagpt_hf.genomes.sources import Source
 from dnagpt_hf.messages import count
 from dnagpt_hf.yaml_files import Settings, read_yaml, validated
@@ -244,14 +244,13 @@ def _covered(
         ValueError: a name does not fit the contigs, or all of it is removed anyway.
     """
     covered: dict[str, list[Interval]] = {}
-    try:
-        found = intervals_of(names, contigs)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-    for name, intervals in found.items():
-        rest = [without(some, (removed or {}).get(one, [])) for one, some in intervals.items()]
-        if not any(rest):
+    for name in names:
+        try:
+            found = find_intervals(name, contigs)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        if not any(without([one], (removed or {}).get(contig, [])) for contig, one in found):
             raise ValueError(f"{where}: {name} is left out as well: name it once")
-        for contig, some in intervals.items():
-            covered.setdefault(contig, []).extend(some)
+        for contig, one in found:
+            covered.setdefault(contig, []).append(one)
     return covered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -66,47 +66,28 @@ class Region:
         return f"{self.contig}:{self.start:,}-{'' if self.end is None else f'{self.end:,}'}"
 
 
-def intervals_of(
-    names: Sequence[str], contigs: Mapping[str, Contig]
-) -> dict[str, dict[str, list[Interval]]]:
-    """Resolve names to intervals.
+def find_intervals(name: str, contigs: Mapping[str, Contig]) -> list[tuple[str, Interval]]:
+    """Find the bases that a name stands for, as contigs and intervals.
 
     Args:
-        names: contigs, regions `X:1-10000` or patterns `KI27*`. An exact name has priority over a
+        name: a contig, a region `X:1-10000` or a pattern `KI27*`. An exact name has priority over a
             region, a region over a pattern.
         contigs: contigs of the genome by name.
 
-    Returns:
-        Intervals by name and contig.
-
     Raises:
-        ValueError: a name fits no contig, or a region does not lie in its contig.
+        ValueError: the name fits no contig, or the region does not lie in its contig.
     """
-    found: dict[str, dict[str, list[Interval]]] = {}
-    for name in names:
-        intervals = found.setdefault(name, {})
-        for contig, interval in _resolved(name, contigs):
-            intervals.setdefault(contig, []).append(interval)
-    return found
-
-
-def _resolved(name: str, contigs: Mapping[str, Contig]) -> Iterator[tuple[str, Interval]]:
-    if name in contigs:
-        yield name, Interval(0, len(contigs[name]))
-        return
-    region = Region.parse(name)
+    region = Region(name) if name in contigs else Region.parse(name)
     if region.contig in contigs:
         length = len(contigs[region.contig])
         end = length if region.end is None else region.end
         if not region.start <= end <= length:
             raise ValueError(f"{name}: contig {region.contig} has the positions 1 to {length:,}")
-        yield region.contig, Interval(region.start - 1, end)
-        return
+        return [(region.contig, Interval(region.start - 1, end))]
     fitting = [contig for contig in contigs if fnmatchcase(contig, name)]
     if not fitting:
         raise ValueError(f"no contig {name}; there are {similar_contigs(name, contigs)}")
-    for contig in fitting:
-        yield contig, Interval(0, len(contigs[contig]))
+    return [(contig, Interval(0, len(contigs[contig]))) for contig in fitting]
 
 
 def similar_contigs(name: str, contigs: Mapping[str, Contig]) -> str:
