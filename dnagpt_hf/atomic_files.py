@@ -14,7 +14,7 @@ from typing import Any
 
 
 class DestinationError(ValueError):
-    """A place that cannot be written to; the message says which, why and what to do."""
+    """A file or folder that cannot be written; the message names it and says what to do."""
 
 
 def check_new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -57,25 +57,32 @@ def check_new_file(destination: str | os.PathLike[str], *, overwrite: bool = Fal
 
 @contextmanager
 def new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """A folder to write into that takes the place of `destination` if nothing goes wrong.
+    """Give a folder to write into, which takes the place of `destination` without an error.
 
     It stands beside its destination, so that the last step is a rename. An old folder is moved
     away in that moment only, and comes back if the rename fails.
     """
     check_new_folder(destination, overwrite=overwrite)
     target = Path(destination).resolve()
-    partial = _beside(target, "partial")
+    partial, old = _beside(target, "partial"), _beside(target, "old")
     partial.mkdir()
     try:
         yield partial
-        _replace_folder(partial, target)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
 def new_file(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """A path to write to that takes the place of `destination` if nothing goes wrong."""
+    """Give a path to write to, which takes the place of `destination` without an error."""
     check_new_file(destination, overwrite=overwrite)
     target = Path(destination).resolve()
     partial = _beside(target, "partial")
@@ -87,7 +94,7 @@ def new_file(destination: str | os.PathLike[str], *, overwrite: bool = False) ->
 
 
 def write_json(destination: str | os.PathLike[str], content: Any) -> None:
-    """Write plain data as JSON that every program reads: what is NaN or infinite becomes null.
+    """Write plain data as JSON that every program reads: NaN and infinite numbers become null.
 
     Example:
 
@@ -110,20 +117,6 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _beside(target: Path, what: str) -> Path:
+def _beside(target: Path, role: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.{what}")
-
-
-def _replace_folder(new: Path, target: Path) -> None:
-    if not target.exists():
-        new.rename(target)
-        return
-    aside = _beside(target, "old")
-    target.rename(aside)
-    try:
-        new.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside)
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.{role}")

@@ -1,4 +1,4 @@
-"""Makes the Auto classes of Transformers know DNAGPT, without importing Transformers for it.
+"""Registration of DNAGPT with the Auto classes of Transformers, without importing Transformers.
 
 Transformers imports its Auto classes when they are first used. DNAGPT is registered right after
 that, whether this package or Transformers was imported first.
@@ -41,28 +41,19 @@ def _register_models() -> None:
     )
 
 
-# (module of the Auto classes, module of ours, what registers the one with the other)
-_REGISTRATIONS: tuple[tuple[str, str, Callable[[], None]], ...] = (
-    (
-        "transformers.models.auto.configuration_auto",
-        "dnagpt_hf.configuration_dnagpt",
-        _register_config,
-    ),
-    (
-        "transformers.models.auto.tokenization_auto",
-        "dnagpt_hf.tokenization_dnagpt",
-        _register_tokenizer,
-    ),
-    (
-        "transformers.models.auto.modeling_auto",
-        "dnagpt_hf.modeling_dnagpt",
-        _register_models,
-    ),
-)
+# (module of the Auto classes, module of this package) → the function that registers
+_REGISTRATIONS: dict[tuple[str, str], Callable[[], None]] = {
+    (f"transformers.models.auto.{kind}_auto", f"dnagpt_hf.{kind}_dnagpt"): register
+    for kind, register in {
+        "configuration": _register_config,
+        "tokenization": _register_tokenizer,
+        "modeling": _register_models,
+    }.items()
+}
 
 
-class _Followed(Loader):
-    """Loads a module as its own loader does, and reports when that is done."""
+class _ReportingLoader(Loader):
+    """Loads a module as its own loader does, and reports the end of that."""
 
     def __init__(self, loader: Loader, report: Callable[[str], None]) -> None:
         self.loader = loader
@@ -77,10 +68,10 @@ class _Followed(Loader):
 
 
 class _AutoClassFinder(MetaPathFinder):
-    """Finds modules as Python does, and follows the import of those that registering waits for."""
+    """Finds modules as Python does, and registers when the modules of a pair are loaded."""
 
     def __init__(self) -> None:
-        self.followed = {name for auto, own, _ in _REGISTRATIONS for name in (auto, own)}
+        self.followed = {name for pair in _REGISTRATIONS for name in pair}
         self.loaded = self.followed & set(sys.modules)
 
     def find_spec(
@@ -88,7 +79,7 @@ class _AutoClassFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path, target) if fullname in self.followed else None
         if spec and spec.loader:
-            spec.loader = _Followed(spec.loader, self.report_loaded)
+            spec.loader = _ReportingLoader(spec.loader, self.report_loaded)
         return spec
 
     def report_loaded(self, name: str) -> None:
@@ -96,8 +87,8 @@ class _AutoClassFinder(MetaPathFinder):
         self.register()
 
     def register(self) -> None:
-        for auto, own, register in _REGISTRATIONS:
-            # our own module may be the one that is importing the Auto classes, and half done
+        for (auto, own), register in _REGISTRATIONS.items():
+            # our own module may be half loaded, and be the one that imports the Auto classes
             if auto in self.loaded and (own in self.loaded or own not in sys.modules):
                 register()
 
