@@ -22,6 +22,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from dnagpt_hf.messages import count
+
 if TYPE_CHECKING:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -33,7 +35,7 @@ def _frozen(**sources: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained; every figure can be traced with `source_of`.
+    """Settings of a training; `source_of` traces every figure.
 
     Args:
         epochs: passes over the training data.
@@ -43,7 +45,7 @@ class Recipe:
         precision: `"float32"`, `"float16"` or `"bfloat16"`, the data type of mixed precision.
         batch_size: records per device and step, or `None` where no source gives it.
         number_loss_weight: λ of `λ·MSE(numbers) + cross-entropy(tokens)`.
-        source: where the figures come from, except those named in `sources`.
+        source: source of the figures, except those named in `sources`.
     """
 
     epochs: int
@@ -62,24 +64,31 @@ class Recipe:
     number_loss_weight: float = 0.01
     sources: Mapping[str, str] = field(default_factory=_frozen)
 
+    @property
+    def warmup(self) -> str:
+        """Length of the warm-up in words."""
+        if self.warmup_epochs is not None:
+            return count(self.warmup_epochs, "epoch")
+        return count(self.warmup_steps or 0, "step")
+
     def source_of(self, figure: str) -> str:
-        """The paper's figure or section that gives `figure`, a field of this recipe."""
+        """Name the figure or section of the paper that gives a field of this recipe."""
         return self.sources.get(figure, self.source)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One model: sizes, vocabulary, recipes, and what is disputed about them.
+    """One model: sizes, vocabulary, recipes, and disagreements between their sources.
 
     Args:
         name: name under which `get_preset` finds it.
         summary: one sentence for lists and model cards.
         dynamic_kmer: `True` for k-mers of 1 to `kmer_size` bases, `False` for one length only.
-        data: what the model was pre-trained on.
+        data: pre-training data, in words.
         initializer_range: standard deviation of new weights.
         pretraining: recipe of the pre-training.
         finetuning: recipe of the fine-tuning on one task.
-        source: where the sizes come from, except those named in `sources`.
+        source: source of the sizes, except those named in `sources`.
         released_file: file in which the authors published these weights, if they did.
         notes: disagreements between the sources, in sentences.
     """
@@ -102,7 +111,7 @@ class Preset:
     notes: tuple[str, ...] = ()
 
     def source_of(self, figure: str) -> str:
-        """The paper's figure or section that gives `figure`, a field of this preset."""
+        """Name the figure or section of the paper that gives a field of this preset."""
         return self.sources.get(figure, self.source)
 
 
@@ -272,7 +281,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 
 
 def get_preset(name: str) -> Preset:
-    """The preset called `name`.
+    """Find a preset by its name.
 
     Raises:
         ValueError: no preset has this name; the message lists those that exist.
@@ -285,9 +294,9 @@ def get_preset(name: str) -> Preset:
 def presets_of_sizes(
     num_hidden_layers: int, hidden_size: int, kmer_size: int, dynamic_kmer: bool
 ) -> list[str]:
-    """Names of the presets with these sizes.
+    """List the names of the presets with these sizes.
 
-    Positions are not asked for: the sources disagree on those of DNAGPT-M.
+    Positions are left out: the sources disagree on those of DNAGPT-M.
     """
     sizes = (num_hidden_layers, hidden_size, kmer_size, dynamic_kmer)
     return [
@@ -299,7 +308,7 @@ def presets_of_sizes(
 
 
 def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
-    """The model configuration of a preset.
+    """Make the model configuration of a preset.
 
     Args:
         name: name of a preset.
@@ -327,7 +336,7 @@ def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
 
 
 def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
-    """The tokenizer of a preset; `overrides` are arguments of `DNAGPTTokenizer`."""
+    """Make the tokenizer of a preset; `overrides` are arguments of `DNAGPTTokenizer`."""
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     preset = get_preset(name)
@@ -340,7 +349,7 @@ def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
 
 
 def vocabulary_size(kmer_size: int, dynamic_kmer: bool) -> int:
-    """Entries of the original vocabulary: 34 special tokens and the k-mers over N, A, G, C, T.
+    """Count the entries of the original vocabulary: 34 special tokens, and k-mers over NAGCT.
 
     Example:
 
@@ -352,10 +361,10 @@ def vocabulary_size(kmer_size: int, dynamic_kmer: bool) -> int:
 
 
 def vocabulary_fields(kmer_size: int, dynamic_kmer: bool) -> dict[str, Any]:
-    """The fields of `DNAGPTConfig` that follow from the vocabulary.
+    """List the fields of `DNAGPTConfig` that follow from the vocabulary.
 
     The number position is one entry after the original vocabulary; the rows of the embedding
-    matrix are rounded up to 64, a multiple that matrix units like.
+    matrix are rounded up to a multiple of 64, for which matrix units are fastest.
     """
     number_token_id = vocabulary_size(kmer_size, dynamic_kmer)
     num_tokens = number_token_id + 1

@@ -12,28 +12,20 @@ from huggingface_hub import EvalResult, ModelCard
 
 from dnagpt_hf.checkpoints.card_metadata import CARD, card_metadata, is_noncommercial
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-from dnagpt_hf.messages import count, markdown_table
-from dnagpt_hf.presets import PRESETS, Preset, Recipe, get_preset, preset_config, vocabulary_size
+from dnagpt_hf.messages import markdown_table
+from dnagpt_hf.presets import PRESETS, Preset, get_preset, preset_config, vocabulary_size
 
 _TEMPLATE = Path(__file__).with_name("model_card_template.md")
 _UNMEASURED = (
     "None were measured with these weights: no accuracy on any task, no loss on held-out sequence, "
     "and nothing about generated sequences."
 )
-# rows of the table of recipes: label, and field of a recipe
-_RECIPE_FIELDS = {
-    "epochs": "epochs",
-    "warm-up": "warmup_epochs",
-    "learning rate": "learning_rate",
-    "optimizer": "optimizer",
-    "betas": "betas",
-    "weight decay": "weight_decay",
-    "gradient clip": "max_grad_norm",
-    "accumulation": "gradient_accumulation_steps",
-    "batch size": "batch_size",
-    "precision": "precision",
-    "λ": "number_loss_weight",
-}
+# fields of a recipe that the card shows
+_RECIPE_FIELDS = (
+    *("epochs", "warmup", "learning_rate", "scheduler", "optimizer", "betas", "weight_decay"),
+    *("max_grad_norm", "gradient_accumulation_steps", "batch_size", "precision"),
+    "number_loss_weight",
+)
 
 
 def render_model_card(
@@ -205,36 +197,18 @@ def describe_training(preset: Preset) -> str:
     """Describe data and recipes of a preset in Markdown, with the source of every figure."""
     if preset.released_file is None and not preset.source.startswith("Fig."):
         return "Not trained yet. The recipe that the preset proposes was chosen for this package."
-    rows = [
-        [label, *_figure(preset.pretraining, field), *_figure(preset.finetuning, field)]
-        for label, field in _RECIPE_FIELDS.items()
-    ]
-    table = markdown_table(
-        ["setting", "pre-training", "source", "fine-tuning", "source"], rows, "lllll"
-    )
+    rows = []
+    for field in _RECIPE_FIELDS:
+        row = [field.replace("_", " ")]
+        for recipe in (preset.pretraining, preset.finetuning):
+            value = getattr(recipe, field)
+            row += ["not stated" if value is None else str(value), recipe.source_of(field)]
+        rows.append(row)
+    header = ["setting", "pre-training", "source", "fine-tuning", "source"]
+    table = markdown_table(header, rows, "lllll")
     notes = "\n".join(f"- {note}" for note in preset.notes)
     return (
         f"Pre-trained on {preset.data} ({preset.source_of('data')}), to predict the next token, "
         "the GC content of a segment and whether a sequence is reversed. Windows with more than "
         f"5 % N were left out (section 9).\n\n{table}\n\nThe sources disagree in places:\n\n{notes}"
     )
-
-
-def _figure(recipe: Recipe, field: str) -> tuple[str, str]:
-    """Write one figure of a recipe, and its source."""
-    value = getattr(recipe, field)
-    match field:
-        case "warmup_epochs" if value is None:
-            return f"{recipe.warmup_steps:,} steps", recipe.source_of("warmup_steps")
-        case "warmup_epochs":
-            text = count(value, "epoch")
-        case "learning_rate":
-            # 3e-5 in place of Python's 3e-05
-            text = f"{value:.0e}, {recipe.scheduler}".replace("e-0", "e-")
-        case "optimizer":
-            text = value.replace("adamw", "AdamW")
-        case "betas":
-            text = ", ".join(map(str, value))
-        case _:
-            text = "not stated" if value is None else str(value)
-    return text, recipe.source_of(field)

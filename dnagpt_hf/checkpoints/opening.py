@@ -16,7 +16,7 @@ from dnagpt_hf.checkpoints.validation import (
     check_weight_files,
     is_adapter,
     on_one_line,
-    read_config_fields,
+    read_config,
     read_json,
 )
 
@@ -112,7 +112,6 @@ class Checkpoint:
             ImportError: an adapter needs peft, which is not installed.
             ValueError: the device does not exist.
         """
-
         from dnagpt_hf import modeling_dnagpt
 
         place = find_device(device)
@@ -190,8 +189,7 @@ def open_checkpoint(source: str | Path, *, local_files_only: bool = False) -> Ch
         >>> model = checkpoint.load_model(device="auto", dtype="bfloat16")
     """
     folder = _find_folder(str(source), local_files_only)
-    fields, architecture = read_config_fields(folder)
-    config = _make_config(folder, fields)
+    config, architecture = read_config(folder)
     base = None
     if is_adapter(folder):
         # the base of a local adapter is not downloaded unasked
@@ -253,15 +251,6 @@ def _find_folder(source: str, local_files_only: bool) -> Path:
             f"{on_one_line(error)}"
         ) from error
     return Path(found)
-
-
-def _make_config(folder: Path, fields: dict[str, Any]) -> DNAGPTConfig:
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-
-    try:
-        return DNAGPTConfig.from_dict(fields)
-    except Exception as error:  # the type of the error depends on the wrong value
-        raise CheckpointFolderError(f"{folder / CONFIG}: {on_one_line(error)}") from error
 
 
 def _merge_adapter(

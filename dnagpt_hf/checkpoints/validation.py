@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+
+if TYPE_CHECKING:
+    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 
 MODEL_CLASSES = ("DNAGPTForMultiTask", "DNAGPTForSequenceClassification", "DNAGPTModel")
 CONFIG = "config.json"
@@ -25,12 +28,15 @@ class CheckpointFolderError(ValueError):
     """A checkpoint folder that cannot be loaded; the message names folder, file and value."""
 
 
-def read_config_fields(folder: Path) -> tuple[dict[str, Any], str]:
-    """Read the fields of `config.json`, and the name of the model's class.
+def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
+    """Read the configuration of a folder, and the name of the model's class.
 
     Raises:
-        CheckpointFolderError: the folder is missing, or holds no DNAGPT model.
+        CheckpointFolderError: the folder is missing, holds no DNAGPT model, or a field of the
+            configuration has an unknown value.
     """
+    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+
     path = folder / CONFIG
     if not folder.is_dir():
         raise CheckpointFolderError(
@@ -61,7 +67,10 @@ def read_config_fields(folder: Path) -> tuple[dict[str, Any], str]:
         raise CheckpointFolderError(
             f"{path}: architectures is {architectures}: expected one of {', '.join(MODEL_CLASSES)}"
         )
-    return fields, str(architectures[0])
+    try:
+        return DNAGPTConfig.from_dict(fields), architectures[0]
+    except Exception as error:  # the type of the error depends on the wrong value
+        raise CheckpointFolderError(f"{path}: {on_one_line(error)}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
