@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.site_windows import counted
-from dnagpt_hf.annotation.transcripts import Gene, Transcript, read_genes
-from dnagpt_hf.annotation.windows import GenomeWindows, Window, open_windows
+from dnagpt_hf.annotation.transcripts import Gene, Transcript
+from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_windows
 from dnagpt_hf.genomes.bases import Interval, gc_content
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.records.reading import Record, RecordError, RecordReader, did_you_mean
@@ -142,6 +143,12 @@ class GeneTable:
         contig = self._opened.contig(transcript.contig, gene.line)
         if contig is None:
             counts["left out: on other contigs"] += 1
+            return None
+        if not self._opened.reaches(contig, transcript.end, transcript.line):
+            counts[BEYOND] += 1
+            return None
+        if transcript.rearranged:
+            counts["left out: trans-spliced or over an origin"] += 1
             return None
         target: dict[str, str] = {}
         if targets is not None:

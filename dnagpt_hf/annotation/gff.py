@@ -9,17 +9,23 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
+from pathlib import Path
 from urllib.parse import unquote
 
 from dnagpt_hf.records.reading import RecordError, shorten
 from dnagpt_hf.records.text_lines import numbered_lines
 
-_GTF_ATTRIBUTE = re.compile(r'\s*\w+\s+"')
+_FORMAT_OF_SUFFIX = {".gtf": True, ".gff3": False}
+_COMPRESSED_SUFFIXES = (".gz", ".bgz")
 _STRANDS = ("+", "-", ".", "?")
+# a value may be quoted, and a quoted one may hold semicolons
+_VALUE = r'("[^"]*"(?=\s*(?:;|$))|[^;]*)'
+_GFF_ATTRIBUTES = re.compile(rf"\s*([^=;\s]+)\s*={_VALUE}")
+_GTF_ATTRIBUTES = re.compile(rf"\s*([^;\s\"]+)\s+{_VALUE}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Feature:
     """One line of a GFF3 or GTF file.
 
@@ -31,7 +37,7 @@ class Feature:
         strand: `+`, `-`, or `.` where it has none.
         phase: bases of its start that belong to a codon that began before; 0 where none is given.
         text: its ninth column.
-        is_gtf: whether that is written as in GTF.
+        is_gtf: whether the ninth column has the syntax of GTF.
         line: line of the file.
     """
 
@@ -46,38 +52,88 @@ class Feature:
     line: int
 
     def attribute(self, name: str) -> str:
-        """An attribute; empty if there is none."""
-        found = _attribute_pattern(name, self.is_gtf).search(self.text)
-        if found is None:
-            return ""
-        return found[1].strip() if self.is_gtf else unquote(found[1].strip())
+        """Return an attribute without quotation marks; empty if there is none."""
+        value = self._value(name)
+        if len(value) > 1 and value[0] == value[-1] == '"':
+            value = value[1:-1].strip()
+        return value if self.is_gtf else unquote(value)
 
     def parents(self, name: str) -> list[str]:
-        """Attributes of which there may be several, with commas between them."""
-        found = _attribute_pattern(name, self.is_gtf).search(self.text)
-        return [unquote(part) for part in found[1].strip().split(",") if part] if found else []
+        """Return the values of an attribute of GFF3 that holds several, separated by commas."""
+        return [unquote(part) for part in self._value(name).split(",") if part]
+
+    def _value(self, name: str) -> str:
+        if self.is_gtf or '"' in self.text:
+            return self._attributes.get(name, "")
+        # most lines of GFF3 have many attributes, of which few are asked for, and no quotes
+        text = f";{self.text.replace('; ', ';')}"
+        start = text.find(f";{name}=")
+        if start < 0:
+            return ""
+        start += len(name) + 2
+        end = text.find(";", start)
+        return text[start : end if end >= 0 else None].strip()
+
+    @cached_property
+    def _attributes(self) -> dict[str, str]:
+        pattern = _GTF_ATTRIBUTES if self.is_gtf else _GFF_ATTRIBUTES
+        # reversed, so that the first of several values of a name is kept
+        return {name: value.strip() for name, value in reversed(pattern.findall(self.text))}
 
 
 def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
-    """Lines of a GFF3 or GTF file, plain or compressed; which it is, its first line tells.
+    """Read the lines of a GFF3 or GTF file, plain or compressed.
+
+    The endings `.gtf` and `.gff3` decide the format. In other files each line does, by its ninth
+    column: `name=value` in GFF3, `name "value"` or a bare identifier in GTF. A file has one format.
 
     Raises:
-        RecordError: a line is no feature, or there is none; the message names file and line.
+        RecordError: a line is no feature or has another format than the lines before it, or there
+            is no line; the message names file and line.
         OSError: the file cannot be opened.
     """
     source = os.fspath(path)
-    is_gtf: bool | None = None
+    stated = _stated_format(path)
+    is_gtf, has_features = stated, False
     for number, line in numbered_lines(path):
         if line.startswith("##FASTA") or line.startswith(">"):
             break
         if not line.strip() or line.startswith("#"):
             continue
         fields = line.split("\t")
-        if is_gtf is None and len(fields) == 9:
-            is_gtf = _GTF_ATTRIBUTE.match(fields[8]) is not None
+        found = stated
+        if stated is None:
+            found = _is_gtf(fields[-1])
+        if found is not None and found != is_gtf:
+            if is_gtf is not None:
+                raise RecordError(
+                    f"{source}, line {number}: {shorten(fields[-1])!r} is an attribute of "
+                    f"{_name(found)}, but the lines before are {_name(is_gtf)}: give the file the "
+                    "ending .gtf or .gff3"
+                )
+            is_gtf = found
+        has_features = True
         yield _feature(fields, bool(is_gtf), source, number)
-    if is_gtf is None:
+    if not has_features:
         raise RecordError(f"{source} has no features: give a GFF3 or GTF file")
+
+
+def _stated_format(path: str | os.PathLike[str]) -> bool | None:
+    name = Path(path)
+    if name.suffix.lower() in _COMPRESSED_SUFFIXES:
+        name = name.with_suffix("")
+    return _FORMAT_OF_SUFFIX.get(name.suffix.lower())
+
+
+def _is_gtf(text: str) -> bool | None:
+    """Tell the syntax of a ninth column; `None` where it is empty or a bare identifier."""
+    if _GFF_ATTRIBUTES.match(text):
+        return False
+    return True if _GTF_ATTRIBUTES.match(text.strip()) else None
+
+
+def _name(is_gtf: bool) -> str:
+    return "GTF" if is_gtf else "GFF3"
 
 
 def _feature(fields: list[str], is_gtf: bool, source: str, number: int) -> Feature:
@@ -107,8 +163,3 @@ def _feature(fields: list[str], is_gtf: bool, source: str, number: int) -> Featu
         is_gtf,
         number,
     )
-
-
-@lru_cache
-def _attribute_pattern(name: str, is_gtf: bool) -> re.Pattern[str]:
-    return re.compile(rf'(?:^|;)\s*{name}\s+"?([^";]*)' if is_gtf else rf"(?:^|;)\s*{name}=([^;]*)")

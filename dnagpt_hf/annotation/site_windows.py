@@ -13,7 +13,7 @@ from typing import Any
 
 from dnagpt_hf.annotation.negatives import Negatives, negative_drawer
 from dnagpt_hf.annotation.sites import ANCHORS, Site, check_anchor, is_bed, read_sites
-from dnagpt_hf.annotation.windows import GenomeWindows, Window, open_windows
+from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_windows
 from dnagpt_hf.records.reading import Record, RecordError
 
 logger = logging.getLogger(__name__)
@@ -141,6 +141,9 @@ class RegionWindows:
         contig = self._opened.contig(site.contig, site.line)
         if contig is None:
             counts["left out: on other contigs"] += 1
+            return None
+        if not self._opened.reaches(contig, site.position, site.line):
+            counts[BEYOND] += 1
             return None
         try:
             sequence = self._window.cut(contig, site.position, site.strand == "-")

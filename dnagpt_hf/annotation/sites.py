@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.gff import read_features
-from dnagpt_hf.annotation.transcripts import Gene, Transcript, read_genes
+from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.genomes.bases import Interval
 from dnagpt_hf.records.reading import RecordError, did_you_mean, shorten
 from dnagpt_hf.records.text_lines import numbered_lines
@@ -227,11 +228,11 @@ def _feature_sites(path: str | os.PathLike[str], anchor: str, kind: str) -> Iter
 def _transcript_sites(genes: Iterable[Gene], anchor: str, left_out: Counter[str]) -> Iterator[Site]:
     for gene in genes:
         for transcript in gene.transcripts:
-            for position in _positions(transcript, anchor, left_out):
+            for position, strand in _positions(transcript, anchor, left_out):
                 yield Site(
                     transcript.contig,
                     position,
-                    transcript.strand,
+                    strand,
                     transcript.name,
                     transcript.line,
                     gene=gene.name,
@@ -239,25 +240,31 @@ def _transcript_sites(genes: Iterable[Gene], anchor: str, left_out: Counter[str]
                 )
 
 
-def _positions(transcript: Transcript, anchor: str, left_out: Counter[str]) -> Iterator[int]:
-    """Where a transcript has an anchor, in its own direction."""
-    step = -1 if transcript.strand == "-" else 1
+def _positions(
+    transcript: Transcript, anchor: str, left_out: Counter[str]
+) -> Iterator[tuple[int, str]]:
+    """List positions and strands of an anchor of a transcript, in its own direction."""
+    strand = transcript.strand
+    step = -1 if strand == "-" else 1
     width = ANCHORS[anchor]
-    if anchor in ("tss", "tts"):
-        yield _cut(anchor, transcript.start, transcript.end, transcript.strand)
-    elif anchor in ("tis", "stop"):
-        if not transcript.coding:
+    if anchor in ("tis", "stop"):
+        if transcript.coding_start is None or transcript.coding_end is None:
             left_out["untranslated transcripts"] += 1
         elif anchor == "tis" and transcript.phase:
             left_out["transcripts without a start codon"] += 1
+        elif anchor == "tis":
+            yield transcript.coding_start
         else:
-            ends = transcript.coding[0].start, transcript.coding[-1].end
-            first, last = ends[::step]
-            yield first if anchor == "tis" else last - step * width
+            end, strand = transcript.coding_end
+            yield (end + width if strand == "-" else end - width), strand
+    elif transcript.rearranged:
+        left_out["transcripts that are trans-spliced or run over an origin"] += 1
+    elif anchor in ("tss", "tts"):
+        yield _cut(anchor, transcript.start, transcript.end, strand), strand
     else:
         for intron in transcript.introns[::step]:
             if intron.end - intron.start < 2 * width:
                 left_out["introns too short for it"] += 1
             else:
                 first, last = intron[::step]
-                yield first if anchor == "donor" else last - step * width
+                yield (first if anchor == "donor" else last - step * width), strand

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dnagpt_hf.genomes.bases import Interval, reverse_complement
@@ -13,6 +14,10 @@ from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.regions import similar_contigs
 from dnagpt_hf.records.reading import RecordError
 
+logger = logging.getLogger(__name__)
+
+# the count of places that a genome, of another assembly perhaps, is too short for
+BEYOND = "left out: behind the end of their contig"
 EDGES = ("drop", "pad", "error")
 _PADDING = "N"
 
@@ -104,6 +109,7 @@ class GenomeWindows:
     contigs: Mapping[str, Contig]
     regions: Path
     is_selection: bool
+    warned: list[int] = field(default_factory=list, repr=False, compare=False)
 
     def contig(self, name: str, line: int) -> Contig | None:
         """The contig of a place; `None` if places on it are left out.
@@ -119,6 +125,25 @@ class GenomeWindows:
                 "[chr1, chr2], or as {chr1: NC_000001.11} where the FASTA file calls them otherwise"
             )
         return found
+
+    def reaches(self, contig: Contig, end: int, line: int) -> bool:
+        """Tell whether a contig is as long as a place needs, and warn of the first that is not.
+
+        Args:
+            contig: the contig of the place.
+            end: the base behind the place.
+            line: line of the file that names it.
+        """
+        if end <= len(contig):
+            return True
+        if not self.warned:
+            self.warned.append(line)
+            logger.warning(
+                "%s, line %d: base %s lies behind the end of contig %s, which has %s: it is left "
+                "out; is %s the genome of this file?",
+                *(self.regions, line, f"{end:,}", contig.name, f"{len(contig):,}", self.genome),
+            )
+        return False
 
 
 def open_windows(

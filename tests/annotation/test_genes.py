@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from annotated_genome import MODELS, Model, complement, fasta, genome, gff3, gtf, mirrored, write
 
+from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.genes import FEATURES, GeneTable, representative, untranslated
-from dnagpt_hf.annotation.transcripts import Gene, Transcript, read_genes
+from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.records.reading import RecordError
 
 EXPRESSION = "gene_id,leaf,root\ng1,1.5,0\ng2.1,7,\ng4,2,\nother,9,9\n"
@@ -219,3 +220,28 @@ def test_tables_that_do_not_fit(
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         list(table(tmp_path, **{"expression": path, "target": "x", **options}))
+
+
+def test_genes_behind_the_end_of_their_contig_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "g.fa").write_text(">c\n" + "ACGTA" * 20 + "\n")
+    lines = [
+        f"c\tx\tCDS\t{a}\t{b}\t.\t+\t0\tID={a}\n" for a, b in [(11, 40), (95, 103), (200, 290)]
+    ]
+    (tmp_path / "g.gff").write_text("".join(lines))
+    table = GeneTable(tmp_path / "g.gff", tmp_path / "g.fa", 3, 3)
+    assert [record.name for record in table] == ["11"]
+    assert table.counts["left out: behind the end of their contig"] == 2
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "line 2: base 103 lies behind the end of contig c, which has 100" in warning
+
+
+def test_rearranged_genes_have_no_half_life_features(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(">c\n" + "ACGTA" * 20 + "\n")
+    parts = [(90, 98, "ID=a;part=1"), (11, 19, "ID=a;part=2"), (31, 39, "ID=b")]
+    lines = [f"c\tx\tCDS\t{a}\t{b}\t.\t+\t0\t{text}\n" for a, b, text in parts]
+    (tmp_path / "g.gff").write_text("".join(lines))
+    table = GeneTable(tmp_path / "g.gff", tmp_path / "g.fa", 3, 3)
+    assert [record.name for record in table] == ["b"]
+    assert table.counts["left out: trans-spliced or over an origin"] == 1

@@ -76,3 +76,38 @@ def test_malformed_lines_are_named(tmp_path: Path, line: str, message: str) -> N
     with pytest.raises(RecordError, match=message) as caught:
         list(read_features(path))
     assert str(path) in str(caught.value)
+
+
+GENE_LINE = "chr1\tx\tgene\t1\t9\t.\t+\t.\t{}\n"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        # AUGUSTUS and BRAKER: genes and transcripts have a bare identifier
+        ["x1", "x1.t1", 'transcript_id "x1.t1"; gene_id "x1";'],
+        ["level 2; gene_id x1; transcript_id x1.t1"],
+        ['note "a; gene_id=b"; gene_id "x1"; transcript_id "x1.t1"'],
+        [".", 'gene_id "x1"; transcript_id "x1.t1"; tag "a=b"'],
+    ],
+)
+@pytest.mark.parametrize("name", ["a.gtf", "a.txt"])
+def test_gtf_is_told_by_all_lines(tmp_path: Path, attributes: list[str], name: str) -> None:
+    path = tmp_path / name
+    path.write_text("".join(map(GENE_LINE.format, attributes)))
+    last = list(read_features(path))[-1]
+    assert (last.attribute("gene_id"), last.attribute("transcript_id")) == ("x1", "x1.t1")
+
+
+def test_quoted_values_keep_their_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "a.gff3"
+    path.write_text(GENE_LINE.format('ID="a;b";Note=5"-end;Name="c d"'))
+    (feature,) = read_features(path)
+    assert [feature.attribute(n) for n in ("ID", "Note", "Name")] == ["a;b", '5"-end', "c d"]
+
+
+def test_a_file_of_two_formats_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(GENE_LINE.format('gene_id "x"') + GENE_LINE.format("ID=x"))
+    with pytest.raises(RecordError, match="line 2: 'ID=x' is an attribute of GFF3, but the lines"):
+        list(read_features(path))

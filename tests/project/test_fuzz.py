@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dnagpt_hf import DNAGPTTokenizer
+from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.sites import read_sites
-from dnagpt_hf.annotation.transcripts import read_genes
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.original import OriginalSizes, measure, read_state_dict
 from dnagpt_hf.checkpoints.saving import init_checkpoint

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from annotated_genome import MODELS, gff3, gtf
 
-from dnagpt_hf.annotation.transcripts import Gene, read_genes
+from dnagpt_hf.annotation.gene_assembly import read_genes
+from dnagpt_hf.annotation.transcripts import Gene
 from dnagpt_hf.records.reading import RecordError
 
 
@@ -109,14 +110,102 @@ def test_phase_is_that_of_the_first_part(tmp_path: Path, strand: str, phase: int
     assert gene.transcripts[0].phase == phase
 
 
-def test_transcripts_on_two_strands_are_left_out(tmp_path: Path) -> None:
+def test_one_identifier_on_two_strands_is_two_transcripts(tmp_path: Path) -> None:
     genes = genes_of(
         tmp_path,
         line("exon", 1, 9, "ID=a", "+")
         + line("exon", 21, 29, "ID=a", "-")
         + line("exon", 1, 9, "ID=b"),
     )
-    assert [gene.name for gene in genes] == ["b"]
+    assert [(gene.name, gene.strand, gene.start) for gene in genes] == [
+        ("a", "+", 0),
+        ("a", "-", 20),
+        ("b", "+", 0),
+    ]
+
+
+def test_one_transcript_identifier_in_several_genes(tmp_path: Path) -> None:
+    text = 'gene_id "{}"; transcript_id "unknown_transcript_1";'
+    places = {"x": (11, 19, "+"), "y": (31, 39, "+"), "z": (51, 59, "-")}
+    genes = genes_of(
+        tmp_path,
+        "".join(
+            line("CDS", start, end, text.format(gene), strand)
+            for gene, (start, end, strand) in places.items()
+        ),
+    )
+    assert [(g.name, g.start, g.end, g.strand, len(g.transcripts)) for g in genes] == [
+        (gene, start - 1, end, strand, 1) for gene, (start, end, strand) in places.items()
+    ]
+
+
+GTF = 'gene_id "x"; transcript_id "t"; '
+COPIES = [
+    # untranslated bases at the junction, on both sides, between coding parts
+    [("exon", 1, 50, GTF), ("CDS", 10, 30, GTF), ("exon", 101, 150, GTF), ("CDS", 110, 130, GTF)],
+    # a line for each copy
+    [
+        *(("transcript", 1, 50, GTF), ("transcript", 101, 150, GTF)),
+        *(("exon", 1, 50, GTF), ("exon", 101, 150, GTF)),
+    ],
+    # exon numbers that begin again
+    [("exon", 1, 50, GTF + "exon_number 1;"), ("exon", 101, 150, GTF + "exon_number 1;")],
+]
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize("rows", COPIES)
+def test_copies_on_one_chromosome(
+    tmp_path: Path, rows: list[tuple[str, int, int, str]], strand: str
+) -> None:
+    genes = genes_of(tmp_path, "".join(line(*row, strand) for row in rows))
+    transcripts = [transcript for gene in genes for transcript in gene.transcripts]
+    assert [transcript.exons for transcript in transcripts] == [((0, 50),), ((100, 150),)]
+    if "CDS" in rows[1]:
+        assert [transcript.coding for transcript in transcripts] == [((9, 30),), ((109, 130),)]
+
+
+def test_a_spliced_transcript_is_no_copy(tmp_path: Path) -> None:
+    rows = [("exon", 1, 50, 1), ("CDS", 10, 50, 1), ("exon", 101, 150, 2), ("CDS", 101, 130, 2)]
+    text = "".join(line(kind, a, b, f"{GTF}exon_number {n};") for kind, a, b, n in rows)
+    (gene,) = genes_of(tmp_path, text)
+    (transcript,) = gene.transcripts
+    assert transcript.coding == ((9, 50), (100, 130)) and transcript.introns == [(50, 100)]
+
+
+def test_trans_splicing(tmp_path: Path) -> None:
+    # as rps12 of chloroplasts: the first part is behind the others, on the other strand
+    text = "ID=cds-r;Parent=gene-r;exception=trans-splicing"
+    (gene,) = genes_of(
+        tmp_path,
+        line("gene", 501, 560, "ID=gene-r;part=1;exception=trans-splicing", "-")
+        + line("gene", 101, 230, "ID=gene-r;part=2;exception=trans-splicing", "+")
+        + line("CDS", 501, 560, text, "-", "0")
+        + line("CDS", 101, 140, text, "+", "0")
+        + line("CDS", 201, 230, text, "+", "2"),
+    )
+    (transcript,) = gene.transcripts
+    assert transcript.rearranged and not transcript.introns
+    assert transcript.coding_start == (560, "-") and transcript.coding_end == (230, "+")
+
+
+def test_a_gene_over_the_origin_of_a_circular_contig(tmp_path: Path) -> None:
+    (gene,) = genes_of(
+        tmp_path,
+        line("gene", 951, 1000, "ID=gene-c;part=1")
+        + line("gene", 1, 40, "ID=gene-c;part=2")
+        + line("CDS", 1, 40, "ID=cds-c;Parent=gene-c;part=2", phase="1")
+        + line("CDS", 951, 1000, "ID=cds-c;Parent=gene-c;part=1", phase="0"),
+    )
+    (transcript,) = gene.transcripts
+    assert transcript.rearranged and transcript.phase == 0
+    assert (transcript.coding_start, transcript.coding_end) == ((950, "+"), (40, "+"))
+
+
+def test_numbered_parts_that_follow_each_other_are_an_ordinary_transcript(tmp_path: Path) -> None:
+    rows = "".join(line("CDS", a, a + 8, f"ID=c;part={n}", "-") for n, a in [(1, 31), (2, 1)])
+    (gene,) = genes_of(tmp_path, rows)
+    assert not gene.transcripts[0].rearranged and gene.transcripts[0].introns == [(9, 30)]
 
 
 def test_a_gene_and_its_transcript_may_have_the_same_name(tmp_path: Path) -> None:

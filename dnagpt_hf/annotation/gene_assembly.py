@@ -1,0 +1,341 @@
+"""Genes and transcripts of a GFF3 or GTF file, joined from its lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from dnagpt_hf.annotation.gff import Feature, read_features
+from dnagpt_hf.annotation.transcripts import CodingEnd, Gene, Transcript
+from dnagpt_hf.genomes.bases import Interval
+from dnagpt_hf.records.reading import RecordError
+
+_EXON, _CODING = "exon", "CDS"
+_EXONIC = (_EXON, _CODING, "stop_codon")
+# types of lines inside a transcript
+_PARTS = frozenset(
+    (*_EXONIC, "start_codon", "intron", "protein", "polypeptide", "five_prime_utr")
+) | {"five_prime_UTR", "three_prime_UTR", "three_prime_utr", "UTR"}
+_GENE_NAMES = ("locus_tag", "gene_id", "Name", "gene", "gene_name")
+_PREFIX = re.compile(r"^(gene|rna|transcript|cds)[-:]", re.IGNORECASE)
+_TRANS_SPLICING = "trans-splicing"
+_NUMBER = re.compile(r"\d+")
+
+
+def read_genes(path: str | os.PathLike[str]) -> list[Gene]:
+    """Read the genes of a GFF3 or GTF file with their transcripts, in the order of the file.
+
+    In GFF3, the Parent of exons and coding parts is a transcript, and the upper end of its chain of
+    Parents is the gene; a gene without transcripts, as of bacteria, is its own. In GTF the
+    attributes `transcript_id` and `gene_id` name them, and the stop codon is added to the coding
+    sequence, where GFF3 has it.
+
+    An identifier stands for one transcript on each contig and strand, and in GTF in each gene.
+    It stands for several where its `transcript` lines, repeated exon numbers, or untranslated
+    exonic bases between two coding parts show that it was given to several. Parts on two strands,
+    or with an attribute `part`, belong to one transcript if the file marks them as trans-spliced or
+    numbers them.
+
+    Raises:
+        RecordError: a line is no feature, or no feature belongs to a gene.
+        OSError: the file cannot be opened.
+    """
+    genes = _Genes()
+    for feature in read_features(path):
+        if feature.is_gtf:
+            genes.add_gtf(feature)
+        else:
+            genes.add_gff(feature)
+    found = genes.finished()
+    if not found:
+        raise RecordError(
+            f"{os.fspath(path)}: no exon or CDS belongs to a gene: Parent in GFF3, or gene_id and "
+            "transcript_id in GTF, must name it"
+        )
+    return found
+
+
+class _Part(NamedTuple):
+    """An exon or coding part; without the text of its line, since there are many.
+
+    `exon_number` is that of GTF. `order` is the attribute `part` of GFF3, by which the parts of a
+    transcript are numbered that is trans-spliced or runs over an origin. Both are 0 if not given.
+    """
+
+    contig: str
+    strand: str
+    kind: str
+    start: int
+    end: int
+    phase: int
+    line: int
+    parents: tuple[str, ...]
+    exon_number: int
+    order: int
+    trans_spliced: bool
+
+
+@dataclass(slots=True)
+class _Node:
+    """A gene or transcript: its names, its place, and the key of its parent."""
+
+    names: tuple[str, ...]
+    contig: str
+    start: int
+    end: int
+    line: int
+    parent: str
+
+
+class _Genes:
+    """Collects features, in any order of lines, and joins them to genes."""
+
+    def __init__(self) -> None:
+        # lines of genes and transcripts, of which one identifier may have several
+        self._nodes: dict[str, list[_Node]] = {}
+        # genes and transcripts of GTF that only their parts name
+        self._implied: dict[str, list[_Node]] = {}
+        self._parts: dict[str, list[_Part]] = {}
+
+    def add_gff(self, feature: Feature) -> None:
+        """Keep a feature of GFF3."""
+        parents = feature.parents("Parent")
+        if feature.kind in _EXONIC:
+            # without a parent, features of one identifier are one
+            self._add_part(feature, parents or [feature.attribute("ID") or f"{feature.line}"])
+        elif feature.kind not in _PARTS and (identifier := feature.attribute("ID")):
+            names = [] if parents else [feature.attribute(name) for name in _GENE_NAMES]
+            self._nodes.setdefault(identifier, []).append(
+                _node(feature, [identifier, *names], "".join(parents[:1]))
+            )
+
+    def add_gtf(self, feature: Feature) -> None:
+        """Keep a feature of GTF."""
+        transcript = feature.attribute("transcript_id")
+        # where no gene is named, a transcript is one of its own
+        gene = feature.attribute("gene_id") or transcript
+        # a gene and a transcript may have the same name, and two genes a transcript of one name
+        gene_key, transcript_key = f"gene {gene}", f"transcript {transcript} of {gene}"
+        gene_node = _node(feature, [gene, feature.attribute("gene_name")], "")
+        transcript_node = _node(feature, [transcript], gene_key)
+        if feature.kind == "gene" and gene:
+            self._nodes.setdefault(gene_key, []).append(gene_node)
+        elif feature.kind == "transcript" and transcript:
+            self._nodes.setdefault(transcript_key, []).append(transcript_node)
+        elif feature.kind in _EXONIC and gene:
+            self._implied.setdefault(gene_key, [gene_node])
+            if transcript:
+                self._implied.setdefault(transcript_key, [transcript_node])
+                self._add_part(feature, [transcript_key])
+
+    def finished(self) -> list[Gene]:
+        """Join the parts to transcripts and genes, in the order of their lines."""
+        genes: dict[tuple[str, str, str, int], Gene] = {}
+        for key, parts in self._parts.items():
+            if not self._known(key):
+                # the other parent of a coding part is often a protein
+                parts = [part for part in parts if not any(map(self._known, part.parents))]
+            for copy in self._copies(key, parts):
+                transcript = _transcript(self._find(key, copy[0])[1], copy)
+                root, place, node = self._root(key, copy[0])
+                # a gene of the X and the Y chromosome has one name in some files
+                place_key = root, transcript.contig, transcript.strand, place
+                if place_key not in genes:
+                    genes[place_key] = _gene(node, transcript)
+                gene = genes[place_key]
+                gene.transcripts.append(transcript)
+                gene.start = min(gene.start, transcript.start)
+                gene.end = max(gene.end, transcript.end)
+        return sorted(genes.values(), key=lambda gene: gene.line)
+
+    def _copies(self, key: str, parts: list[_Part]) -> Iterator[list[_Part]]:
+        """Divide the parts of one identifier into those of each transcript that has it."""
+        groups: dict[tuple[str, str, int], list[_Part]] = {}
+        for part in parts:
+            linked = part.trans_spliced or part.order
+            place = ("", -1) if linked else (part.strand, self._find(key, part)[0])
+            groups.setdefault((part.contig, *place), []).append(part)
+        for group in groups.values():
+            yield from _split_copies(group)
+
+    def _add_part(self, feature: Feature, parents: list[str]) -> None:
+        numbers = [
+            int(found[0]) if (found := _NUMBER.match(feature.attribute(name))) else 0
+            for name in ("exon_number", "part")
+        ]
+        part = _Part(
+            sys.intern(feature.contig),
+            feature.strand,
+            feature.kind,
+            feature.start,
+            feature.end,
+            feature.phase,
+            feature.line,
+            tuple(parents),
+            exon_number=numbers[0],
+            order=numbers[1],
+            trans_spliced=feature.attribute("exception") == _TRANS_SPLICING,
+        )
+        for parent in parents:
+            self._parts.setdefault(parent, []).append(part)
+
+    def _known(self, key: str) -> list[_Node]:
+        return self._nodes.get(key) or self._implied.get(key) or []
+
+    def _find(self, key: str, part: _Part) -> tuple[int, _Node]:
+        """Find the gene or transcript to which a part belongs, and its index among those of a key.
+
+        It is the one around the part, else the first on its contig, else one made of the part.
+        """
+        nodes = self._known(key)
+        here = [index for index, node in enumerate(nodes) if node.contig == part.contig]
+        around = [i for i in here if nodes[i].start <= part.start and part.end <= nodes[i].end]
+        for index in (around or here)[:1]:
+            return index, nodes[index]
+        first = nodes[0] if nodes else None
+        names, parent = (first.names, first.parent) if first else (_all_names([key]), "")
+        return -1, _Node(names, part.contig, part.start, part.end, part.line, parent)
+
+    def _root(self, key: str, part: _Part) -> tuple[str, int, _Node]:
+        """Follow a chain of parents to its upper end: its key, index and gene."""
+        seen = {key}
+        index, node = self._find(key, part)
+        while node.parent not in ("", *seen):
+            key = node.parent
+            seen.add(key)
+            index, node = self._find(key, part)
+        return key, index, node
+
+
+def _node(feature: Feature, names: Sequence[str], parent: str) -> _Node:
+    return _Node(
+        _all_names(names), feature.contig, feature.start, feature.end, feature.line, parent
+    )
+
+
+def _all_names(names: Sequence[str]) -> tuple[str, ...]:
+    """List the names that are not empty, that of the first without its prefix before all."""
+    return tuple(dict.fromkeys(filter(None, (_PREFIX.sub("", names[0]), *names))))
+
+
+def _gene(node: _Node, first: Transcript) -> Gene:
+    """Make a gene that has no transcripts yet, at the place of its first one."""
+    is_there = node.contig == first.contig
+    start, end = (node.start, node.end) if is_there else (first.start, first.end)
+    line = node.line if is_there else first.line
+    return Gene(node.names[0], node.names, first.contig, first.strand, start, end, line)
+
+
+def _split_copies(parts: list[_Part]) -> list[list[_Part]]:
+    """Divide parts on one strand of a contig into copies of a transcript, if there are several.
+
+    A copy begins with an exon whose number there was before, or at a junction of two exons that
+    both have untranslated bases there although coding parts lie on either side.
+    """
+    if _is_linked(parts):
+        return [parts]
+    exons = [part for part in parts if part.kind == _EXON]
+    copies: list[list[_Part]] = [[]]
+    numbers: set[int] = set()
+    for exon in exons:
+        if exon.exon_number in numbers:
+            copies.append([])
+            numbers = set()
+        copies[-1].append(exon)
+        numbers |= {exon.exon_number} - {0}
+    coding = [part for part in parts if part.kind != _EXON]
+    if len(copies) == 1 and len(exons) > 1 and len(coding) > 1:
+        copies = _split_at_junctions(exons, coding)
+    if len(copies) == 1:
+        return [parts]
+    for part in coding:
+        around = [
+            copy
+            for copy in copies
+            if any(exon.start <= part.start and part.end <= exon.end for exon in copy)
+        ]
+        (around or copies)[0].append(part)
+    return copies
+
+
+def _split_at_junctions(exons: list[_Part], coding: list[_Part]) -> list[list[_Part]]:
+    bounds = []
+    joined = _joined(exons)
+    for left, right in pairwise(joined):
+        before = [part.end for part in coding if part.start < left.end]
+        after = [part.start for part in coding if part.end > right.start]
+        if before and after and max(before) < left.end and min(after) > right.start:
+            bounds.append(right.start)
+    copies: list[list[_Part]] = [[] for _ in range(len(bounds) + 1)]
+    for exon in exons:
+        copies[bisect_right(bounds, exon.start)].append(exon)
+    return copies
+
+
+def _transcript(node: _Node, parts: list[_Part]) -> Transcript:
+    """Make a transcript of its parts."""
+    translated = _in_order([part for part in parts if part.kind == _CODING])
+    in_order = translated or _in_order(parts)
+    strand = in_order[0].strand
+    step = -1 if strand == "-" else 1
+    starts = [part.start for part in in_order]
+    rearranged = _is_linked(parts) and (
+        len({part.strand for part in parts}) > 1 or starts != sorted(starts)[::step]
+    )
+    # a stop codon of GTF lies behind the last coding part; without a coding part it is none
+    coding = _joined(part for part in parts if part.kind != _EXON) if translated else ()
+    coding_start = coding_end = None
+    if rearranged and translated:
+        coding_start = CodingEnd(_outer(translated[0]), translated[0].strand)
+        coding_end = CodingEnd(_outer(translated[-1], last=True), translated[-1].strand)
+    elif coding:
+        first, last = (coding[0].start, coding[-1].end)[::step]
+        coding_start, coding_end = CodingEnd(first, strand), CodingEnd(last, strand)
+    return Transcript(
+        name=node.names[0],
+        contig=parts[0].contig,
+        strand=strand,
+        line=node.line,
+        exons=_joined(parts),
+        coding=coding,
+        phase=translated[0].phase if translated else 0,
+        coding_start=coding_start,
+        coding_end=coding_end,
+        rearranged=rearranged,
+    )
+
+
+def _is_linked(parts: Iterable[_Part]) -> bool:
+    """Tell whether the file states the order of parts, which that of positions need not be."""
+    return any(part.trans_spliced or part.order for part in parts)
+
+
+def _in_order(parts: list[_Part]) -> list[_Part]:
+    """Sort parts as they follow each other in the transcript."""
+    if _is_linked(parts):
+        # of trans-spliced parts without a number, as in the file
+        return sorted(parts, key=lambda part: part.order)
+    reverse = bool(parts) and parts[0].strand == "-"
+    return sorted(parts, key=lambda part: -part.end if reverse else part.start)
+
+
+def _outer(part: _Part, last: bool = False) -> int:
+    """Return the first end of a part in the direction of its strand, or its last one."""
+    return part.end if (part.strand == "-") != last else part.start
+
+
+def _joined(parts: Iterable[_Part]) -> tuple[Interval, ...]:
+    """Join the intervals of parts, from left to right; those that overlap or touch are one."""
+    joined: list[Interval] = []
+    for start, end in sorted((part.start, part.end) for part in parts):
+        if joined and start <= joined[-1].end:
+            joined[-1] = Interval(joined[-1].start, max(end, joined[-1].end))
+        else:
+            joined.append(Interval(start, end))
+    return tuple(joined)
