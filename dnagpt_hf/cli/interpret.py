@@ -209,7 +209,7 @@ def attribute(
                     end=end,
                     max_records=batch_size,
                     max_tokens=batch_tokens,
-                    report=report,
+                    progress=report,
                 )
             )
     if output is not None:

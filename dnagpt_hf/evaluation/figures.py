@@ -1,7 +1,7 @@
 """Figures of an evaluation: curves, confusion matrices, predicted against true numbers.
 
-Each function takes arrays and returns a `matplotlib.figure.Figure` that no window or global state
-knows of; `save_figure` writes it.
+Each function takes arrays and returns a `matplotlib.figure.Figure`, which leaves the state of
+`matplotlib.pyplot` alone; `save_figure` writes it.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ SIZE = (6.0, 5.0)
 """Width and height in inches."""
 DOTS_PER_INCH = 150
 
-# the colours of Okabe and Ito, which differ to every kind of colour vision, without the yellow
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# the palette of Okabe and Ito for every kind of color vision, without its yellow
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _LINES = ("-", "--", "-.", ":")
 _MOST_POINTS = 2000
 _MOST_WRITTEN_CLASSES = 12
-_MOST_NAMED_CURVES = len(COLOURS) * len(_LINES)
+_MOST_NAMED_CURVES = len(COLORS) * len(_LINES)
 _MOST_LETTERS = 40
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a figure as PNG, SVG or PDF, as the ending of the name says.
+    """Write a figure as PNG, SVG or PDF, according to the ending of the name.
 
     Raises:
-        ValueError: the ending is another one, or the file exists and `overwrite` is not given.
+        ValueError: the ending is none of them, or the file exists and `overwrite` is not given.
     """
     name = figure_format(path)
     with new_file(path, overwrite=overwrite) as partial:
@@ -52,10 +52,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
 
 
 def figure_format(path: str | os.PathLike[str]) -> str:
-    """The format that the ending of a name states, to be checked before any work is done.
+    """Find the format of a figure by the ending of its name.
 
     Raises:
-        ValueError: it states none of `FIGURE_FORMATS`.
+        ValueError: the ending is none of `FIGURE_FORMATS`.
 
     Example:
 
@@ -74,7 +74,7 @@ def figure_format(path: str | os.PathLike[str]) -> str:
 def new_figure(
     width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
 ) -> Figure:
-    """An empty figure that no window or global state knows of; sizes are in inches.
+    """Make an empty figure outside of `matplotlib.pyplot`; sizes are in inches.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -93,16 +93,16 @@ def plot_roc(
     *,
     positive: int | None = None,
 ) -> Figure:
-    """Receiver operating characteristics, with the area of each in the legend.
+    """Draw receiver operating characteristics, with the area of each in the legend.
 
     Args:
         labels: classes, from 0, `(records,)`; or labels 0 or 1, `(records, labels)`.
         probabilities: `(records, classes)`, or those of 1, `(records, labels)`.
         names: one for each column; by default their numbers.
-        positive: of two classes the one to draw; by default a curve for each class.
+        positive: the only one of two classes to draw; by default there is a curve for each class.
 
     Raises:
-        ValueError: the arrays do not fit each other.
+        ValueError: the shapes do not agree.
         ImportError: matplotlib is not installed.
 
     Example:
@@ -132,18 +132,18 @@ def plot_precision_recall(
     *,
     positive: int | None = None,
 ) -> Figure:
-    """Precision against recall, with average precision and share of positives in the legend.
+    """Draw precision against recall, with average precision and share of positives in the legend.
 
-    The share, which a guess reaches at any recall, is also drawn as a thin line of the same colour.
+    The share, which a guess reaches at any recall, is a thin line of the same color.
 
     Args:
         labels: classes, from 0, `(records,)`; or labels 0 or 1, `(records, labels)`.
         probabilities: `(records, classes)`, or those of 1, `(records, labels)`.
         names: one for each column; by default their numbers.
-        positive: of two classes the one to draw; by default a curve for each class.
+        positive: the only one of two classes to draw; by default there is a curve for each class.
 
     Raises:
-        ValueError: the arrays do not fit each other.
+        ValueError: the shapes do not agree.
         ImportError: matplotlib is not installed.
     """
     from sklearn.metrics import average_precision_score, precision_recall_curve
@@ -168,15 +168,15 @@ def plot_precision_recall(
 
 
 def plot_confusion_matrix(labels: ArrayLike, predicted: ArrayLike, names: Sequence[str]) -> Figure:
-    """Counts of true and predicted classes, with their shares of the true class.
+    """Draw counts of true and predicted classes, with their shares of the true class.
 
     Args:
         labels: classes, from 0, `(records,)`.
         predicted: classes, `(records,)`.
-        names: one for each class. Up to 12 classes, the numbers stand in the fields.
+        names: one for each class. Up to 12 classes, the cells show the numbers.
 
     Raises:
-        ValueError: the arrays do not fit each other, or a class has no name.
+        ValueError: the shapes do not agree, or a class has no name.
         ImportError: matplotlib is not installed.
     """
     from sklearn.metrics import confusion_matrix
@@ -191,10 +191,10 @@ def plot_confusion_matrix(labels: ArrayLike, predicted: ArrayLike, names: Sequen
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class")
     axes.set_yticks(range(len(known)), known)
-    # names that do not fit beside each other stand aslant
-    aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    # names that do not fit beside each other are rotated
+    rotated = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     fits = max(map(len, known)) * len(known) <= _MOST_LETTERS
-    axes.set_xticks(range(len(known)), known, **({} if fits else aslant))
+    axes.set_xticks(range(len(known)), known, **({} if fits else rotated))
     if len(known) <= _MOST_WRITTEN_CLASSES:
         _write_fields(axes, counts, shares)
     return figure
@@ -203,21 +203,20 @@ def plot_confusion_matrix(labels: ArrayLike, predicted: ArrayLike, names: Sequen
 def plot_predicted_against_true(
     targets: ArrayLike, predictions: ArrayLike, name: str = "value"
 ) -> Figure:
-    """Predicted against true numbers, with the line on which they are equal.
+    """Draw predicted against true numbers, with the line on which they are equal.
 
     Args:
         targets: `(records,)`.
-        predictions: `(records,)`. More than 2,000 records are drawn as hexagons, whose colour is
-            the number of records in them.
-        name: what the numbers are, and their unit.
+        predictions: `(records,)`. More than 2,000 records are drawn as hexagonal bins.
+        name: name and unit of the numbers.
 
     Raises:
-        ValueError: the arrays do not fit each other, or hold what is not finite.
+        ValueError: the shapes do not agree, or a number is not finite.
         ImportError: matplotlib is not installed.
     """
     true, predicted = np.asarray(targets, dtype=float), np.asarray(predictions, dtype=float)
     if true.size != true.shape[0]:
-        raise ValueError(f"targets of shape {true.shape}: one figure is about one number a record")
+        raise ValueError(f"targets of shape {true.shape}: a figure shows one number per record")
     metrics = regression_metrics(true, predicted)
     figure, axes = _figure(f"true {name}", f"predicted {name}")
     low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
@@ -227,8 +226,8 @@ def plot_predicted_against_true(
         drawn = axes.hexbin(true, predicted, gridsize=45, bins="log", extent=limits * 2, mincnt=1)
         figure.colorbar(drawn, ax=axes, label="records")
     else:
-        axes.scatter(true, predicted, s=14, alpha=0.6, color=COLOURS[0], linewidths=0)
-    axes.plot(limits, limits, color=COLOURS[1], linewidth=1, label="equal")
+        axes.scatter(true, predicted, s=14, alpha=0.6, color=COLORS[0], linewidths=0)
+    axes.plot(limits, limits, color=COLORS[1], linewidth=1, label="equal")
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.legend(loc="upper left")
     axes.set_title(
@@ -245,7 +244,7 @@ def _figure(x_label: str, y_label: str) -> tuple[Figure, Any]:
 def _curves(
     labels: ArrayLike, probabilities: ArrayLike, names: Sequence[str] | None, positive: int | None
 ) -> Iterator[tuple[dict[str, Any], str, NDArray[np.bool_], NDArray[np.float64]]]:
-    """Style, name, whether each record is positive, and its score, for each curve."""
+    """Yield style, name, positive records `(records,)` and their scores for each curve."""
     if np.ndim(labels) == 2:
         true, scores, known = label_arrays(labels, probabilities, names)
         is_positive = true == 1
@@ -255,8 +254,8 @@ def _curves(
         is_positive = classes[:, None] == np.arange(scores.shape[1])
     wanted = range(scores.shape[1]) if positive is None else [positive]
     for number, column in enumerate(wanted):
-        line = _LINES[number // len(COLOURS) % len(_LINES)]
-        style = {"color": COLOURS[number % len(COLOURS)], "linestyle": line, "linewidth": 1.5}
+        line = _LINES[number // len(COLORS) % len(_LINES)]
+        style = {"color": COLORS[number % len(COLORS)], "linestyle": line, "linewidth": 1.5}
         yield style, known[column], is_positive[:, column], scores[:, column]
 
 
@@ -272,5 +271,5 @@ def _write_fields(axes: Any, counts: NDArray[np.int64], shares: NDArray[np.float
     size = min(11.0, 60 / len(counts))
     for (row, column), count in np.ndenumerate(counts):
         text = f"{count:,}\n{shares[row, column]:.1%}"
-        colour = "white" if shares[row, column] > 0.65 else "black"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+        color = "white" if shares[row, column] > 0.65 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)

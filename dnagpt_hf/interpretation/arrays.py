@@ -20,45 +20,41 @@ from dnagpt_hf.interpretation.mutagenesis import BASES, Mutagenesis
 def attention_arrays(
     maps: AttentionMaps, received: ReceivedAttention
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays of attention, and their description.
+    """Name the arrays of attention, and describe them.
 
     Returns:
         `weights` `(layers, heads, tokens, tokens)`, `received` `(layers, heads, bases)`, `layers`
-        from 1, and the tokens: `token_text`, `token_kind`, `token_column` (empty where it is the
-        template's), `token_start`, `token_end` and `bases_of_token`, `(tokens,)` each.
+        from 1, and the tokens: `token_text`, `token_kind`, `token_column` (empty for the text of
+        the template), `token_start`, `token_end` and `bases_of_token`, `(tokens,)` each. The
+        description has the record, its column of DNA and `heads`.
     """
-    arrays = {
+    arrays, description = _record_arrays(maps.record, received.column)
+    arrays |= {
         "weights": maps.weights,
         "received": received.weights,
         "layers": np.array(maps.layers),
-        **_token_arrays(maps.record),
     }
-    return arrays, {**_description(maps.record, received.column), "heads": maps.heads}
+    return arrays, {**description, "heads": maps.heads}
 
 
 def track_arrays(
     tracks: Sequence[Attribution | Mutagenesis], column: str
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Arrays of gradients and mutagenesis of one record, and their description.
+    """Name the arrays of gradients and mutagenesis of one record, and describe them.
 
     Args:
         tracks: at most one of each kind.
-        column: the column of DNA in whose bases they are.
+        column: the column of DNA whose bases are the coordinates.
 
     Returns:
         The tokens as in [`attention_arrays`]; `gradient` and `integrated` `(tokens,)`,
         `gradient_by_base` and `integrated_by_base` `(bases,)`, `number_gradients` `(tokens,)`, and
-        `effects` `(mutated bases, 4)`, whichever there are. The description has the answer, its
-        score, and which bases were mutated.
+        `effects` `(mutated bases, 4)`, if they are among the tracks. The description has the
+        answer, its score, and the range of the mutated bases.
     """
     scored = tracks[0].scored
-    arrays = _token_arrays(scored.placed)
-    description = {
-        **_description(scored.placed, column),
-        "answer": scored.answer,
-        "kind": scored.kind,
-        "score": scored.score,
-    }
+    arrays, description = _record_arrays(scored.placed, column)
+    description |= {"answer": scored.answer, "kind": scored.kind, "score": scored.score}
     for one in tracks:
         if isinstance(one, Mutagenesis):
             arrays["effects"] = one.effects
@@ -77,7 +73,7 @@ def check_array_name(path: str | os.PathLike[str]) -> None:
     """Refuse a name that does not end in .npz.
 
     Raises:
-        ValueError: it ends in something else.
+        ValueError: the name has another ending.
     """
     if Path(path).suffix.lower() != ".npz":
         raise ValueError(f"{os.fspath(path)}: arrays are written as .npz: choose such a name")
@@ -105,30 +101,28 @@ def save_arrays(
         ((2, 3), {'record': 'first'})
     """
     check_array_name(path)
-    text = json.dumps(description, ensure_ascii=False)
-    named: dict[str, Any] = {**arrays, "description": np.array(text)}
-    # given a stream, as NumPy would add an ending to a name
+    named: dict[str, Any] = {**arrays, "description": json.dumps(description, ensure_ascii=False)}
+    # NumPy adds an ending to a name, but not to a stream
     with new_file(path, overwrite=overwrite) as partial, open(partial, "wb") as stream:
         np.savez(stream, **named)
 
 
-def _token_arrays(placed: TokenizedRecord) -> dict[str, Array]:
-    tokens = placed.tokens
-    return {
+def _record_arrays(
+    tokenized: TokenizedRecord, column: str
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    tokens, record = tokenized.tokens, tokenized.record
+    arrays: dict[str, Array] = {
         "token_text": np.array([token.text for token in tokens]),
         "token_kind": np.array([token.kind for token in tokens]),
         "token_column": np.array([token.column or "" for token in tokens]),
         "token_start": np.array([token.start for token in tokens]),
         "token_end": np.array([token.end for token in tokens]),
-        "bases_of_token": placed.bases_of_token,
+        "bases_of_token": tokenized.bases_of_token,
     }
-
-
-def _description(placed: TokenizedRecord, column: str) -> dict[str, Any]:
-    record = placed.record
-    return {
+    description = {
         "record": record.name,
         "source": record.source,
         "column": column,
-        "bases": placed.columns[column].bases,
+        "bases": tokenized.columns[column].bases,
     }
+    return arrays, description

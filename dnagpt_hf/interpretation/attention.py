@@ -1,20 +1,20 @@
-"""Attention maps: how much each position of a record looks at each other one (Fig. 3e, S1).
+"""Attention maps of a record (paper, Fig. 3e and S1).
 
-They are computed from the queries and keys of one layer at a time while a model runs with whatever
-attention it was loaded with, so that no more of them is in memory than is asked for.
+The states before each layer are kept while a model runs with any attention implementation. The
+attention of a layer follows from its queries and keys, a block of rows at a time, so that no more
+maps are in memory than are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.batching import padded_batch
+from dnagpt_hf.inference.batching import check_finite, padded_batch
 from dnagpt_hf.inference.prediction import prompt_encoder, resolve_task
 from dnagpt_hf.inference.token_spans import Array, TokenizedRecord, tokenize_record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
@@ -23,11 +23,11 @@ from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
-    from dnagpt_hf.modeling_dnagpt import DNAGPTAttention, DNAGPTPreTrainedModel
+    from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Heads = Literal["all", "mean"]
-# positions whose attention is computed at once: for 12 heads over 4,096 tokens, 50 MB
+# queries whose attention is computed at once: for 12 heads over 4,096 tokens, 50 MB
 _ROWS = 256
 
 
@@ -38,9 +38,10 @@ class AttentionMaps:
     Args:
         record: the record, token by token.
         layers: the layers, from 1.
-        heads: `"all"` heads apart, or their `"mean"`.
-        weights: float32 `(layers, heads, tokens, tokens)`, one head where they are averaged. Row i
-            is what token i looks at: it sums to 1, and is 0 behind i.
+        heads: `"all"` heads separately, or their `"mean"`.
+        weights: float32 `(layers, heads, queries, keys)`, one head where they are averaged. Rows
+            are queries, columns keys: row i is the attention of token i, which sums to 1 and is 0
+            for the tokens after i.
     """
 
     record: TokenizedRecord
@@ -49,10 +50,10 @@ class AttentionMaps:
     weights: Array
 
     def in_bases(self, column: str | None = None) -> Array:
-        """The maps in the coordinates of a column of DNA.
+        """Give the maps in the coordinates of a column of DNA.
 
-        A base looks where its token looks, and its token's weight for another one is divided evenly
-        among that one's bases. Rows sum to the attention that stays in the column.
+        A base attends as its token does. The weight of a key is divided evenly among its bases, so
+        that rows sum to the attention that stays in the column.
 
         Args:
             column: by default the longest one.
@@ -61,21 +62,21 @@ class AttentionMaps:
             float32 `(layers, heads, bases, bases)`; 0 where a base was cut off or dropped.
         """
         column = self.record.column(column)
-        by_base = self.record.per_base(self.weights, column)
-        rows = np.swapaxes(by_base, -1, -2)
-        return np.swapaxes(self.record.at_bases(rows, column, elsewhere=0.0), -1, -2)
+        by_key = self.record.per_base(self.weights, column)
+        by_query = self.record.at_bases(np.swapaxes(by_key, -1, -2), column, elsewhere=0.0)
+        return np.swapaxes(by_query, -1, -2)
 
 
 @dataclass(frozen=True)
 class ReceivedAttention:
-    """Attention that the position which answers pays to each base.
+    """Attention of the position that answers to each base.
 
     Args:
         record: the record, token by token.
         layers: the layers, from 1.
         column: the column of DNA.
         weights: float32 `(layers, heads, bases)`; a token's weight is divided evenly among its
-            bases, and what is missing to 1 goes to tokens outside of the column.
+            bases, and the rest to 1 goes to tokens outside of the column.
     """
 
     record: TokenizedRecord
@@ -95,25 +96,26 @@ def attention_maps(
     heads: Heads = "all",
     truncation: Truncation | None = None,
 ) -> AttentionMaps:
-    """The attention maps of a model for one record.
+    """Compute the attention maps of a model for one record.
 
     Args:
         model: any DNAGPT model, in evaluation mode, with any attention implementation.
         tokenizer: the model's tokenizer.
         record: the record.
-        task: what is asked; by default what the checkpoint was trained for.
+        task: task of the prompt; by default that of the checkpoint.
         template: in place of a task: text of the token language with columns in braces, such as
             `<R>{sequence}<=><B>`. A model that does not answer in the token language reads
             `{sequence}` without either.
         layers: from 1, or −1 (the last) and below; by default all. A layer takes
             4 · heads · tokens² bytes, that is 0.8 GB for the 12 heads of DNAGPT-M at 4,096 tokens,
             and 67 MB for their mean.
-        heads: `"all"` heads apart, or their `"mean"`.
+        heads: `"all"` heads separately, or their `"mean"`.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
     Raises:
-        RecordError: the record cannot be read in the token language or is too long.
-        ValueError: no template, or a layer that the model does not have.
+        RecordError: the record is no text of the token language or is too long, or its attention is
+            not finite.
+        ValueError: there is no template, or the model has no such layer.
 
     Example:
 
@@ -128,19 +130,14 @@ def attention_maps(
     if heads not in get_args(Heads):
         raise ValueError(f"unknown heads {heads!r}: choose {', '.join(get_args(Heads))}")
     chosen = _chosen_layers(layers, model.config.num_hidden_layers)
-    placed = _placed(model, tokenizer, record, task, template, truncation)
-    tokens = len(placed.tokens)
-    drawn = 1 if heads == "mean" else model.config.num_attention_heads
-    weights = np.empty((len(chosen), drawn, tokens, tokens), np.float32)
-
-    def keep(place: int, rows: Iterator[tuple[slice, torch.Tensor]]) -> None:
-        for where, block in rows:
-            if heads == "mean":
-                block = block.mean(0, keepdim=True)
-            weights[place, :, where] = block.cpu().numpy()
-
-    _observe(model, placed, chosen, keep, first_row=0)
-    return AttentionMaps(placed, chosen, heads, _finite(placed, weights))
+    tokenized = _tokenized(model, tokenizer, record, task, template, truncation)
+    tokens = len(tokenized.tokens)
+    num_heads = 1 if heads == "mean" else model.config.num_attention_heads
+    weights = np.empty((len(chosen), num_heads, tokens, tokens), np.float32)
+    for place, rows, block in _attention(model, tokenized, chosen, first_row=0):
+        weights[place, :, rows] = block.mean(0) if heads == "mean" else block
+    check_finite(record, weights)
+    return AttentionMaps(tokenized, chosen, heads, weights)
 
 
 def received_by_base(
@@ -154,10 +151,10 @@ def received_by_base(
     layers: Sequence[int] | None = None,
     truncation: Truncation | None = None,
 ) -> ReceivedAttention:
-    """The attention that each base gets from the position at which the answer is read.
+    """Compute the attention of the answering position to each base.
 
     This is the last position, or the mean of all where a classification head reads their mean. No
-    whole map is made.
+    whole map is computed.
 
     Args:
         model: as in [`attention_maps`], like all others.
@@ -177,27 +174,26 @@ def received_by_base(
         (2, 4, 12)
     """
     chosen = _chosen_layers(layers, model.config.num_hidden_layers)
-    placed = _placed(model, tokenizer, record, task, template, truncation)
-    column = placed.column(column)
-    tokens = len(placed.tokens)
-    reads_mean = (
+    tokenized = _tokenized(model, tokenizer, record, task, template, truncation)
+    column = tokenized.column(column)
+    tokens = len(tokenized.tokens)
+    first_row = 0 if reads_mean(model) else tokens - 1
+    weights = np.zeros((len(chosen), model.config.num_attention_heads, tokens), np.float32)
+    for place, _, block in _attention(model, tokenized, chosen, first_row):
+        weights[place] += block.sum(1) / (tokens - first_row)
+    check_finite(record, weights)
+    return ReceivedAttention(tokenized, chosen, column, tokenized.per_base(weights, column))
+
+
+def reads_mean(model: Any) -> bool:
+    """Tell whether a model answers from the mean of all positions."""
+    return (
         isinstance(model, DNAGPTForSequenceClassification)
         and model.config.classifier_pooling == "mean"
     )
-    weights = np.zeros((len(chosen), model.config.num_attention_heads, tokens), np.float32)
-
-    def add(place: int, rows: Iterator[tuple[slice, torch.Tensor]]) -> None:
-        for _, block in rows:
-            weights[place] += block.sum(1).cpu().numpy()
-
-    first_row = 0 if reads_mean else tokens - 1
-    _observe(model, placed, chosen, add, first_row=first_row)
-    weights /= tokens - first_row
-    by_base = placed.per_base(_finite(placed, weights), column)
-    return ReceivedAttention(placed, chosen, column, by_base)
 
 
-def _placed(
+def _tokenized(
     model: DNAGPTPreTrainedModel,
     tokenizer: DNAGPTTokenizer,
     record: Record,
@@ -205,13 +201,13 @@ def _placed(
     template: str | None,
     truncation: Truncation | None,
 ) -> TokenizedRecord:
-    asked = task if task is not None else resolve_task(model.config, template, None)
-    encoder = prompt_encoder(model, tokenizer, asked, truncation)
-    return tokenize_record(encoder, record, None if asked is None else asked.sequences)
+    resolved = task if task is not None else resolve_task(model.config, template, None)
+    encoder = prompt_encoder(model, tokenizer, resolved, truncation)
+    return tokenize_record(encoder, record, None if resolved is None else resolved.sequences)
 
 
 def _chosen_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
-    """Numbers of layers from 1."""
+    """Number the layers from 1."""
     if layers is None:
         return tuple(range(1, num_layers + 1))
     for layer in layers:
@@ -224,68 +220,27 @@ def _chosen_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, 
     return tuple(dict.fromkeys(numbers))
 
 
-# (place among the chosen layers, blocks of rows with their weights)
-_Observer = Callable[[int, Iterator[tuple[slice, torch.Tensor]]], None]
-
-
-def _observe(
-    model: DNAGPTPreTrainedModel,
-    placed: TokenizedRecord,
-    layers: Sequence[int],
-    observer: _Observer,
-    first_row: int,
-) -> None:
-    """Run the decoder, and show the observer each chosen layer's attention as it comes by."""
+@torch.inference_mode()
+def _attention(
+    model: DNAGPTPreTrainedModel, tokenized: TokenizedRecord, layers: Sequence[int], first_row: int
+) -> Iterator[tuple[int, slice, Array]]:
+    """Yield index of a layer, rows from `first_row` on, and their weights `(heads, rows, keys)`."""
     decoder: Any = model.base_model
-    inputs = padded_batch([placed.encoded], model.config.pad_token_id)
-    with torch.inference_mode(), _hooks(decoder, layers, observer, first_row):
-        decoder(**{name: value.to(model.device) for name, value in inputs.items()}, use_cache=False)
-
-
-@contextmanager
-def _hooks(
-    decoder: Any, layers: Sequence[int], observer: _Observer, first_row: int
-) -> Iterator[None]:
-    def hook_of(place: int) -> Callable[[Any, Any], None]:
-        def hook(attention: DNAGPTAttention, inputs: tuple[torch.Tensor, ...]) -> None:
-            observer(place, _rows(attention, inputs[0], first_row))
-
-        return hook
-
-    handles = [
-        decoder.layers[layer - 1].self_attn.register_forward_pre_hook(hook_of(place))
-        for place, layer in enumerate(layers)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _rows(
-    attention: DNAGPTAttention, hidden_states: torch.Tensor, first_row: int
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Rows of a layer's map from `first_row` on, in blocks `(heads, rows, tokens)`."""
-    tokens = hidden_states.shape[1]
-
-    def by_head(projected: torch.Tensor) -> torch.Tensor:
-        return projected[0].view(-1, attention.config.num_attention_heads, attention.head_dim)
-
-    # (tokens, heads, head_dim)
-    key = by_head(attention.k_proj(hidden_states)).float()
-    for start in range(first_row, tokens, _ROWS):
-        rows = torch.arange(start, min(start + _ROWS, tokens), device=hidden_states.device)
-        query = by_head(attention.q_proj(hidden_states[:, rows])).float()
-        scores = torch.einsum("qhd,khd->hqk", query, key) * attention.scaling
-        is_later = torch.arange(tokens, device=rows.device) > rows[:, None]
-        yield slice(start, start + len(rows)), scores.masked_fill(is_later, -torch.inf).softmax(-1)
-
-
-def _finite(placed: TokenizedRecord, weights: Array) -> Array:
-    if not np.isfinite(weights).all():
-        raise placed.record.error(
-            "its attention is not finite: the model's weights are damaged, or their data type is "
-            "too narrow (--dtype float32)"
-        )
-    return weights
+    inputs = padded_batch([tokenized.encoded], model.config.pad_token_id)
+    inputs = {name: value.to(model.device) for name, value in inputs.items()}
+    states = decoder(**inputs, use_cache=False, output_hidden_states=True).hidden_states
+    tokens = states[0].shape[1]
+    positions = torch.arange(tokens, device=model.device)
+    for place, number in enumerate(layers):
+        layer = decoder.layers[number - 1]
+        normed, attention = layer.input_layernorm(states[number - 1])[0], layer.self_attn
+        # (tokens, heads, head_dim)
+        by_head = (tokens, model.config.num_attention_heads, attention.head_dim)
+        query = attention.q_proj(normed).view(by_head).float()
+        key = attention.k_proj(normed).view(by_head).float()
+        for start in range(first_row, tokens, _ROWS):
+            rows = slice(start, min(start + _ROWS, tokens))
+            scores = torch.einsum("qhd,khd->hqk", query[rows], key) * attention.scaling
+            is_later = positions > positions[rows, None]
+            weights = scores.masked_fill(is_later, -torch.inf).softmax(-1)
+            yield place, rows, weights.cpu().numpy()

@@ -1,7 +1,6 @@
 """Figures of attention maps, gradients and mutagenesis in the coordinates of a sequence.
 
-Bases are numbered from 1 on the axes, and regions are given as in [`Region`]. The figures do not
-touch the state of `matplotlib.pyplot`.
+Bases count from 1 on the axes. The figures leave the state of `matplotlib.pyplot` alone.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dnagpt_hf.evaluation.figures import COLOURS, new_figure
+from dnagpt_hf.evaluation.figures import COLORS, new_figure
 from dnagpt_hf.inference.token_spans import Array
 from dnagpt_hf.interpretation.attention import AttentionMaps, ReceivedAttention
 from dnagpt_hf.interpretation.attribution import Attribution
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
 
 # rows and columns of an image; a longer sequence is drawn by blocks of its tokens
 _PIXELS = 1024
-# as many letters can be read below a figure
+# more letters below a figure cannot be read
 _LETTERS = 120
-# the few cells above this share of all take the colour of the scale's end
+# the scale ends at this quantile of the cells, as a few bright ones would leave the rest dark
 _BRIGHTEST = 0.99
 # thickness of the bars of regions, in heights of a panel
 _BAR = 0.03
-# without the red and blue of what speaks for an answer and against it, as long as there are others
-_REGION_COLOURS = [COLOURS[place] for place in (2, 5, 4, 3, 6, 0, 1)]
+# red and blue come last, as they are the colors of positive and negative effects
+_REGION_COLORS = [COLORS[place] for place in (2, 5, 4, 3, 6, 0, 1)]
 _FOR, _AGAINST, _LINE = "#b2182b", "#2166ac", "#444444"
 
 
 class Region(NamedTuple):
-    """A named part of a sequence: the bases `start` to `end`, from 0 and without `end`."""
+    """A named part of a sequence: the bases from `start`, counted from 0, to `end`, excluded."""
 
     name: str
     start: int
@@ -47,16 +46,16 @@ class Region(NamedTuple):
 def attention_grid(
     maps: AttentionMaps, *, column: str | None = None, regions: Sequence[Region] = ()
 ) -> Figure:
-    """Attention maps of all layers beside each other, as in Fig. S1, or of the heads of one.
+    """Draw attention maps of all layers (paper, Fig. S1), or of the heads of one, in a grid.
 
     Args:
-        maps: several layers whose heads are averaged, several heads of one layer, or, in one row
-            for each layer, both.
+        maps: several layers with averaged heads, several heads of one layer, or both, with a row
+            of panels for each layer.
         column: column of DNA whose bases are the axes; by default the longest one.
         regions: parts of it to be marked.
 
     Returns:
-        A figure with a panel for each map. The colours of each have a scale of their own.
+        A figure with a panel for each map, which has a color scale of its own.
 
     Example:
 
@@ -86,8 +85,8 @@ def attention_grid(
         panel.set_title(_title(maps, layer, head), fontsize=9, pad=10)
         is_lowest, is_first = place + across >= count, place % across == 0
         panel.tick_params(labelsize=7, labelbottom=is_lowest, labelleft=is_first)
-        panel.set_xlabel("base looked at" if is_lowest else "", fontsize=8)
-        panel.set_ylabel("base that looks" if is_first else "", fontsize=8)
+        panel.set_xlabel("key (base)" if is_lowest else "", fontsize=8)
+        panel.set_ylabel("query (base)" if is_first else "", fontsize=8)
     for panel in panels[count:]:
         panel.remove()
     figure.suptitle(f"Attention in {maps.record.record.name}", fontsize=11)
@@ -102,11 +101,11 @@ def attention_figure(
     layer: int,
     regions: Sequence[Region] = (),
 ) -> Figure:
-    """The attention map of one layer, and what each base gets from the answer, as in Fig. 3e.
+    """Draw the attention map of one layer above the attention of the answer (paper, Fig. 3e).
 
     Args:
-        maps: the layer's map; heads that are apart are averaged.
-        received: attention that the answering position pays to each base, of the same layer.
+        maps: the layer's map; separate heads are averaged.
+        received: attention of the answering position to each base, of the same layer.
         layer: number of the layer, from 1.
         regions: parts of the sequence to be marked.
 
@@ -122,12 +121,12 @@ def attention_figure(
     mean = AttentionMaps(maps.record, (layer,), "mean", averaged)
     image = _draw_map(panel, mean, 0, 0, column)
     figure.colorbar(image, ax=panel, label="attention per base", extend="max", shrink=0.7)
-    panel.set_ylabel(f"base of {column} that looks")
+    panel.set_ylabel(f"query (base of {column})")
     by_base = received.weights[received.layers.index(layer)].mean(0)
     track.stairs(by_base, _edges(0, len(by_base)), fill=True, color=_LINE)
     track.set_ylabel("attention of\nthe answer")
     track.set_xlabel(
-        f"base of {column}, on which the answer has {by_base.sum():.0%} of its attention"
+        f"key (base of {column}); the answer has {by_base.sum():.0%} of its attention here"
     )
     _mark(panel, regions, both=True)
     _mark(track, regions)
@@ -142,10 +141,10 @@ def track_figure(
     column: str | None = None,
     regions: Sequence[Region] = (),
 ) -> Figure:
-    """Gradients and mutagenesis under each other, in the coordinates of a sequence.
+    """Draw gradients and mutagenesis below each other, in the coordinates of a sequence.
 
     Args:
-        tracks: of the same record. Where bases of a part were mutated, that part is drawn.
+        tracks: of the same record. The figure shows the mutated part of the sequence.
         column: column of DNA; by default the longest one.
         regions: parts of it to be marked.
 
@@ -193,19 +192,19 @@ def _name(attribution: Attribution) -> str:
 
 
 def _edges(start: int, end: int) -> Array:
-    """Borders of the bases `start` to `end` on an axis that counts from 1."""
+    """Give the borders of the bases `start` to `end` on an axis that counts from 1."""
     return np.arange(start, end + 1) + 0.5
 
 
 def _draw_map(axes: Axes, maps: AttentionMaps, layer: int, head: int, column: str) -> Any:
-    """One map, whose value for each pair of bases is attention per base that is looked at."""
+    """Draw one map, whose value for a pair of bases is the attention per base of the key."""
     weights, tokens = maps.weights[layer, head], maps.record.columns[column].token
     bases, read = len(tokens), np.unique(tokens[tokens >= 0])
     if bases > _PIXELS:
         tokens = tokens[:: int(maps.record.bases_of_token.max())]
     image = _mean_of_blocks(
         maps.record.shares(weights)[np.ix_(tokens, tokens)],
-        # what stands behind a token is hidden from it, and so is what was not read
+        # later tokens are hidden from a token, and bases that were not read from all
         (tokens > tokens[:, None]) | (tokens < 0) | (tokens < 0)[:, None],
     )
     inside = weights[np.ix_(read, read)].sum() / len(read)
@@ -223,7 +222,7 @@ def _draw_map(axes: Axes, maps: AttentionMaps, layer: int, head: int, column: st
 
 
 def _mean_of_blocks(values: Array, hidden: Array) -> Any:
-    """A masked image of no more than `_PIXELS` rows and columns."""
+    """Shrink a masked image to at most `_PIXELS` rows and columns."""
     starts = np.arange(0, len(values), math.ceil(len(values) / _PIXELS))
 
     def sums(array: Array) -> Array:
@@ -237,7 +236,7 @@ def _mean_of_blocks(values: Array, hidden: Array) -> Any:
 
 
 def _draw_signed(axes: Axes, values: Array, start: int, label: str) -> None:
-    """Values of bases: red where they speak for the answer, blue where against it."""
+    """Draw values of bases, red where they raise the score and blue where they lower it."""
     edges = _edges(start, start + len(values))
     axes.stairs(np.maximum(values, 0), edges, fill=True, color=_FOR)
     axes.stairs(np.minimum(values, 0), edges, fill=True, color=_AGAINST)
@@ -246,7 +245,7 @@ def _draw_signed(axes: Axes, values: Array, start: int, label: str) -> None:
 
 
 def _draw_effects(figure: Figure, axes: Axes, found: Mutagenesis) -> None:
-    """A heat map of four rows, grey where nothing was mutated."""
+    """Draw a heat map of four rows, gray where nothing was mutated."""
     largest = float(np.nanmax(np.abs(found.effects), initial=0.0)) or 1.0
     image = axes.imshow(
         np.ma.masked_invalid(found.effects.T),
@@ -272,22 +271,22 @@ def _write_letters(axes: Axes, bases: str, start: int, end: int) -> None:
 
 
 def _mark(axes: Axes, regions: Sequence[Region], both: bool = False) -> None:
-    """Coloured bars along the upper edge and, where both axes are bases, the right one."""
-    (left, right), colours = axes.get_xlim(), _colours(regions)
+    """Mark regions along the upper edge and, where both axes are bases, the right one."""
+    (left, right), colors = axes.get_xlim(), _colors(regions)
     for region in regions:
         start, end = max(region.start + 0.5, left), min(region.end + 0.5, right)
         if start >= end:
             continue
-        style = {"color": colours[region.name], "linewidth": 0, "clip_on": False}
+        style = {"color": colors[region.name], "linewidth": 0, "clip_on": False}
         axes.axvspan(start, end, 1.0, 1.0 + _BAR, **style)
         if both:
             axes.axhspan(start, end, 1.0, 1.0 + _BAR, **style)
 
 
-def _colours(regions: Sequence[Region]) -> dict[str, str]:
-    """A colour for each name."""
+def _colors(regions: Sequence[Region]) -> dict[str, str]:
+    """Choose a color for each name."""
     names = dict.fromkeys(region.name for region in regions)
-    return dict(zip(names, itertools.cycle(_REGION_COLOURS), strict=False))
+    return dict(zip(names, itertools.cycle(_REGION_COLORS), strict=False))
 
 
 def _legend(figure: Figure, regions: Sequence[Region]) -> None:
@@ -295,7 +294,7 @@ def _legend(figure: Figure, regions: Sequence[Region]) -> None:
 
     if not regions:
         return
-    patches = [Patch(color=colour, label=name) for name, colour in _colours(regions).items()]
+    patches = [Patch(color=color, label=name) for name, color in _colors(regions).items()]
     columns = min(len(patches), max(1, int(figure.get_figwidth() / 1.8)))
     figure.legend(
         handles=patches, loc="outside lower center", ncols=columns, frameon=False, fontsize=8

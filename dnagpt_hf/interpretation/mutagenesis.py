@@ -1,4 +1,4 @@
-"""The effect of every single-base substitution on an answer."""
+"""In-silico mutagenesis: the effect of every single-base substitution on an answer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from dnagpt_hf.inference.batching import check_finite
 from dnagpt_hf.inference.scored_records import ScoredRecord
 from dnagpt_hf.inference.token_spans import Array
-from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForSequenceClassification
+from dnagpt_hf.interpretation.attention import reads_mean
+from dnagpt_hf.modeling_dnagpt import CACHE_NAME
 
 BASES = "ACGT"
-Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Mutagenesis:
         scored: the record, the answer and its score.
         column: the column of DNA that was mutated.
         start: first base that was mutated, from 0.
-        end: the base behind the last one.
+        end: end of the mutated bases, excluded.
         effects: float32 `(bases, 4)`: score with A, C, G or T in place of a base less the score of
-            the record. 0 for the base that stands there, NaN where it is N or was not read.
+            the record. 0 for the base itself, NaN where it is N or was not read.
     """
 
     scored: ScoredRecord
@@ -39,12 +40,12 @@ class Mutagenesis:
 
     @property
     def mean_effects(self) -> Array:
-        """The mean over the three other bases, float32 `(bases,)`."""
+        """Average over the three other bases, float32 `(bases,)`."""
         means: Array = self.effects.sum(-1) / (len(BASES) - 1)
         return means
 
     def largest(self, count: int) -> list[tuple[str, float]]:
-        """The substitutions with the largest effects, such as `A301G`, which counts from 1."""
+        """List the substitutions with the largest effects, such as `A301G`, which counts from 1."""
         effects = np.nan_to_num(self.effects).ravel()
         bases = self.scored.placed.columns[self.column].bases
         found = []
@@ -63,25 +64,25 @@ def in_silico_mutagenesis(
     end: int | None = None,
     max_records: int = 64,
     max_tokens: int = 16_384,
-    report: Report | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Mutagenesis:
-    """Replace each base by the three others, one at a time, and see how the score changes.
+    """Replace each base by the three others, one at a time, and compute the change of the score.
 
-    A substitution changes one token. What the model has computed for the tokens before it is kept,
-    so that the work is half of that of the whole records; a head over the mean of all positions
-    needs them whole.
+    A substitution changes one token. The keys and values of the tokens before it are kept, so that
+    the work is half of that for whole records; a head over the mean of all positions needs them
+    whole.
 
     Args:
-        scored: the record and the answer that is asked about.
+        scored: the record and the answer to explain.
         column: column of DNA; by default the longest one.
         start: first base to mutate, from 0.
-        end: the base behind the last one; by default the end of the column.
+        end: end of the bases to mutate, excluded; by default the end of the column.
         max_records: most sequences of a batch.
         max_tokens: most tokens of a batch.
-        report: is told how many substitutions are done, and of how many.
+        progress: called with the number of finished and of all substitutions after each batch.
 
     Raises:
-        RecordError: there is no such column, or the range does not lie in it.
+        RecordError: there is no such column, the range is not in it, or a score is not finite.
 
     Example:
 
@@ -91,9 +92,7 @@ def in_silico_mutagenesis(
         >>> from dnagpt_hf.presets import preset_config
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTACGNA"}, "first", "a.fa", 1, 1)
-        >>> scored = score_answer(
-        ...     model, DNAGPTTokenizer(), record, template="<R>{sequence}<=><M>"
-        ... )
+        >>> scored = score_answer(model, DNAGPTTokenizer(), record, template="<R>{sequence}<=><M>")
         >>> found = in_silico_mutagenesis(scored, start=6)
         >>> found.effects.shape, np.isnan(found.effects).any(-1).tolist()
         ((3, 4), [False, True, False])
@@ -113,19 +112,19 @@ def in_silico_mutagenesis(
     for one in substitutions:
         effects[one.base - start, BASES.index(bases[one.base])] = 0.0
     rows = max(1, min(max_records, max_tokens // len(placed.tokens)))
-    compute = _Recomputation(scored)
+    recompute = _Recomputation(scored)
     for done in range(0, len(substitutions), rows):
         batch = substitutions[done : done + rows]
-        for one, score in zip(batch, compute(batch), strict=True):
+        for one, score in zip(batch, recompute(batch), strict=True):
             effects[one.base - start, BASES.index(one.letter)] = score - scored.score
-        if report is not None:
-            report(done + len(batch), len(substitutions))
+        if progress is not None:
+            progress(done + len(batch), len(substitutions))
     return Mutagenesis(scored, column, start, end, effects)
 
 
 @dataclass(frozen=True)
 class _Substitution:
-    """A letter in place of a base of the column, and the token that it makes of another one."""
+    """A letter in place of a base of the column, and the changed token."""
 
     base: int
     letter: str
@@ -136,7 +135,7 @@ class _Substitution:
 def _substitutions(
     scored: ScoredRecord, column: str, start: int, end: int
 ) -> Iterator[_Substitution]:
-    """All substitutions in a range, from left to right; none where N stands or nothing was read."""
+    """Yield all substitutions in a range, from left to right, except for N and unread bases."""
     placed = scored.placed
     of_column = placed.columns[column]
     for base in range(start, end):
@@ -145,12 +144,12 @@ def _substitutions(
             continue
         kmer = placed.tokens[token].text
         for letter in BASES.replace(of_column.bases[base], ""):
-            other = kmer[:place] + letter + kmer[place + 1 :]
-            yield _Substitution(base, letter, token, int(scored.tokenizer.encode_dna(other)[0]))
+            mutated = kmer[:place] + letter + kmer[place + 1 :]
+            yield _Substitution(base, letter, token, int(scored.tokenizer.encode_dna(mutated)[0]))
 
 
 class _Prefix(DynamicLayer):
-    """A layer's keys and values of the first tokens, which the rows of a batch share."""
+    """Keys and values of a layer for the first tokens, which the rows of a batch share."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
@@ -160,7 +159,7 @@ class _Prefix(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """All keys and values of a batch, of which nothing is kept."""
+        """Join the keys and values of prefix and batch, without keeping them."""
         shape = (len(key_states), -1, -1, -1)
         return (
             torch.cat([self.keys.expand(shape), key_states], dim=-2),
@@ -174,22 +173,17 @@ class _Recomputation:
     def __init__(self, scored: ScoredRecord) -> None:
         self.scored = scored
         self.inputs = scored.inputs()
-        model = scored.model
-        # of the tokens before a change, a head over the mean needs more than keys and values
-        self.reads_all = (
-            isinstance(model, DNAGPTForSequenceClassification)
-            and model.config.classifier_pooling == "mean"
-        )
         self.layers: list[Any] = []
-        if not self.reads_all:
+        # a head over the mean reads all positions, and keys and values do not suffice
+        if not reads_mean(scored.model):
             with torch.inference_mode():
-                decoded = model.base_model(**self.inputs, use_cache=True)
+                decoded = scored.model.base_model(**self.inputs, use_cache=True)
             self.layers = decoded[CACHE_NAME].layers
 
     @torch.inference_mode()
     def __call__(self, batch: list[_Substitution]) -> list[float]:
-        """The score of each substitution; they are from left to right."""
-        first = 0 if self.reads_all else batch[0].token
+        """Compute the score of each substitution, given from left to right."""
+        first = batch[0].token if self.layers else 0
         rows = {name: value.expand(len(batch), -1) for name, value in self.inputs.items()}
         ids = rows["input_ids"].clone()
         for row, one in enumerate(batch):
@@ -202,8 +196,5 @@ class _Recomputation:
             attention_mask=rows["attention_mask"],
             past_key_values=Cache(layers=prefix) if first else None,
         )
-        if not scores.isfinite().all():
-            raise self.scored.placed.record.error(
-                "a score is not finite: the model's data type is too narrow (--dtype float32)"
-            )
+        check_finite(self.scored.placed.record, scores.cpu().numpy())
         return scores.tolist()

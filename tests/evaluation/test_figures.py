@@ -101,7 +101,7 @@ def test_predicted_against_true(records: int, hexagons: bool) -> None:
 
 def test_one_number_and_numbers_that_do_not_fit() -> None:
     assert plot_predicted_against_true([1.0], [1.0]).axes[0].get_xlim()[0] < 1
-    with pytest.raises(ValueError, match="about one number a record"):
+    with pytest.raises(ValueError, match="one number per record"):
         plot_predicted_against_true(PROBABILITIES, PROBABILITIES)
     with pytest.raises(ValueError, match="prediction is nan"):
         plot_predicted_against_true([1.0], [np.nan])

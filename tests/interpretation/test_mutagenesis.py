@@ -113,7 +113,7 @@ def test_batches_change_nothing(
     model.set_attn_implementation(implementation)
     done: list[tuple[int, int]] = []
     found = in_silico_mutagenesis(
-        scored, **sizes, report=lambda count, total: done.append((count, total))
+        scored, **sizes, progress=lambda count, total: done.append((count, total))
     )
     np.testing.assert_allclose(found.effects, expected.effects, atol=1e-5)
     assert done[-1] == (120, 120)
