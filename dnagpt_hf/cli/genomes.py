@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.cli.genomes_fetch import fetch
-from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.progress import counter, size_text
+from dnagpt_hf.genomes.download.servers import Servers
 from dnagpt_hf.messages import count, markdown_table
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.composition import SpeciesReport
+    from dnagpt_hf.genomes.download.fetch import FailedDownload, LocatedGenome
+    from dnagpt_hf.genomes.download.http import HttpClient
+    from dnagpt_hf.genomes.download.requests import GenomeRequest
 
 # contigs that are named where they stand out
 NAMED = 5
@@ -26,7 +29,154 @@ genomes_app = typer.Typer(
     no_args_is_help=True,
     help="Download genomes, and check what they hold.",
 )
-genomes_app.command()(fetch)
+
+
+@genomes_app.command()
+def fetch(
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="GENOMES", help="Folder of the genomes.")
+    ],
+    manifest: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MANIFEST|NAME",
+            help="A manifest with sources, or the name of a ready one.",
+            show_default=False,
+        ),
+    ] = None,
+    accession: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ACCESSION",
+            help="An assembly of NCBI, as GCF_000001405.40; without a version, the newest.",
+            show_default=False,
+        ),
+    ] = None,
+    accessions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Accessions, one in a line.", show_default=False),
+    ] = None,
+    taxon: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAXON",
+            help="Every reference genome of a taxon of NCBI: 40674 or mammals.",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Files fetched at a time.")] = 2,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show species, token, bytes and address only.")
+    ] = False,
+    ensembl_url: Annotated[
+        str, typer.Option(metavar="URL", help="Ensembl or a mirror.")
+    ] = Servers.ensembl,
+    ensembl_genomes_url: Annotated[
+        str, typer.Option(metavar="URL", help="Ensembl Genomes or a mirror.")
+    ] = Servers.ensembl_genomes,
+    ncbi_url: Annotated[
+        str, typer.Option(metavar="URL", help="Assemblies of NCBI or a mirror.")
+    ] = Servers.ncbi,
+    datasets_url: Annotated[
+        str, typer.Option(metavar="URL", help="NCBI Datasets, which lists taxa.")
+    ] = Servers.datasets,
+) -> None:
+    """Fetch genomes and write a manifest of them, GENOMES/manifest.yaml.
+
+    Complete files are kept, and the same command resumes what was interrupted. Lengths and
+    checksums are compared with those of the server.
+    """
+    from dnagpt_hf.genomes.download.fetch import locate_genomes
+    from dnagpt_hf.genomes.download.http import HttpClient
+
+    if manifest is None and not accession and accessions is None and taxon is None:
+        raise typer.BadParameter("give a manifest, --accession, --accessions or --taxon")
+    client = HttpClient()
+    urls = (ensembl_url, ensembl_genomes_url, ncbi_url, datasets_url)
+    servers = Servers(*(url.rstrip("/") for url in urls))
+    requests = _requests(manifest, accession or [], accessions, taxon, client, servers)
+    with counter("looking up", total=len(requests)) as bar:
+        genomes, failures = locate_genomes(
+            requests, folder, client=client, servers=servers, jobs=jobs, progress=bar.update
+        )
+    _report(failures)
+    if dry_run:
+        _list(genomes)
+    else:
+        failures += _fetch(genomes, folder, client, jobs)
+    if failures:
+        names = ", ".join(failure.name for failure in failures)
+        raise ValueError(
+            f"{len(failures)} of {len(requests)} genomes could not be fetched: {names}; complete "
+            "and partial files are kept, and the same command resumes"
+        )
+
+
+def _requests(
+    manifest: str | None,
+    accession: list[str],
+    accessions: Path | None,
+    taxon: str | None,
+    client: HttpClient,
+    servers: Servers,
+) -> list[GenomeRequest]:
+    from dnagpt_hf.genomes.download import requests
+    from dnagpt_hf.genomes.manifest import load_manifest, manifest_path
+
+    found = []
+    if manifest is not None:
+        species = load_manifest(manifest_path(manifest))
+        found += requests.manifest_requests(species, client, servers)
+    if accessions is not None:
+        accession = [*accession, *requests.read_accessions(accessions)]
+    found += requests.accession_requests(accession)
+    if taxon is not None:
+        found += requests.taxon_requests(taxon, client, servers)
+    return found
+
+
+def _fetch(
+    genomes: Sequence[LocatedGenome], folder: Path, client: HttpClient, jobs: int
+) -> list[FailedDownload]:
+    from dnagpt_hf.genomes.download.fetch import check_space, fetch_genomes
+    from dnagpt_hf.genomes.download.folder_manifest import (
+        NAME,
+        folder_lock,
+        merge_entries,
+        update_manifest,
+    )
+
+    merge_entries(folder / NAME, genomes)
+    check_space(genomes, folder)
+    with folder_lock(folder):
+        total = sum(genome.size or 0 for genome in genomes)
+        there = sum(genome.received for genome in genomes)
+        with counter("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:
+            failures = fetch_genomes(genomes, client=client, jobs=jobs, progress=bar.update)
+        _report(failures)
+        failed = {failure.name for failure in failures}
+        arrived = [genome for genome in genomes if genome.name not in failed]
+        if arrived:
+            path = update_manifest(folder, arrived)
+            size = size_text(sum(genome.received for genome in arrived))
+            typer.echo(f"{path}: {count(len(arrived), 'genome')}, {size}")
+    return failures
+
+
+def _list(genomes: Sequence[LocatedGenome]) -> None:
+    for genome in genomes:
+        size = "unknown" if genome.size is None else genome.size
+        typer.echo(f"{genome.name}\t{genome.entry['token']}\t{size}\t{genome.remote.url}")
+    total = size_text(sum(genome.size or 0 for genome in genomes))
+    there = size_text(sum(genome.received for genome in genomes))
+    typer.echo(
+        f"dnagpt: {count(len(genomes), 'genome')}, {total}, of which {there} are there", err=True
+    )
+
+
+def _report(failures: Sequence[FailedDownload]) -> None:
+    for failure in failures:
+        typer.echo(f"dnagpt: {failure.name}: {' '.join(str(failure.error).split())}", err=True)
 
 
 @genomes_app.command()
@@ -56,8 +206,8 @@ def check(
 
     species = open_species(load_manifest(manifest_path(manifest)), cache_folder)
     total = sum(len(part) for one in species for part in (*one.training, *one.held_out))
-    with progress_bar("reading", total) as bar:
-        reports = check_genomes(species, bar)
+    with counter("reading", total=total, unit="bp", unit_scale=True) as bar:
+        reports = check_genomes(species, bar.update)
     short = [
         [part.name for part in (*one.training, *one.held_out) if len(part) < window]
         for one in species

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dnagpt_hf.records.reading import Record, RecordReader
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Report(Protocol):
@@ -29,6 +32,26 @@ def progress_bar(description: str, total: int | None) -> Iterator[Report]:
             progress.update(task, completed=done, total=total)
 
         yield report
+
+
+def counter(description: str, **options: Any) -> tqdm[Any]:
+    """Open a progress bar whose `update` adds to it; options are those of tqdm."""
+    from tqdm import tqdm
+
+    return tqdm(desc=description, leave=False, disable=None, **options)
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes with its unit.
+
+    Example:
+
+        >>> size_text(840_300_000)
+        '840MB'
+    """
+    from tqdm import tqdm
+
+    return f"{tqdm.format_sizeof(size)}B"
 
 
 def reported(records: RecordReader, report: Report) -> Iterator[Record]:

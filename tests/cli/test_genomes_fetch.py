@@ -9,22 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 from genome_sites import add_assembly, add_taxon, listed
 from typer.testing import CliRunner
 from webserver import Fault, Server, web_server
 
-from dnagpt_hf.cli.application import ReportingGroup, options
-from dnagpt_hf.cli.genomes_fetch import fetch
+from dnagpt_hf.cli.application import app
 from dnagpt_hf.genomes.manifest import load_manifest
 
 HUMAN = "GCF_000001405.40"
 CAT = "GCF_018350175.1"
-
-app = typer.Typer(cls=ReportingGroup)
-app.callback()(options)
-app.command()(fetch)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(server: Server, folder: Path, *arguments: object, status: int = 0) -> Any:
-    command = ["fetch", *map(str, arguments), "--folder", str(folder)]
+    command = ["genomes", "fetch", *map(str, arguments), "--folder", str(folder)]
     command += ["--ncbi-url", f"{server.url}/genomes/all/"]
     command += ["--datasets-url", f"{server.url}/datasets/v2"]
     result = CliRunner().invoke(app, command)
