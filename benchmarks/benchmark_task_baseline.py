@@ -26,6 +26,7 @@ from dnagpt_hf.evaluation.metrics import (
 from dnagpt_hf.finetuning.run import read_task
 from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 from dnagpt_hf.tasks.examples import Examples
+from dnagpt_hf.tasks.sources import TEXT_KEYS
 from dnagpt_hf.yaml_files import read_yaml
 
 
@@ -33,12 +34,10 @@ def columns(
     examples: Examples, tokenizer: DNAGPTTokenizer, numbers_only: bool
 ) -> tuple[list[str], np.ndarray | None]:
     """Sequences of the prompts, and their numbers, `(records, numbers)`."""
-    is_number = examples.input_ids == tokenizer.number_token_id
-    numbers = examples.number_values[is_number].reshape(len(examples), -1)
+    numbers = examples.numbers(tokenizer.number_token_id)
     first_kmer = len(tokenizer.get_vocab()) - 1 - sum(5**k for k in lengths(tokenizer))
     sequences = []
-    for example in (examples[number] for number in range(len(examples))):
-        ids = example["input_ids"]
+    for ids in (prompt.input_ids for prompt in examples.prompts):
         is_kmer = (ids >= first_kmer) & (ids != tokenizer.number_token_id)
         sequences.append("" if numbers_only else tokenizer.decode_dna(ids[is_kmer]))
     return sequences, numbers if numbers.shape[1] else None
@@ -50,7 +49,7 @@ def lengths(tokenizer: DNAGPTTokenizer) -> range:
 
 
 def measure(path: Path, numbers_only: bool) -> dict:
-    settings = parse_finetuning_settings([], read_yaml(path), path.parent)
+    settings = parse_finetuning_settings([], read_yaml(path, TEXT_KEYS), path.parent)
     checkpoint = open_checkpoint(settings.tuning.model)
     tokenizer = checkpoint.tokenizer
     data = read_task(settings, checkpoint)

@@ -14,6 +14,8 @@ import numpy as np
 from training_runs import Run, free_port
 
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.task import Task
 
 MOTIF = "GATTAC"
 CLASS = "<R>{sequence}<=><B>{label}"
@@ -62,6 +64,16 @@ def as_records(rows: Iterable[Mapping[str, Any]], source: str = "a.csv") -> list
         Record({name: str(value) for name, value in row.items()}, str(n), source, n, n + 1)
         for n, row in enumerate(rows, start=1)
     ]
+
+
+def whole_record(task: Task, values: Mapping[str, Any]) -> str:
+    """The text of a record with its answers."""
+    prepared = task.prepare(values)
+    for answer in task.answer_list:
+        tokens = {label: token for token, label in answer.tokens.items()}
+        if tokens:
+            prepared[answer.column] = tokens[answer.label(prepared[answer.column])]
+    return Template(task.template).fill(prepared)
 
 
 def write_base(folder: Path, **config: Any) -> Path:

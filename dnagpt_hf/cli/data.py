@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.records.reading import Record
 
-
-class Anchor(str, Enum):
-    """Places that windows are cut round."""
-
-    start = "start"
-    centre = "centre"
-    tss = "tss"
-    tts = "tts"
-    tis = "tis"
-    stop = "stop"
-    donor = "donor"
-    acceptor = "acceptor"
-
-
-class Edge(str, Enum):
-    """What happens to windows that leave their contig."""
-
-    drop = "drop"
-    pad = "pad"
-    error = "error"
-
-
-class Within(str, Enum):
-    """Where negatives are drawn."""
-
-    gene = "gene"
-    genome = "genome"
-
-
+Anchor = Literal["start", "centre", "tss", "tts", "tis", "stop", "donor", "acceptor"]
+Edge = Literal["drop", "pad", "error"]
 Genome = Annotated[
     Path, typer.Argument(metavar="GENOME", help="FASTA, plain or compressed with gzip or bgzip.")
 ]
@@ -111,7 +83,7 @@ def windows(
     ] = None,
     per_site: Annotated[int, typer.Option(min=1, help="How many are drawn for each site.")] = 1,
     within: Annotated[
-        Within | None,
+        Literal["gene", "genome"] | None,
         typer.Option(
             help="Where they are drawn: in the site's own gene, or on all contigs with sites. By "
             "default gene, and genome for BED.",
@@ -127,7 +99,7 @@ def windows(
             show_default=False,
         ),
     ] = None,
-    edge: EdgeOption = Edge.drop,
+    edge: EdgeOption = "drop",
     contig: Contigs = None,
     cache_folder: CacheFolder = None,
     output: Output = "-",
@@ -144,14 +116,14 @@ def windows(
 
     drawn = None
     if negatives:
-        drawn = Negatives(negatives, per_site, seed, within and within.value)
+        drawn = Negatives(negatives, per_site, seed, within)
     records = RegionWindows(
         regions,
         genome,
-        anchor.value,
+        anchor,
         upstream,
         downstream,
-        edge=edge.value,
+        edge=edge,
         feature=feature,
         negatives=drawn,
         contigs=parse_contigs(contig),
@@ -186,7 +158,7 @@ def genes(
     id: Annotated[
         str, typer.Option("--id", metavar="COLUMN", help="Its column with the names of genes.")
     ] = "gene_id",
-    edge: EdgeOption = Edge.drop,
+    edge: EdgeOption = "drop",
     contig: Contigs = None,
     cache_folder: CacheFolder = None,
     output: Output = "-",
@@ -209,7 +181,7 @@ def genes(
         expression=expression,
         id=id,
         target=target,
-        edge=edge.value,
+        edge=edge,
         contigs=parse_contigs(contig),
         cache_folder=cache_folder,
     )
@@ -247,7 +219,6 @@ def _write(
 ) -> None:
     from dnagpt_hf.records.writing import row_writer
 
-    format = output_format
-    with row_writer(output, format=format, overwrite=overwrite) as write:
+    with row_writer(output, format=output_format, overwrite=overwrite) as write:
         for record in records:
             write(record.values)

@@ -160,7 +160,7 @@ class FineTuningTrainer(CheckpointingTrainer):
         # every process has as many records, of about the same lengths, so that all of them run as
         # many batches, which is what models spread over processes need
         share = np.resize(order, -(-len(order) // world) * world)[rank::world]
-        records = map(examples.encoded, share)
+        records = (examples.prompts[index] for index in share)
         with self.compute_loss_context_manager():
             rows = predict_scores(
                 answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS

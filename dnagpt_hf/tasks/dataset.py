@@ -186,7 +186,7 @@ def _without_duplicates(
     counts = {f"duplicates {kind}": len(indices) for kind, indices in found.items()}
     report = {"records read": len(examples), "duplicate records": policy, **counts}
     if removed and policy == "error":
-        raise examples.records[min(removed)].error(
+        raise examples.prompts[min(removed)].record.error(
             "its sequence, or its reverse complement, stands twice, as do those of "
             f"{len(removed) - 1} other records: remove them (duplicates: remove)"
         )
@@ -223,7 +223,7 @@ def _split(
             len(indices), fractions=fractions, seed=seed, classes=classes, groups=groups
         )
     except ClassTooSmall as error:
-        record = examples.records[indices[error.index]]
+        record = examples.prompts[indices[error.index]].record
         raise ValueError(f"{record.source}, line {record.line}: {error}") from None
     assigned = list(splits)
     for index, number in zip(indices, division, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,70 +23,51 @@ if TYPE_CHECKING:
 Head = Literal["language", "classification"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Examples(Dataset[dict[str, Any]]):
     """Encoded records with their targets.
 
     Args:
-        records: the records without their values: name, file and line of each.
+        prompts: the prompts; their records have a name and a line, but no values.
         keys: key of the sequences of each, by which duplicates are found.
         groups: value of the column that keeps records together, if there is one.
-        input_ids: ids of all prompts one behind the other, int32.
-        number_values: the numbers among them, float32.
-        offsets: start of each prompt, and the end of the last, `(records + 1,)`.
         targets: index of the label, or the number, of each answer, `(records, answers)`, float64.
     """
 
-    records: list[Record]
+    prompts: list[EncodedRecord]
     keys: list[bytes]
     groups: list[str]
-    input_ids: NDArray[np.int32]
-    number_values: NDArray[np.float32]
-    offsets: NDArray[np.int64]
     targets: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.prompts)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Give `input_ids` and `number_values`, `(length,)`, and `targets`, `(answers,)`."""
-        where = slice(self.offsets[index], self.offsets[index + 1])
+        prompt = self.prompts[index]
         return {
-            "input_ids": self.input_ids[where].astype(np.int64),
-            "number_values": self.number_values[where],
+            "input_ids": prompt.input_ids,
+            "number_values": prompt.number_values,
             "targets": self.targets[index],
         }
 
     @property
     def names(self) -> list[str]:
         """Names of the records."""
-        return [record.name for record in self.records]
+        return [prompt.record.name for prompt in self.prompts]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each prompt, `(records,)`."""
-        return np.diff(self.offsets)
+        return np.array([len(prompt.input_ids) for prompt in self.prompts])
 
-    def encoded(self, index: int) -> EncodedRecord:
-        """Give the prompt of an example, as prediction takes it; its record has no values."""
-        example = self[index]
-        return EncodedRecord(self.records[index], example["input_ids"], example["number_values"])
-
-    def select(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
-        """Copy some of the examples, in the order of `indices`."""
-        chosen = np.asarray(indices, dtype=np.int64)
-        lengths = self.lengths[chosen]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        flat = np.repeat(self.offsets[:-1][chosen], lengths) + within
+    def select(self, indices: Sequence[int]) -> Examples:
+        """Select examples, in the order of `indices`."""
         return Examples(
-            records=[self.records[index] for index in chosen],
-            keys=[self.keys[index] for index in chosen],
-            groups=[self.groups[index] for index in chosen] if self.groups else [],
-            input_ids=self.input_ids[flat],
-            number_values=self.number_values[flat],
-            offsets=offsets,
-            targets=self.targets[chosen],
+            [self.prompts[index] for index in indices],
+            [self.keys[index] for index in indices],
+            [self.groups[index] for index in indices] if self.groups else [],
+            self.targets[indices],
         )
 
     def numbers(self, number_token_id: int, expected: int | None = None) -> NDArray[np.float32]:
@@ -100,15 +80,16 @@ class Examples(Dataset[dict[str, Any]]):
         Raises:
             RecordError: a record has another count of numbers.
         """
-        is_number = self.input_ids == number_token_id
-        counts = np.add.reduceat(is_number, self.offsets[:-1], dtype=np.int64)
-        expected = int(counts[0]) if expected is None else expected
-        for index in np.flatnonzero(counts != expected)[:1]:
-            raise self.records[index].error(
-                f"it holds {count(counts[index], 'number')}, where the training data have "
-                f"{expected}: give every record as many"
-            )
-        return self.number_values[is_number].reshape(len(self), expected)
+        rows = []
+        for prompt in self.prompts:
+            rows.append(prompt.number_values[prompt.input_ids == number_token_id])
+            expected = len(rows[0]) if expected is None else expected
+            if len(rows[-1]) != expected:
+                raise prompt.record.error(
+                    f"it holds {count(len(rows[-1]), 'number')}, where the training data have "
+                    f"{expected}: give every record as many"
+                )
+        return np.array(rows)
 
     def standardized(
         self, standardization: Sequence[tuple[float, float]], number_token_id: int
@@ -126,9 +107,12 @@ class Examples(Dataset[dict[str, Any]]):
         if not standardization:
             return self
         means, deviations = np.asarray(standardization).T
-        values = self.number_values.copy()
-        values[self.input_ids == number_token_id] = ((numbers - means) / deviations).ravel()
-        return replace(self, number_values=values)
+        prompts = []
+        for prompt, row in zip(self.prompts, (numbers - means) / deviations, strict=True):
+            values = prompt.number_values.copy()
+            values[prompt.input_ids == number_token_id] = row
+            prompts.append(replace(prompt, number_values=values))
+        return replace(self, prompts=prompts)
 
 
 def encode_records(
@@ -167,8 +151,7 @@ def encode_records(
     if head == "language":
         template, max_length = task.prompt, prompt_length(task, tokenizer, max_length)
     encode = RecordEncoder(tokenizer, template, max_length, truncation, task.prepare)
-    read, keys, groups = [], [], []
-    ids, numbers, offsets = array("i"), array("f"), array("q", [0])
+    prompts, keys, groups = [], [], []
     answers: list[list[float | str]] = []
     for record in records:
         encoded = encode(record)
@@ -179,30 +162,19 @@ def encode_records(
                 groups.append(str(_cell(record, group, " to keep records together")))
         except ValueError as error:
             raise record.error(str(error)) from error
-        read.append(replace(record, values={}))
-        ids.frombytes(encoded.input_ids.astype(np.int32).tobytes())
-        numbers.frombytes(encoded.number_values.astype(np.float32).tobytes())
-        offsets.append(len(ids))
-    if not read:
+        # ids in 4 bytes, and no values: all records stay in memory
+        ids = encoded.input_ids.astype(np.int32)
+        prompts.append(EncodedRecord(replace(record, values={}), ids, encoded.number_values))
+    if not prompts:
         raise ValueError("the data hold no records")
     by_answer = list(zip(*answers, strict=True))
     labels = {answer.column: one for answer, one in zip(task.answer_list, by_answer, strict=True)}
     task = task.with_labels(labels, tokenizer)
-    examples = Examples(
-        records=read,
-        keys=keys,
-        groups=groups,
-        input_ids=np.frombuffer(ids, np.int32),
-        number_values=np.frombuffer(numbers, np.float32),
-        offsets=np.frombuffer(offsets, np.int64),
-        targets=np.column_stack(
-            [
-                values if answer.is_number else [answer.labels.index(label) for label in values]
-                for answer, values in zip(task.answer_list, by_answer, strict=True)
-            ]
-        ).astype(np.float64),
-    )
-    return task, examples
+    targets = [
+        values if answer.is_number else [answer.labels.index(label) for label in values]
+        for answer, values in zip(task.answer_list, by_answer, strict=True)
+    ]
+    return task, Examples(prompts, keys, groups, np.array(targets, dtype=np.float64).T)
 
 
 def _cell(record: Record, column: str, purpose: str = "") -> Any:

@@ -30,13 +30,13 @@ class _OfGenome(Source):
     cache_folder: str | None = None
 
     def _options(self, folder: Path) -> dict[str, Any]:
-        cache = self.cache_folder
-        return {
-            "genome": existing(folder, self.genome),
-            "edge": self.edge,
-            "contigs": self.contigs,
-            "cache_folder": None if cache is None else folder / Path(cache).expanduser(),
-        }
+        """Give the settings of the windows, with paths in `folder`."""
+        options = {name: value for name, value in self if name not in Source.model_fields}
+        for name in {"genome", "regions", "genes", "expression"} & options.keys():
+            options[name] = options[name] and existing(folder, options[name])
+        if self.cache_folder is not None:
+            options["cache_folder"] = folder / Path(self.cache_folder).expanduser()
+        return options
 
 
 class Regions(_OfGenome):
@@ -51,17 +51,7 @@ class Regions(_OfGenome):
     negatives: Negatives | None = None
 
     def read(self, folder: Path) -> Splits:
-        windows = RegionWindows(
-            existing(folder, self.regions),
-            anchor=self.anchor,
-            upstream=self.upstream,
-            downstream=self.downstream,
-            feature=self.feature,
-            label=self.label,
-            negatives=self.negatives,
-            **self._options(folder),
-        )
-        return {ALL: windows}
+        return {ALL: RegionWindows(**self._options(folder))}
 
 
 class Genes(_OfGenome):
@@ -74,13 +64,7 @@ class Genes(_OfGenome):
     target: str | None = None
 
     def read(self, folder: Path) -> Splits:
-        table = GeneTable(
-            existing(folder, self.genes),
-            upstream=self.promoter[0],
-            downstream=self.promoter[1],
-            expression=None if self.expression is None else existing(folder, self.expression),
-            id=self.id,
-            target=self.target,
-            **self._options(folder),
-        )
+        options = self._options(folder)
+        upstream, downstream = options.pop("promoter")
+        table = GeneTable(options.pop("genes"), upstream=upstream, downstream=downstream, **options)
         return {ALL: table}

@@ -1,10 +1,9 @@
-"""Preparation of the columns of a record: parts of sequences, functions of numbers."""
+"""Parts of sequences and functions of numbers, by which a task prepares its columns."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -13,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, Strict, model_serializer, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
-
-from dnagpt_hf.records.templates import parse_number
 
 _LOGARITHM = re.compile(
     r"\s*(log|log2|log10)\(\s*x\s*(?:\+\s*([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)\s*)?\)\s*"
@@ -138,45 +135,3 @@ class SequenceCut:
                 )
         first, last = self.cut_out or (end, end)
         return [(start, max(start, min(first, end))), (min(max(last, start), end), end)]
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """A function that prepares the columns of a record.
-
-    Args:
-        sequences: the part of a sequence that is read, by column.
-        transforms: functions of numbers, by column.
-
-    Example:
-
-        >>> prepare = Preparation({"dna": SequenceCut((0, 4))}, {"rpkm": Transform("log2(x)")})
-        >>> prepare({"dna": "ACGTACGT", "rpkm": "8", "name": "a"})
-        {'dna': 'ACGT', 'rpkm': 3.0, 'name': 'a'}
-    """
-
-    sequences: Mapping[str, SequenceCut]
-    transforms: Mapping[str, Transform]
-
-    def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Prepare the values of a record.
-
-        Raises:
-            ValueError: a sequence is too short, a cell holds no number, or a transform is not
-                defined at it.
-        """
-        prepared = dict(values)
-        for column, cut in self.sequences.items():
-            if isinstance(values.get(column), str):
-                try:
-                    prepared[column] = cut("".join(values[column].split()))
-                except ValueError as error:
-                    raise ValueError(f"{column}: {error}") from None
-        for column, transform in self.transforms.items():
-            if column in values:
-                number = parse_number(column, values[column])
-                try:
-                    prepared[column] = transform(number)
-                except ValueError as error:
-                    raise ValueError(f"column {column!r}: {error}") from None
-        return prepared

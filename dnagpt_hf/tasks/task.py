@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
-from dnagpt_hf.records.templates import Slot, Template
-from dnagpt_hf.tasks.preparation import Preparation, SequenceCut, Transform
+from dnagpt_hf.records.templates import Slot, Template, parse_number
+from dnagpt_hf.tasks.preparation import SequenceCut, Transform
 from dnagpt_hf.yaml_files import validated
 
 if TYPE_CHECKING:
@@ -84,15 +84,6 @@ class Answer:
             f"{', '.join(f'{token}={known}' for token, known in self.tokens.items())}"
         )
 
-    def token(self, value: Any) -> str:
-        """Find the token of the label that a cell of a table holds.
-
-        Raises:
-            ValueError: the cell holds none of the labels.
-        """
-        label = self.label(value)
-        return next(token for token, known in self.tokens.items() if known == label)
-
 
 @dataclass(frozen=True)
 class Task:
@@ -122,8 +113,6 @@ class Task:
         >>> task = Task("<R>{sequence}<=><B>{label}", answers={"A": "signal", "N": "none"})
         >>> task.prompt.text, task.answer_list[0].labels
         ('<R>{sequence}<=><B>', ('signal', 'none'))
-        >>> task.text({"sequence": "ACGT", "label": "signal"})
-        '<R>ACGT<=><B>A'
     """
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
@@ -161,11 +150,6 @@ class Task:
                 raise ValueError(
                     f"answers name column {column!r}: the template asks for {', '.join(classes)}"
                 )
-
-    @cached_property
-    def prepare(self) -> Preparation:
-        """The function that prepares the columns of a record for the template."""
-        return Preparation(self.sequences, self.transforms)
 
     @cached_property
     def _input_and_answers(self) -> tuple[list[str | Slot], list[str | Slot]]:
@@ -271,24 +255,34 @@ class Task:
             for answer in self.answer_list
         ]
 
-    def text(self, values: Mapping[str, Any]) -> str:
-        """Write a whole record in the token language, answers included.
-
-        Args:
-            values: columns of a record, not yet prepared.
+    def prepare(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Prepare the columns of a record for the template.
 
         Raises:
-            ValueError: a column is missing, or does not hold the value that the template needs.
+            ValueError: a sequence is too short, a cell holds no number, or a transform is not
+                defined at it.
+
+        Example:
+
+            >>> task = Task("{dna}<=><M>{x}", transforms={"x": Transform("log2(x)")})
+            >>> task.prepare({"dna": "ACGT", "x": "8", "name": "a"})
+            {'dna': 'ACGT', 'x': 3.0, 'name': 'a'}
         """
-        prepared = self.prepare(values)
-        for answer in self.answer_list:
-            if answer.column not in prepared:
-                raise ValueError(
-                    f"there is no column {answer.column!r}, only {', '.join(prepared)}"
-                )
-            if not answer.is_number:
-                prepared[answer.column] = answer.token(prepared[answer.column])
-        return Template(self.template).fill(prepared)
+        prepared = dict(values)
+        for column, cut in self.sequences.items():
+            if isinstance(values.get(column), str):
+                try:
+                    prepared[column] = cut("".join(values[column].split()))
+                except ValueError as error:
+                    raise ValueError(f"{column}: {error}") from None
+        for column, transform in self.transforms.items():
+            if column in values:
+                number = parse_number(column, values[column])
+                try:
+                    prepared[column] = transform(number)
+                except ValueError as error:
+                    raise ValueError(f"column {column!r}: {error}") from None
+        return prepared
 
     def positive_label(self, answer: Answer) -> str | None:
         """Choose the positive class of a binary metric; `None` unless there are two classes."""

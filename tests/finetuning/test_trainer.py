@@ -17,6 +17,7 @@ from finetuning_runs import (
     as_records,
     planted,
     settings_of,
+    whole_record,
     write_base,
 )
 from torch import nn
@@ -153,7 +154,7 @@ def test_the_loss_is_that_of_the_model_with_labels_at_the_answers(
     token_losses, number_losses = [], []
     for name in data.splits["train"].names:
         row = rows[int(name) - 1]
-        inputs = TOKENIZER(task.text(row), return_tensors="pt")
+        inputs = TOKENIZER(whole_record(task, row), return_tensors="pt")
         ids, values = inputs["input_ids"], inputs["number_values"]
         scales = torch.tensor(task.standardization, dtype=torch.float32).reshape(-1, 2)
         values[ids == number] = (values[ids == number] - scales[:, 0]) / scales[:, 1]

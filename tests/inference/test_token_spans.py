@@ -14,7 +14,8 @@ from dnagpt_hf.inference.token_spans import TokenizedRecord, tokenize_record
 from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.reading import Record, RecordError
 from dnagpt_hf.records.templates import Template
-from dnagpt_hf.tasks.preparation import Preparation, SequenceCut
+from dnagpt_hf.tasks.preparation import SequenceCut
+from dnagpt_hf.tasks.task import Task
 
 
 def placed(
@@ -125,7 +126,7 @@ def test_what_a_task_cuts_out_keeps_its_place(
         Template("<R>{sequence}<B>"),
         positions,
         truncation,
-        Preparation(cuts, {}),
+        Task("<R>{sequence}<B>", sequences=cuts).prepare,
     )
     found = tokenize_record(encoder, record(sequence), cuts)
     column = found.columns["sequence"]

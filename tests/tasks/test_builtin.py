@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from finetuning_runs import whole_record
 
 from dnagpt_hf.tasks.builtin import builtin_task, builtin_tasks
 from dnagpt_hf.tasks.task import Task
@@ -23,10 +24,11 @@ def test_the_motif_is_removed() -> None:
         content = builtin_task(name)
         task = Task.from_dict({key: content[key] for key in content.keys() - SETTINGS})
         before, behind = "C" * 300, "G" * 300
-        text = task.text({"species": "R", "sequence": before + motif + behind, "label": "signal"})
+        values = {"species": "R", "sequence": before + motif + behind, "label": "signal"}
+        text = whole_record(task, values)
         assert text == f"<R>{before}{behind}<=><B>A"
         with pytest.raises(ValueError, match=f"the task needs {600 + len(motif)} bp"):
-            task.text({"species": "R", "sequence": before + behind, "label": "signal"})
+            whole_record(task, {"species": "R", "sequence": before + behind, "label": "signal"})
 
 
 def test_half_life_features_are_those_of_xpresso() -> None:
@@ -35,7 +37,7 @@ def test_half_life_features_are_those_of_xpresso() -> None:
     row = {column: "0.9" for column in task.prompt.columns} | {"EXPRESSION": 99.9, "species": "R"}
     row["PROMOTER"] = "A" * 3000 + "C" * 10500 + "G" * 6500
     features = "0.0 0.0 0.0 0.0 0.9 0.9 0.9 0.0"
-    assert task.text(row) == f"<R>{'C' * 10500}<+><M>{features}<=><M>2.0"
+    assert whole_record(task, row) == f"<R>{'C' * 10500}<+><M>{features}<=><M>2.0"
 
 
 def test_a_task_that_does_not_exist() -> None:

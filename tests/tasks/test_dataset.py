@@ -82,14 +82,14 @@ def test_parts_that_are_given(given: tuple[str, ...] | None) -> None:
     data = prepare(Task(CLASS), rows)
     assert sum(map(len, data.splits.values())) == 60 * len(given)
     for part in given:
-        files = {record.source for record in data.splits[part].records}
+        files = {prompt.record.source for prompt in data.splits[part].prompts}
         assert files == {f"{part}.csv"}
     if given == ("train",):
         assert set(data.splits) == {"train", "validation", "test"}
     elif given == ("train", "test"):
         # validation is taken from the training part, 1.5 of 7.5
         assert len(data.splits["validation"]) == 12
-        assert {record.source for record in data.splits["validation"].records} == {"train.csv"}
+        assert {one.record.source for one in data.splits["validation"].prompts} == {"train.csv"}
 
 
 # -- duplicates ------------------------------------------------------------------------------------
@@ -219,8 +219,7 @@ def test_numbers_are_standardised_by_the_training_part_alone() -> None:
     for (mean, deviation), values in zip(data.task.standardization, (doses, levels), strict=True):
         assert mean == pytest.approx(values.mean(), rel=1e-6)
         assert deviation == pytest.approx(values.std(), rel=1e-6)
-    is_number = data.splits["test"].input_ids == TOKENIZER.number_token_id
-    assert data.splits["test"].number_values[is_number].min() > 100
+    assert data.splits["test"].numbers(TOKENIZER.number_token_id).min() > 100
     # targets are put out as they were given
     assert data.splits["train"].targets[:, 0].tolist() == levels.tolist()
 
@@ -228,8 +227,8 @@ def test_numbers_are_standardised_by_the_training_part_alone() -> None:
 def test_numbers_as_they_are() -> None:
     data = prepare(Task(NUMBER), planted(50), standardize=False)
     assert data.task.standardization == ()
-    is_number = data.splits["train"].input_ids == TOKENIZER.number_token_id
-    assert data.splits["train"].number_values[is_number].mean() == pytest.approx(5, abs=1)
+    numbers = data.splits["train"].numbers(TOKENIZER.number_token_id)
+    assert numbers.mean() == pytest.approx(5, abs=1)
 
 
 def test_the_report() -> None:
@@ -265,9 +264,9 @@ def test_records_for_a_task_that_was_trained() -> None:
     data = prepare(Task(BOTH), planted(60))
     examples = read_examples(data.task, TOKENIZER, as_records(planted(60)), max_length=64)
     (mean, deviation), _ = data.task.standardization
-    is_number = examples.input_ids == TOKENIZER.number_token_id
     wanted = [(row["dose"] - mean) / deviation for row in planted(60)]
-    np.testing.assert_allclose(examples.number_values[is_number], wanted, rtol=1e-5, atol=1e-6)
+    numbers = examples.numbers(TOKENIZER.number_token_id)[:, 0]
+    np.testing.assert_allclose(numbers, wanted, rtol=1e-5, atol=1e-6)
     assert list(data.task.answer_list[0].labels) == ["none", "signal"]
     with pytest.raises(ValueError, match="has no column behind <=>"):
         read_examples(Task("{sequence}<=><B>"), TOKENIZER, [], max_length=64)

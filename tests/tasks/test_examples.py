@@ -44,7 +44,8 @@ def test_prompts_and_targets() -> None:
         assert text(head, number) == prompt
         wanted = [float(row["label"] == "signal"), row["level"]]
         assert language[number]["targets"].tolist() == wanted
-    assert (language.records[2].source, language.records[2].line) == ("a.csv", 4)
+    record = language.prompts[2].record
+    assert (record.source, record.line, record.values) == ("a.csv", 4, {})
 
 
 def test_labels_that_are_not_stated_get_tokens() -> None:
@@ -69,7 +70,7 @@ def test_selected_examples_are_the_same() -> None:
         assert text(chosen, place) == text(examples, number)
         assert (chosen[place]["targets"] == examples[number]["targets"]).all()
         assert chosen.names[place] == examples.names[number]
-        assert chosen.records[place] == examples.records[number]
+        assert chosen.prompts[place] is examples.prompts[number]
         assert chosen.groups and examples.groups
         assert chosen.groups[place] == examples.groups[number]
     assert len(examples.select([])) == 0
@@ -157,7 +158,7 @@ def test_standardisation_is_that_of_the_columns() -> None:
         assert mean == pytest.approx(values.mean(), rel=1e-6)
         assert deviation == pytest.approx(values.std(), rel=1e-6)
     scaled = examples.standardized(scales[:2], NUMBER_ID)
-    numbers = scaled.number_values[scaled.input_ids == NUMBER_ID].reshape(50, 2)
+    numbers = scaled.numbers(NUMBER_ID)
     np.testing.assert_allclose(numbers.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(numbers.std(0), 1, atol=1e-6)
     # what is answered, and the examples that were given, stay

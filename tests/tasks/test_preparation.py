@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dnagpt_hf.tasks.preparation import Preparation, SequenceCut, Transform
+from dnagpt_hf.tasks.preparation import SequenceCut, Transform
 
 
 @pytest.mark.parametrize(
@@ -82,25 +82,3 @@ def test_sequences_that_do_not_fit(cut: dict[str, Any], message: str) -> None:
 def test_cuts_that_are_none(cut: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(cut))):
         SequenceCut(**cut)
-
-
-def test_columns_are_prepared_and_the_others_left() -> None:
-    prepare = Preparation({"dna": SequenceCut((1, 5))}, {"x": Transform("log10(x)")})
-    values = {"dna": "AC GT\nAC", "x": "100", "other": 1}
-    assert prepare(values) == {"dna": "CGTA", "x": 2.0, "other": 1}
-    assert values["x"] == "100"
-    # a column that is missing is the template's to miss
-    assert prepare({"other": 1}) == {"other": 1}
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"dna": "ACG"}, "dna: sequence of 3 bp"),
-        ({"x": "much"}, "column 'x' holds 'much', not a finite number"),
-        ({"x": "-1"}, r"column 'x': -1.0 has no log10\(x\)"),
-    ],
-)
-def test_the_column_is_named(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Preparation({"dna": SequenceCut((1, 5))}, {"x": Transform("log10(x)")})(values)

@@ -129,14 +129,14 @@ def test_problem_types(template: str, answers: dict[str, str], problem: str) -> 
 @pytest.mark.parametrize("value", ["1", 1, 1.0, "1.0", " 1 "])
 def test_spellings_of_a_label(value: Any) -> None:
     (answer,) = Task("{s}<=><B>{y}", answers={"A": "1", "N": "0"}).answer_list
-    assert answer.token(value) == "A"
+    assert answer.label(value) == "1"
 
 
 @pytest.mark.parametrize("value", ["2", "", None, "1.5", True])
 def test_a_label_outside_the_answers(value: Any) -> None:
     (answer,) = Task("{s}<=><B>{y}", answers={"A": "1", "N": "0"}).answer_list
     with pytest.raises(ValueError, match=r"column 'y' holds .*, which is none of the answers A=1"):
-        answer.token(value)
+        answer.label(value)
 
 
 # -- labels from data ------------------------------------------------------------------------------
@@ -213,19 +213,34 @@ def test_a_positive_label_that_no_answer_has() -> None:
 # -- text, standardisation, plain data -------------------------------------------------------------
 
 
-def test_text() -> None:
-    task = Task.from_dict(
-        {
-            "template": "<{species}>{s}<+><M>{x}<=><B>{y}<M>{z}",
-            "answers": {"A": "1", "N": "0"},
-            "sequences": {"s": {"cut_out": [2, 4]}},
-            "transforms": {"z": "log10(x)"},
-        }
-    )
-    values = {"species": "Homo sapiens", "s": "AATTCC", "x": "1e-1", "y": 1.0, "z": 100}
-    assert task.text(values) == "<R>AACC<+><M>0.1<=><B>A<M>2.0"
-    with pytest.raises(ValueError, match="there is no column 'y', only"):
-        task.text({"species": "R", "s": "AATTCC", "x": 1, "z": 2})
+PREPARED = Task.from_dict(
+    {
+        "template": "{dna}<=><M>{x}",
+        "sequences": {"dna": {"window": [1, 5]}},
+        "transforms": {"x": "log10(x)"},
+    }
+)
+
+
+def test_columns_are_prepared_and_the_others_left() -> None:
+    values = {"dna": "AC GT\nAC", "x": "100", "other": 1}
+    assert PREPARED.prepare(values) == {"dna": "CGTA", "x": 2.0, "other": 1}
+    assert values["x"] == "100"
+    # a column that is missing is the template's to miss
+    assert PREPARED.prepare({"other": 1}) == {"other": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dna": "ACG"}, "dna: sequence of 3 bp"),
+        ({"x": "much"}, "column 'x' holds 'much', not a finite number"),
+        ({"x": "-1"}, r"column 'x': -1.0 has no log10\(x\)"),
+    ],
+)
+def test_the_column_is_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PREPARED.prepare(values)
 
 
 def test_scales_of_inputs_and_answers() -> None:
