@@ -6,14 +6,14 @@ A haplotype is written as DNA, one letter for each site, between an instruction 
     <R><3>TTATTTTATTTTTTAT…<!>       haplotype of the population that <3> stands for
 
 The reference allele is `A` and the alternative one `T` by default, the same letters at every site.
-So a token means the same wherever it stands, 64 of the 6-mers are enough, insertions and deletions
+So a token means the same at every position, 64 of the 6-mers are enough, insertions and deletions
 can be written as well as SNPs, and no legend is needed to read a sequence back. The two letters
-pair with each other: the other strand of such a sequence is one as well. The bases that a site
-really has can be used instead.
+are complementary: the reverse complement of such a sequence is one as well. The true bases of each
+site can be used instead.
 
-Sites fill k-mers from the left. What remains is a shorter k-mer in the dynamic vocabulary, and is
-filled up with `N` in the fixed one. The stop symbol is the last token, as in the paper (section 9),
-where generated sequences are thrown away that do not have it in the right place.
+Sites fill k-mers from the left. The rest is a shorter k-mer in the dynamic vocabulary, and is
+padded with `N` in the fixed one. The stop symbol is the last token, as in the paper (section 9),
+which rejects generated sequences without it at the last position.
 """
 
 from __future__ import annotations
@@ -25,14 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.haplotypes.haplotypes import Alleles
+from dnagpt_hf.haplotypes.format import HaplotypeFormat
+from dnagpt_hf.haplotypes.haplotypes import Alleles, as_alleles
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Texts
 from dnagpt_hf.tokenization_dnagpt import ALPHABET, PROPERTY_TOKENS, DNAGPTTokenizer
 
 Ids = NDArray[np.int64]
-
-STOP_TOKEN = "<!>"
-"""A reserved token that no task of the paper uses."""
 
 # rows that are encoded at once: the intermediate arrays stay small
 _ROWS = 256
@@ -41,15 +39,15 @@ _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class DecodedHaplotypes:
-    """What token sequences say as haplotypes.
+    """Haplotypes read from token sequences.
 
     Args:
         alleles: uint8 `(sequences, sites)`; 0 where a sequence is not valid.
-        has_prefix: whether the tokens before the alleles are as they should be, `(sequences,)`.
-        has_stop: whether the first stop symbol stands right behind the last site, `(sequences,)`.
-        has_alleles: whether every letter is an allele of its site, `(sequences,)`.
-        populations: population that each sequence states, "" where it states none, `(sequences,)`;
-            `None` for a codec without populations.
+        has_prefix: the tokens before the alleles are those of the format, `(sequences,)`.
+        has_stop: the first stop symbol follows the last site, `(sequences,)`.
+        has_alleles: every letter is an allele of its site, `(sequences,)`.
+        populations: population of each sequence, "" for none, `(sequences,)`; `None` for a format
+            without populations.
     """
 
     alleles: Alleles
@@ -60,7 +58,7 @@ class DecodedHaplotypes:
 
     @property
     def is_valid(self) -> NDArray[np.bool_]:
-        """Which sequences are haplotypes: `(sequences,)`."""
+        """Mask of the sequences that are haplotypes: `(sequences,)`."""
         return self.has_prefix & self.has_stop & self.has_alleles
 
 
@@ -68,16 +66,13 @@ class HaplotypeCodec:
     """Writes haplotypes as tokens and reads them back, whole matrices at once.
 
     Args:
-        tokenizer: gives the ids; its vocabulary decides how many sites a token holds.
-        num_sites: alleles of a haplotype.
-        letters: base of allele 0 and base of allele 1, or a base for every site of each.
-        stop: token behind the last site.
-        prefix: token before the first site; "" for none.
-        populations: reserved token of each population, written behind the prefix.
+        tokenizer: tokenizer of the model, whose vocabulary sets the number of sites of a token.
+        format: notation of haplotypes.
 
     Attributes:
+        num_sites: alleles of a haplotype.
         num_tokens: tokens that hold alleles.
-        start: place of the first of them.
+        start: index of the first of them.
         length: tokens of a haplotype, prefix and stop symbol included.
 
     Raises:
@@ -86,7 +81,7 @@ class HaplotypeCodec:
 
     Example:
 
-        >>> codec = HaplotypeCodec(DNAGPTTokenizer(), num_sites=8)
+        >>> codec = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(num_sites=8))
         >>> codec.texts([[0, 1, 1, 0, 0, 0, 1, 0]])
         ['<R>ATTAAATA<!>']
         >>> ids = codec.encode([[0, 1, 1, 0, 0, 0, 1, 0]])
@@ -95,36 +90,27 @@ class HaplotypeCodec:
         ((1, 4), [[0, 1, 1, 0, 0, 0, 1, 0]], [True])
     """
 
-    def __init__(
-        self,
-        tokenizer: DNAGPTTokenizer,
-        num_sites: int,
-        *,
-        letters: tuple[str | Sequence[str], str | Sequence[str]] = ("A", "T"),
-        stop: str = STOP_TOKEN,
-        prefix: str = "<R>",
-        populations: Mapping[str, str] | None = None,
-    ) -> None:
-        if num_sites < 1:
-            raise HaplotypeError(f"{num_sites} sites, but a haplotype has at least one")
-        self.tokenizer = tokenizer
-        self.num_sites = num_sites
-        self.stop, self.prefix, self.populations = stop, prefix, dict(populations or {})
+    def __init__(self, tokenizer: DNAGPTTokenizer, format: HaplotypeFormat) -> None:
+        if format.num_sites < 1:
+            raise HaplotypeError(f"{format.num_sites} sites, but a haplotype has at least one")
+        self.tokenizer, self.format, self.num_sites = tokenizer, format, format.num_sites
         self._check_tokens()
         vocabulary = tokenizer.get_vocab()
-        self.stop_id = vocabulary[stop]
-        self._prefix_ids = [vocabulary[prefix]] if prefix else []
+        self.stop_id = vocabulary[format.stop]
+        self._prefix_ids = [vocabulary[format.prefix]] if format.prefix else []
+        self.populations = format.populations
         self._population_ids = {name: vocabulary[one] for name, one in self.populations.items()}
         self.start = len(self._prefix_ids) + bool(self.populations)
         kmer_size = int(tokenizer.kmer_size)
-        self.num_tokens = -(-num_sites // kmer_size)
+        self.num_tokens = -(-self.num_sites // kmer_size)
         self.length = self.start + self.num_tokens + 1
         # (2, sites): letter of each allele
-        self._letters = self._letters_of_sites(letters)
+        self._letters = self._letters_of_sites()
         self._fill_tables(kmer_size, vocabulary)
 
     def _check_tokens(self) -> None:
-        wanted = [self.stop, *([self.prefix] if self.prefix else []), *self.populations.values()]
+        format = self.format
+        wanted = [format.stop, *format.populations.values()] + [format.prefix] * bool(format.prefix)
         reserved = set(PROPERTY_TOKENS) - {self.tokenizer.pad_token}
         for token in wanted:
             if token not in reserved:
@@ -135,11 +121,23 @@ class HaplotypeCodec:
             if wanted.count(token) > 1:
                 raise HaplotypeError(f"{token} has two meanings: choose another token for one")
 
-    def _letters_of_sites(
-        self, letters: tuple[str | Sequence[str], str | Sequence[str]]
-    ) -> NDArray[np.uint8]:
+    def check_positions(self, positions: int) -> None:
+        """Refuse haplotypes that are longer than a model's context.
+
+        Raises:
+            HaplotypeError: they have more tokens than the model has positions.
+        """
+        if self.length > positions:
+            raise HaplotypeError(
+                f"haplotypes of {self.num_sites:,} sites are {self.length:,} tokens of "
+                f"{self.tokenizer.kmer_size} sites, which exceeds the model's {positions:,} "
+                "positions: choose a smaller region, a higher minor-allele frequency or a model "
+                "with more positions"
+            )
+
+    def _letters_of_sites(self) -> NDArray[np.uint8]:
         rows = []
-        for allele, given in enumerate(letters):
+        for allele, given in enumerate(self.format.letters):
             bases = [given] * self.num_sites if given in tuple("ACGT") else list(given)
             if len(bases) != self.num_sites:
                 raise HaplotypeError(
@@ -152,7 +150,7 @@ class HaplotypeCodec:
                         f"{base!r} for allele {allele} of site {site + 1:,} is not A, C, G or T: "
                         "use the same two letters for all sites"
                     )
-            rows.append(np.frombuffer("".join(bases).encode(), np.uint8))
+            rows.append(np.frombuffer("".join(map(str, bases)).encode(), np.uint8))
         same = rows[0] == rows[1]
         if same.any():
             raise HaplotypeError(
@@ -166,7 +164,7 @@ class HaplotypeCodec:
         lengths = np.full(self.num_tokens, kmer_size)
         if rest and not is_padded:
             lengths[-1] = rest
-        # place of each site in its k-mer, and what a letter there counts in an id
+        # offset of each site in its k-mer, and the weight of a letter there in an id
         column = np.arange(self.num_sites) % kmer_size
         unit = len(ALPHABET) ** (np.repeat(lengths, kmer_size)[: self.num_sites] - 1 - column)
         digit = np.argsort(_LETTERS)[np.searchsorted(np.sort(_LETTERS), self._letters)]
@@ -183,11 +181,11 @@ class HaplotypeCodec:
         self._kmers = _kmer_letters(self.tokenizer, kmer_size)
 
     def texts(self, alleles: Any, populations: Sequence[str] | None = None) -> list[str]:
-        """Haplotypes as texts of the token language.
+        """Write haplotypes as texts of the token language.
 
         Args:
             alleles: 0 and 1, `(haplotypes, sites)`.
-            populations: one for each haplotype, for a codec that has populations.
+            populations: one for each haplotype, if the format has populations.
         """
         alleles = self._checked(alleles)
         heads = self._heads(len(alleles), populations)
@@ -198,20 +196,20 @@ class HaplotypeCodec:
             "".join(names[index] for index in head)
             + np.where(row == 0, zero, one).tobytes().decode("ascii")
             + fill
-            + self.stop
+            + self.format.stop
             for head, row in zip(heads, alleles, strict=True)
         ]
 
     def encode(self, alleles: Any, populations: Sequence[str] | None = None) -> Ids:
-        """Haplotypes as token ids, int64 `(haplotypes, length)`.
+        """Encode haplotypes as token ids: int64 `(haplotypes, length)`.
 
         Args:
             alleles: 0 and 1, `(haplotypes, sites)`.
-            populations: one for each haplotype, for a codec that has populations.
+            populations: one for each haplotype, if the format has populations.
 
         Raises:
-            HaplotypeError: another number of sites, an allele that is not 0 or 1, or a population
-                that the codec does not know.
+            HaplotypeError: another number of sites, an allele that is not 0 or 1, or an unknown
+                population.
         """
         alleles = self._checked(alleles)
         ids = np.empty((len(alleles), self.length), np.int64)
@@ -223,11 +221,11 @@ class HaplotypeCodec:
         return ids
 
     def decode(self, ids: Any) -> DecodedHaplotypes:
-        """Read token ids as haplotypes, and tell which of them are haplotypes.
+        """Read token ids as haplotypes, and check each sequence.
 
         Args:
-            ids: `(sequences, tokens)`, of any number of tokens; what stands behind the stop symbol
-                is not looked at.
+            ids: `(sequences, tokens)`, of any number of tokens; tokens after the stop symbol are
+                ignored.
 
         Raises:
             HaplotypeError: the ids are not two-dimensional or not in the vocabulary.
@@ -258,42 +256,35 @@ class HaplotypeCodec:
         return DecodedHaplotypes(alleles, has_prefix, has_stop, has_alleles, populations)
 
     def prompt(self, population: str | None = None) -> list[int]:
-        """Ids before the alleles, with which generation starts.
+        """Return the ids before the alleles, with which generation starts.
 
         Raises:
-            HaplotypeError: the codec has populations and none is stated, or not this one.
+            HaplotypeError: the format has populations and none is stated, or not this one.
         """
         return self._heads(1, None if population is None else [population])[0].tolist()
 
     def allele_ids(self, token: int) -> Ids:
-        """Ids that may stand at one of the `num_tokens` places: one for every row of alleles."""
+        """List the ids of one of the `num_tokens` k-mers: one for each combination of alleles."""
         kmer_size = self._expected.shape[2]
         weights = self._weights[token * kmer_size : (token + 1) * kmer_size]
         rows = np.arange(2 ** len(weights))[:, None] >> np.arange(len(weights))[::-1] & 1
         return (self._base[token] + rows @ weights).astype(np.int64)
 
     def _checked(self, alleles: Any) -> Alleles:
-        alleles = np.asarray(alleles)
-        if alleles.ndim != 2 or alleles.shape[1] != self.num_sites:
+        alleles = as_alleles(alleles, "alleles")
+        if alleles.shape[1] != self.num_sites:
             raise HaplotypeError(
                 f"alleles of shape {alleles.shape}, but (haplotypes, {self.num_sites:,}) is needed"
             )
-        wrong = (alleles != 0) & (alleles != 1)
-        if wrong.any():
-            row, site = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            raise HaplotypeError(
-                f"haplotype {row + 1:,} has the allele {alleles[row, site]} at site {site + 1:,}: "
-                "only 0 and 1 are alleles"
-            )
-        return alleles.astype(np.uint8, copy=False)
+        return alleles
 
     def _heads(self, rows: int, populations: Sequence[str] | None) -> Ids:
-        """Ids before the alleles: `(haplotypes, start)`."""
+        """Make the ids before the alleles: `(haplotypes, start)`."""
         if bool(self.populations) != (populations is not None):
             raise HaplotypeError(
-                "this codec has populations: state one for each haplotype"
+                "this format has populations: state one for each haplotype"
                 if self.populations
-                else "this codec has no populations: state their tokens when it is made"
+                else "this format has no populations: state their tokens in it"
             )
         heads = np.empty((rows, self.start), np.int64)
         heads[:, : len(self._prefix_ids)] = self._prefix_ids

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.genomes.regions import Region
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, Texts
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, Texts, site_name
+from dnagpt_hf.messages import count
 
 Alleles = NDArray[np.uint8]
 
-# as in the files of Yelmen et al. (2021): the two haplotypes of a person
+# as in the files of Yelmen et al. (2021): the two haplotypes of a sample
 STRANDS = ("_A", "_B")
 _STRAND = re.compile(r"_[AB]$")
 
@@ -27,20 +28,20 @@ class Haplotypes:
     Args:
         alleles: 0 for the reference allele and 1 for the alternative one, uint8
             `(haplotypes, sites)`.
-        names: one for each haplotype, `(haplotypes,)`. The two of a person end in `_A` and `_B`;
-            a haplotype with another name is its own person.
-        sites: where the alleles lie, if that is known.
+        names: one for each haplotype, `(haplotypes,)`. The two of a sample end in `_A` and `_B`; a
+            haplotype with another name is a sample of its own.
+        sites: the sites of the columns, if they are known.
         populations: one for each haplotype, `(haplotypes,)`, if they are known.
-        source: what messages call these haplotypes, such as the name of their file.
+        source: name of these haplotypes in messages, such as that of their file.
 
     Raises:
-        HaplotypeError: an allele is not 0 or 1, a name stands twice, there are none, or the
-            numbers of haplotypes or sites differ.
+        HaplotypeError: an allele is not 0 or 1, two haplotypes have the same name, there are none,
+            or the numbers of haplotypes or sites differ.
 
     Example:
 
-        >>> person = Haplotypes([[0, 1, 1], [0, 0, 1]], ["HG00096_A", "HG00096_B"])
-        >>> person.num_haplotypes, person.num_sites, person.samples.tolist()
+        >>> individual = Haplotypes([[0, 1, 1], [0, 0, 1]], ["HG00096_A", "HG00096_B"])
+        >>> individual.num_haplotypes, individual.num_sites, individual.samples.tolist()
         (2, 3, ['HG00096', 'HG00096'])
     """
 
@@ -51,56 +52,31 @@ class Haplotypes:
     source: str = "haplotypes"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", np.asarray(self.names, dtype=np.str_))
-        alleles = np.asarray(self.alleles)
-        if alleles.ndim != 2 or 0 in alleles.shape:
-            raise HaplotypeError(
-                f"{self.source}: alleles of shape {alleles.shape}, but (haplotypes, sites) with at "
-                "least one of each is needed"
-            )
-        self._check_counts(alleles)
-        self._check_names()
-        object.__setattr__(self, "alleles", self._checked(alleles))
-
-    def _check_counts(self, alleles: NDArray[Any]) -> None:
-        rows, columns = alleles.shape
-        if len(self.names) != rows:
-            raise HaplotypeError(
-                f"{self.source}: {rows:,} haplotypes, but {len(self.names):,} names"
-            )
+        names = np.asarray(self.names, dtype=np.str_)
+        alleles = as_alleles(self.alleles, self.source, names, self.sites)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "alleles", alleles)
         if self.populations is not None:
-            object.__setattr__(self, "populations", np.asarray(self.populations, dtype=np.str_))
-            if len(self.populations) != rows:
+            populations = np.asarray(self.populations, dtype=np.str_)
+            object.__setattr__(self, "populations", populations)
+            if len(populations) != len(alleles):
                 raise HaplotypeError(
-                    f"{self.source}: {rows:,} haplotypes, but {len(self.populations):,} populations"
+                    f"{self.source}: {len(alleles):,} haplotypes, but {len(populations):,} "
+                    "populations"
                 )
-        if self.sites is not None and len(self.sites) != columns:
+        if self.sites is not None and len(self.sites) != alleles.shape[1]:
             raise HaplotypeError(
-                f"{self.source}: {columns:,} sites in the haplotypes, but {len(self.sites):,} in "
-                "the list of sites"
+                f"{self.source}: {alleles.shape[1]:,} sites in the haplotypes, but "
+                f"{len(self.sites):,} in the list of sites"
             )
-
-    def _check_names(self) -> None:
-        names, counts = np.unique(self.names, return_counts=True)
-        if len(names) < len(self.names):
-            twice = names[counts > 1][0]
-            rows = np.flatnonzero(self.names == twice) + 1
+        distinct, counts = np.unique(names, return_counts=True)
+        if len(distinct) < len(names):
+            twice = distinct[counts > 1][0]
+            rows = np.flatnonzero(names == twice) + 1
             raise HaplotypeError(
                 f"{self.source}: haplotype {twice} stands twice, as number {rows[0]:,} and as "
-                f"number {rows[1]:,}: leave one out, or name it otherwise"
+                f"number {rows[1]:,}: leave one out, or rename it"
             )
-
-    def _checked(self, alleles: NDArray[Any]) -> Alleles:
-        if alleles.dtype == np.uint8 and alleles.max() <= 1:
-            return alleles
-        wrong = (alleles != 0) & (alleles != 1)
-        if wrong.any():
-            row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            raise HaplotypeError(
-                f"{self.source}: haplotype {self.names[row]} has the allele "
-                f"{alleles[row, column]} at {self.site_name(int(column))}: only 0 and 1 are alleles"
-            )
-        return alleles.astype(np.uint8, copy=False)
 
     @property
     def num_haplotypes(self) -> int:
@@ -112,36 +88,31 @@ class Haplotypes:
 
     @property
     def samples(self) -> Texts:
-        """The person of each haplotype: its name without `_A` or `_B`."""
+        """The sample of each haplotype: its name without `_A` or `_B`."""
         return np.asarray([_STRAND.sub("", name) for name in self.names.tolist()], dtype=np.str_)
 
-    def site_name(self, index: int) -> str:
-        """How a message calls a site, counted from 1 and with its place if that is known."""
-        known = "" if self.sites is None else f" ({self.sites.name(index)})"
-        return f"site {index + 1:,}{known}"
-
     def take_haplotypes(self, chosen: NDArray[Any]) -> Haplotypes:
-        """Some of the haplotypes, by a mask or by indices."""
+        """Take some of the haplotypes, by a mask or by indices."""
         populations = None if self.populations is None else self.populations[chosen]
         return replace(
             self, alleles=self.alleles[chosen], names=self.names[chosen], populations=populations
         )
 
     def take_sites(self, chosen: NDArray[Any]) -> Haplotypes:
-        """Some of the sites, by a mask or by indices."""
+        """Take some of the sites, by a mask or by indices."""
         sites = None if self.sites is None else self.sites.take(chosen)
         return replace(self, alleles=np.ascontiguousarray(self.alleles[:, chosen]), sites=sites)
 
     def in_region(self, region: Region) -> Haplotypes:
-        """The sites that lie in a region.
+        """Take the sites in a region.
 
         Raises:
-            HaplotypeError: no site does, or it is not known where sites lie.
+            HaplotypeError: there is none, or positions are not known.
         """
         if self.sites is None:
             raise HaplotypeError(
-                f"{self.source} does not tell where its sites lie, which region {region} needs: "
-                "give a legend"
+                f"{self.source} has no positions of its sites, which region {region} needs: give "
+                "a legend"
             )
         try:
             return self.take_sites(self.sites.within(region))
@@ -149,16 +120,16 @@ class Haplotypes:
             raise HaplotypeError(f"{self.source}: {error}") from error
 
     def of_samples(self, samples: Collection[str]) -> Haplotypes:
-        """The haplotypes of some people.
+        """Take the haplotypes of some samples.
 
         Raises:
-            HaplotypeError: one of them is not there.
+            HaplotypeError: one of them is missing.
         """
         check_samples(samples, self.samples.tolist(), self.source)
         return self.take_haplotypes(np.isin(self.samples, list(samples)))
 
     def of_populations(self, populations: Collection[str]) -> Haplotypes:
-        """The haplotypes of some populations.
+        """Take the haplotypes of some populations.
 
         Raises:
             HaplotypeError: one of them has no haplotype, or populations are not known.
@@ -174,27 +145,27 @@ class Haplotypes:
         return self.take_haplotypes(np.isin(self.populations, list(populations)))
 
     def with_populations(self, population_of: Mapping[str, str]) -> Haplotypes:
-        """The same haplotypes with the populations of their people.
+        """Assign the populations of the samples.
 
         Raises:
-            HaplotypeError: a person is not in the table.
+            HaplotypeError: a sample is not in the table.
         """
         samples = self.samples.tolist()
         missing = [sample for sample in dict.fromkeys(samples) if sample not in population_of]
         if missing:
             raise HaplotypeError(
-                f"{self.source}: the table of populations lacks {len(missing):,} samples, the "
-                f"first one {missing[0]}"
+                f"{self.source}: the table of populations lacks {count(len(missing), 'sample')}, "
+                f"the first one {missing[0]}"
             )
         return replace(self, populations=np.asarray([population_of[one] for one in samples]))
 
     def minor_allele_frequencies(self) -> NDArray[np.float64]:
-        """Frequency of the rarer allele of each site: `(sites,)`."""
+        """Compute the frequency of the rarer allele of each site: `(sites,)`."""
         frequencies = self.alleles.mean(axis=0, dtype=np.float64)
         return np.minimum(frequencies, 1 - frequencies)
 
     def with_minor_allele_frequency(self, minimum: float) -> Haplotypes:
-        """The sites whose rarer allele is at least so frequent.
+        """Take the sites with at least this minor-allele frequency.
 
         Raises:
             HaplotypeError: no site is left.
@@ -210,10 +181,10 @@ class Haplotypes:
         return self.take_sites(frequencies >= minimum)
 
     def align_to(self, reference: Haplotypes) -> Haplotypes:
-        """These haplotypes over the sites of others, in the same order.
+        """Take the sites of other haplotypes, in the same order.
 
-        Where it is not known where these sites lie, they are taken for those of the reference,
-        whose number they must then have.
+        Without positions, the sites are assumed to be those of the reference, whose number they
+        must then have.
 
         Raises:
             HaplotypeError: sites are missing, or stand in another order.
@@ -227,21 +198,60 @@ class Haplotypes:
             return replace(self, sites=self.sites or reference.sites)
         if reference.sites.first_mismatch(self.sites) is None:
             return self
-        places = self.sites.indices_of(reference.sites)
-        if (places < 0).any():
-            missing = int((places < 0).argmax())
+        indices = self.sites.indices_of(reference.sites)
+        if (indices < 0).any():
+            missing = int((indices < 0).argmax())
             raise HaplotypeError(
-                f"{self.source} lacks {(places < 0).sum():,} of the {len(places):,} sites of "
-                f"{reference.source}, the first one {reference.site_name(missing)}"
+                f"{self.source} lacks {(indices < 0).sum():,} of the {len(indices):,} sites of "
+                f"{reference.source}, the first one {site_name(missing, reference.sites)}"
             )
-        if (np.diff(places) <= 0).any():
-            where = int((np.diff(places) <= 0).argmax()) + 1
+        if (np.diff(indices) <= 0).any():
+            where = int((np.diff(indices) <= 0).argmax()) + 1
             raise HaplotypeError(
                 f"{self.source} holds its sites in another order than {reference.source}: "
-                f"{reference.site_name(where)} is its {self.site_name(int(places[where]))}: sort "
-                "both by position"
+                f"{site_name(where, reference.sites)} is its "
+                f"{site_name(int(indices[where]), self.sites)}: sort both by position"
             )
-        return self.take_sites(places)
+        return self.take_sites(indices)
+
+
+def as_alleles(
+    values: Any, source: str, names: Sequence[str] | Texts | None = None, sites: Sites | None = None
+) -> Alleles:
+    """Check a matrix of alleles.
+
+    Args:
+        values: 0 and 1, `(haplotypes, sites)` of any type of number.
+        source: its name in messages.
+        names: names of the haplotypes; by default their numbers.
+        sites: sites of the columns, for messages.
+
+    Returns:
+        The matrix in uint8, not copied if it is of that type.
+
+    Raises:
+        HaplotypeError: it is no matrix, is empty, holds another number than 0 and 1, or has another
+            number of rows than of names.
+    """
+    alleles = np.asarray(values)
+    if alleles.ndim != 2 or 0 in alleles.shape:
+        raise HaplotypeError(
+            f"{source}: alleles of shape {alleles.shape}, but (haplotypes, sites) with at least one "
+            "of each is needed"
+        )
+    if names is not None and len(names) != len(alleles):
+        raise HaplotypeError(f"{source}: {len(alleles):,} haplotypes, but {len(names):,} names")
+    if alleles.dtype == np.uint8 and alleles.max() <= 1:
+        return alleles
+    wrong = (alleles != 0) & (alleles != 1)
+    if wrong.any():
+        row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        name = f"{row + 1:,}" if names is None else names[row]
+        raise HaplotypeError(
+            f"{source}: haplotype {name} has the allele {alleles[row, column]} at "
+            f"{site_name(int(column), sites)}: only 0 and 1 are alleles"
+        )
+    return alleles.astype(np.uint8, copy=False)
 
 
 def check_samples(wanted: Collection[str], known: Collection[str], source: str) -> None:
@@ -261,8 +271,22 @@ def check_samples(wanted: Collection[str], known: Collection[str], source: str) 
         )
 
 
+def check_disjoint(training: Haplotypes, test: Haplotypes) -> None:
+    """Refuse a test split that shares samples with the training split.
+
+    Raises:
+        HaplotypeError: a sample is in both.
+    """
+    shared = set(training.samples.tolist()) & set(test.samples.tolist())
+    if shared:
+        raise HaplotypeError(
+            f"{count(len(shared), 'sample')} of {test.source} are in {training.source} as well, "
+            f"such as {min(shared)}: a test split holds other individuals"
+        )
+
+
 def parse_share(test: str | None) -> float | None:
-    """The share of people that a test part is stated as; `None` where it is a file, or none.
+    """Read the share of samples of a test split; `None` if the text names a file, or is none.
 
     Example:
 
@@ -278,23 +302,24 @@ def parse_share(test: str | None) -> float | None:
 def split_by_sample(
     haplotypes: Haplotypes, test_fraction: float, seed: int = 0
 ) -> tuple[Haplotypes, Haplotypes]:
-    """A training and a test part that share no person.
+    """Split haplotypes into a training and a test split that share no sample.
 
     Args:
         haplotypes: all of them.
-        test_fraction: share of the people in the test part.
-        seed: decides who; the same seed gives the same parts.
+        test_fraction: share of the samples in the test split.
+        seed: of the random choice; the same seed gives the same splits.
 
     Raises:
-        HaplotypeError: one part would have nobody.
+        HaplotypeError: a split would be empty.
     """
-    people = np.unique(haplotypes.samples)
-    number = round(test_fraction * len(people))
-    if not 0 < number < len(people):
+    samples = np.unique(haplotypes.samples)
+    number = round(test_fraction * len(samples))
+    if not 0 < number < len(samples):
         raise HaplotypeError(
-            f"{haplotypes.source}: a test part of {test_fraction:.0%} of {len(people):,} people "
-            "leaves one part without any: give more people, or a test part of its own"
+            f"{haplotypes.source}: with {test_fraction:.0%} of {count(len(samples), 'sample')} in "
+            "the test split, one split would be empty: give more samples, or a file of test "
+            "haplotypes"
         )
-    chosen = np.random.default_rng(seed).permutation(people)[:number]
+    chosen = np.random.default_rng(seed).permutation(samples)[:number]
     is_test = np.isin(haplotypes.samples, chosen)
     return haplotypes.take_haplotypes(~is_test), haplotypes.take_haplotypes(is_test)

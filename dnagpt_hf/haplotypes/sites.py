@@ -1,9 +1,8 @@
-"""Variable sites of a genome: where they lie, and which two alleles they have."""
+"""Variable sites of a genome: their positions and their two alleles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,15 @@ Texts = NDArray[np.str_]
 
 
 class HaplotypeError(ValueError):
-    """Haplotypes that cannot be used; the message says which file, which record and what to do."""
+    """Invalid haplotypes; the message names file, record and value, and a remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sites:
-    """Sites with two alleles, in the order in which haplotypes hold them.
+    """Sites with two alleles, in the order of the columns of haplotypes.
 
     Args:
-        chromosomes: names, `(sites,)`; "" where a file does not tell.
+        chromosomes: names, `(sites,)`; "" if a file does not name them.
         positions: positions in bp, counted from 1, int64 `(sites,)`.
         references: the alleles that are written 0, `(sites,)`.
         alternatives: the alleles that are written 1, `(sites,)`.
@@ -40,14 +39,13 @@ class Sites:
     ids: Texts | None = None
 
     def __post_init__(self) -> None:
-        texts = ("chromosomes", "references", "alternatives")
-        for name in texts:
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.str_))
-        object.__setattr__(self, "positions", np.asarray(self.positions, dtype=np.int64))
-        lengths = {name: len(getattr(self, name)) for name in (*texts, "positions")}
-        if self.ids is not None:
-            object.__setattr__(self, "ids", np.asarray(self.ids, dtype=np.str_))
-            lengths["ids"] = len(self.ids)
+        lengths = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is not None:
+                array = np.asarray(value, np.int64 if one.name == "positions" else np.str_)
+                object.__setattr__(self, one.name, array)
+                lengths[one.name] = len(array)
         if len(set(lengths.values())) > 1:
             raise HaplotypeError(
                 "sites differ in number: " + ", ".join(f"{n:,} {k}" for k, n in lengths.items())
@@ -57,51 +55,43 @@ class Sites:
         return len(self.positions)
 
     def name(self, index: int) -> str:
-        """How a message calls one site.
+        """Write position and alleles of one site.
 
         Example:
 
             >>> Sites(["15"], [27379578], ["C"], ["A"]).name(0)
             '15:27379578_C_A'
         """
-        place = f"{self.chromosomes[index]}:{self.positions[index]}"
-        return f"{place}_{self.references[index]}_{self.alternatives[index]}"
+        position = f"{self.chromosomes[index]}:{self.positions[index]}"
+        return f"{position}_{self.references[index]}_{self.alternatives[index]}"
 
     @property
     def written_ids(self) -> Texts:
-        """The ids, or names made of place and alleles where there are none."""
+        """The ids, or names made of position and alleles if there are none."""
         if self.ids is not None:
             return self.ids
         return np.asarray([self.name(index) for index in range(len(self))], dtype=np.str_)
 
     def take(self, chosen: NDArray[Any]) -> Sites:
-        """Some of the sites, by a mask or by indices."""
-        return Sites(
-            self.chromosomes[chosen],
-            self.positions[chosen],
-            self.references[chosen],
-            self.alternatives[chosen],
-            None if self.ids is None else self.ids[chosen],
-        )
+        """Take some of the sites, by a mask or by indices."""
+        arrays = [getattr(self, one.name) for one in fields(self)]
+        return Sites(*(None if array is None else array[chosen] for array in arrays))
 
     def within(self, region: Region) -> NDArray[np.bool_]:
-        """Which sites lie in a region: `(sites,)`.
+        """Mark the sites in a region: `(sites,)`.
 
         Raises:
-            HaplotypeError: none does.
+            HaplotypeError: there is none.
         """
         end = np.iinfo(np.int64).max if region.end is None else region.end
-        inside = (
-            (self.chromosomes == region.contig)
-            & (self.positions >= region.start)
-            & (self.positions <= end)
-        )
+        inside = (self.positions >= region.start) & (self.positions <= end)
+        inside &= self.chromosomes == region.contig
         if not inside.any():
             raise HaplotypeError(f"no site lies in {region}; there are sites in {self.extent()}")
         return inside
 
     def extent(self) -> str:
-        """Where the sites lie, for a message."""
+        """Write the regions that hold the sites, for a message."""
         names = list(dict.fromkeys(self.chromosomes.tolist()))
         spans = []
         for name in names[:3]:
@@ -110,28 +100,39 @@ class Sites:
         return ", ".join(spans) + (", …" if len(names) > 3 else "")
 
     def first_mismatch(self, other: Sites) -> int | None:
-        """Index of the first site that is not the same in `other`; `None` if all are.
+        """Find the first site that is not the same in `other`; `None` if all are.
 
         Sites are the same if chromosome, position and both alleles are, whatever their ids.
         """
         shared = min(len(self), len(other))
         differs = np.zeros(shared, dtype=bool)
-        for field in ("chromosomes", "positions", "references", "alternatives"):
-            differs |= getattr(self, field)[:shared] != getattr(other, field)[:shared]
+        for name in _KEY:
+            differs |= getattr(self, name)[:shared] != getattr(other, name)[:shared]
         if differs.any():
             return int(differs.argmax())
         return None if len(self) == len(other) else shared
 
     def indices_of(self, wanted: Sites) -> NDArray[np.int64]:
-        """Indices at which the sites of `wanted` stand here; -1 where one is missing."""
+        """Find the indices of the sites of `wanted`; -1 for those that are missing."""
+        # backwards, so that the first of equal sites stays
         known = {key: index for index, key in reversed(list(enumerate(self._keys())))}
         return np.asarray([known.get(key, -1) for key in wanted._keys()], dtype=np.int64)
 
     def _keys(self) -> list[tuple[Any, ...]]:
-        columns: Sequence[NDArray[Any]] = (
-            self.chromosomes,
-            self.positions,
-            self.references,
-            self.alternatives,
-        )
-        return list(zip(*(column.tolist() for column in columns), strict=True))
+        return list(zip(*(getattr(self, name).tolist() for name in _KEY), strict=True))
+
+
+# the arrays by which sites are the same
+_KEY = ("chromosomes", "positions", "references", "alternatives")
+
+
+def site_name(index: int, sites: Sites | None) -> str:
+    """Name a site for a message, counted from 1 and with its position if that is known.
+
+    Example:
+
+        >>> site_name(0, Sites(["15"], [27379578], ["C"], ["A"])), site_name(1, None)
+        ('site 1 (15:27379578_C_A)', 'site 2')
+    """
+    known = "" if sites is None or index >= len(sites) else f" ({sites.name(index)})"
+    return f"site {index + 1:,}{known}"

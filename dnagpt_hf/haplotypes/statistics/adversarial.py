@@ -1,4 +1,4 @@
-"""Nearest-neighbour adversarial accuracy: whether real and generated haplotypes can be told apart.
+"""Nearest-neighbor adversarial accuracy: can real and generated haplotypes be told apart?
 
 With the distance d_TS of a real (true) haplotype to the nearest synthetic one, d_TT to the nearest
 other real one, and d_ST and d_SS likewise (Yale et al., 2020; Yelmen et al., 2021):
@@ -8,15 +8,16 @@ other real one, and d_ST and d_SS likewise (Yale et al., 2020; Yelmen et al., 20
     AATS     = (AA_truth + AA_syn) / 2
 
 0.5 is best. Above, the two can be told apart (underfitting); below, synthetic haplotypes are copies
-of real ones (overfitting). The privacy score is the AATS against haplotypes that the generator has
-not seen less the AATS against those that it was trained on: above 0, it lies closer to the latter.
+of real ones (overfitting). The privacy score is the AATS against test haplotypes minus the AATS
+against training haplotypes: above 0, generated haplotypes lie closer to the training split.
 
-The larger of two sets has nearer neighbours for its size alone. Sets are therefore cut to the same
-size, as often as all of the largest is used, and the results averaged.
+The larger of two sets has nearer neighbors for its size alone. Both are therefore cut to the same
+size, repeatedly until the larger is used up, and the results averaged.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,47 +33,44 @@ from dnagpt_hf.haplotypes.statistics.distances import (
 
 @dataclass(frozen=True)
 class AdversarialAccuracy:
-    """Nearest-neighbour adversarial accuracy and its two parts.
+    """Nearest-neighbor adversarial accuracy and its two parts.
 
     Args:
-        truth: share of real haplotypes that have a nearer neighbour among the real ones.
-        synthetic: share of synthetic haplotypes that have a nearer neighbour among themselves.
+        aats: mean of the two parts.
+        truth: share of real haplotypes that have a nearer neighbor among the real ones.
+        synthetic: share of synthetic haplotypes that have a nearer neighbor among themselves.
         size: haplotypes of each set that were compared.
-        draws: how often.
+        draws: number of comparisons.
     """
 
+    aats: float
     truth: float
     synthetic: float
     size: int
     draws: int
 
-    @property
-    def both(self) -> float:
-        """AATS: the mean of the two parts."""
-        return (self.truth + self.synthetic) / 2
-
 
 def adversarial_accuracy(
     distances: DistanceBlocks, size: int | None = None, seed: int = 0
 ) -> AdversarialAccuracy:
-    """Nearest-neighbour adversarial accuracy of a set against real haplotypes.
+    """Compute the nearest-neighbor adversarial accuracy of a set against real haplotypes.
 
     Args:
         distances: within and between both sets.
-        size: haplotypes of each that are compared; by default as many as the smaller set has.
-        seed: decides which of the larger set; the same seed gives the same result.
+        size: haplotypes of each set that are compared; by default the size of the smaller set.
+        seed: of the random choice from the larger set.
 
     Example:
 
         >>> real = np.array([[0.0, 1.0], [1.0, 0.0]], np.float32)
         >>> far = np.full((2, 2), 9, np.float32)
-        >>> adversarial_accuracy(DistanceBlocks(real, far, real)).both
+        >>> adversarial_accuracy(DistanceBlocks(real, far, real)).aats
         1.0
     """
     numbers = (len(distances.real), len(distances.other))
     size = min(numbers) if size is None else min(size, *numbers)
     if size < 2:
-        return AdversarialAccuracy(float("nan"), float("nan"), size, 0)
+        return AdversarialAccuracy(math.nan, math.nan, math.nan, size, 0)
     draws = max(number // size for number in numbers)
     rng = np.random.default_rng(seed)
     # each permutation is read in pieces, so that as many haplotypes as possible take part
@@ -83,8 +81,8 @@ def adversarial_accuracy(
             for draw in range(draws)
         ]
     )
-    truth, synthetic = parts.mean(axis=0)
-    return AdversarialAccuracy(float(truth), float(synthetic), size, draws)
+    truth, synthetic = parts.mean(axis=0).tolist()
+    return AdversarialAccuracy((truth + synthetic) / 2, truth, synthetic, size, draws)
 
 
 def _piece(order: NDArray[np.int64], draw: int, size: int) -> NDArray[np.int64]:

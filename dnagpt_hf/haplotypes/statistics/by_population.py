@@ -1,22 +1,20 @@
-"""How each population of real haplotypes is met by another set."""
+"""Comparison of a set with real haplotypes, population by population."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, Texts
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.statistics.distances import (
     DistanceBlocks,
     count_wasserstein,
     distance_counts,
 )
 from dnagpt_hf.haplotypes.statistics.frequencies import compare_frequencies
-from dnagpt_hf.haplotypes.statistics.pca import (
-    PCAComparison,
-    score_wasserstein,
-)
+from dnagpt_hf.haplotypes.statistics.pca import PCAComparison, score_wasserstein
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class PopulationComparison:
         other_share: share of the other set.
         frequency_correlation: correlation of the allele frequencies within the population.
         within: Wasserstein distance of the distances between its haplotypes, in sites.
-        components: mean over the components of the Wasserstein distance of its scores.
+        pca: mean over the principal components of the Wasserstein distance of its scores.
     """
 
     population: str
@@ -41,57 +39,44 @@ class PopulationComparison:
     other_share: float
     frequency_correlation: float
     within: float
-    components: float
-
-
-def populations_of(real: Haplotypes, other: Haplotypes, distances: DistanceBlocks) -> Texts:
-    """The population of each haplotype of a set: its own, or that of the nearest real haplotype."""
-    if other.populations is not None:
-        return other.populations
-    if real.populations is None:
-        raise ValueError(f"{real.source}: populations are not known")
-    return real.populations[distances.between.argmin(axis=0)]
+    pca: float
 
 
 def compare_populations(
-    real: Haplotypes,
-    other: Haplotypes,
-    distances: DistanceBlocks,
-    components: PCAComparison,
+    real: Haplotypes, other: Haplotypes, distances: DistanceBlocks, pca: PCAComparison
 ) -> list[PopulationComparison]:
     """Compare a set with real haplotypes, population by population.
 
-    Haplotypes that state no population are counted to that of the nearest real haplotype.
+    Haplotypes without a population are assigned to that of the nearest real haplotype.
 
     Args:
-        real: haplotypes whose populations are known.
+        real: real haplotypes.
         other: haplotypes over the same sites.
         distances: within and between both sets.
-        components: their principal components.
+        pca: scores of both sets on their principal components.
+
+    Returns:
+        The populations of the real haplotypes by name; none if these are not known.
     """
     if real.populations is None:
         return []
-    assigned = populations_of(real, other, distances)
+    assigned = other.populations
+    if assigned is None:
+        assigned = real.populations[distances.between.argmin(axis=0)]
     results = []
     for population in np.unique(real.populations).tolist():
         first = np.flatnonzero(real.populations == population)
         second = np.flatnonzero(assigned == population)
-        correlation = within = apart = float("nan")
+        correlation = within = apart = math.nan
         if len(second):
-            correlation = compare_frequencies(
-                real.alleles[first], other.alleles[second]
-            ).correlation
-            within = count_wasserstein(
-                distance_counts(
-                    distances.real[np.ix_(first, first)], real.num_sites, is_within=True
-                ),
-                distance_counts(
-                    distances.other[np.ix_(second, second)], real.num_sites, is_within=True
-                ),
+            frequencies = compare_frequencies(real.alleles[first], other.alleles[second])
+            correlation = frequencies.correlation
+            among_real, among_other = (
+                distance_counts(block[np.ix_(rows, rows)], real.num_sites, is_within=True)
+                for block, rows in ((distances.real, first), (distances.other, second))
             )
-            apart = float(
-                score_wasserstein(components.real[first], components.other[second]).mean()
-            )
+            within = count_wasserstein(among_real, among_other)
+            apart = float(score_wasserstein(pca.real[first], pca.other[second]).mean())
         results.append(
             PopulationComparison(
                 population=population,
@@ -101,7 +86,7 @@ def compare_populations(
                 other_share=len(second) / other.num_haplotypes,
                 frequency_correlation=correlation,
                 within=within,
-                components=apart,
+                pca=apart,
             )
         )
     return results

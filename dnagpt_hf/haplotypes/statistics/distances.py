@@ -7,12 +7,13 @@ holds them exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import wasserstein_distance
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles
 from dnagpt_hf.haplotypes.sites import HaplotypeError
@@ -28,12 +29,12 @@ _ROWS_AT_ONCE = 512
 
 @dataclass(frozen=True, eq=False)
 class DistanceBlocks:
-    """Distances within and between the real haplotypes and others.
+    """Distances within and between the real haplotypes and another set.
 
     Args:
-        real: within the real ones, `(real, real)`.
-        between: from each real one to each other one, `(real, other)`.
-        other: within the others, `(other, other)`.
+        real: among the real haplotypes, `(real, real)`.
+        between: from each real haplotype to each one of the other set, `(real, other)`.
+        other: within the other set, `(other, other)`.
     """
 
     real: Distances
@@ -43,20 +44,20 @@ class DistanceBlocks:
 
 @dataclass(frozen=True, eq=False)
 class DistanceComparison:
-    """How distances within a set, and from real ones to it, differ from those among real ones.
+    """Distances within a set and from real haplotypes to it, beside those among real haplotypes.
 
     Args:
-        within: Wasserstein distance of the distances within the set to those among real ones, in
-            sites (paper, Fig. 5c).
+        within: Wasserstein distance of the distances within the set to those among real haplotypes,
+            in sites (paper, Fig. 5c).
         between: the same for the distances between real haplotypes and those of the set.
         mean_real: mean distance among real haplotypes, in sites.
         mean_within: mean distance within the set.
         mean_between: mean distance between real haplotypes and those of the set.
-        num_copies: haplotypes of the set that are equal to a real one.
-        num_repeats: haplotypes of the set that are equal to another one of it.
+        num_copies: haplotypes of the set that equal a real one.
+        num_repeats: haplotypes of the set that equal another one of the set.
         real_counts: pairs of real haplotypes at each distance, `(sites + 1,)`.
         within_counts: pairs of the set at each distance.
-        between_counts: pairs of a real one and one of the set at each distance.
+        between_counts: pairs of a real haplotype and one of the set at each distance.
         real_nearest: distance of each real haplotype to the nearest other real one, `(real,)`.
         nearest: distance of each haplotype of the set to the nearest real one, `(other,)`.
     """
@@ -68,19 +69,19 @@ class DistanceComparison:
     mean_between: float
     num_copies: int
     num_repeats: int
-    real_counts: Counts
-    within_counts: Counts
-    between_counts: Counts
-    real_nearest: Distances
-    nearest: Distances
+    real_counts: Counts = field(repr=False)
+    within_counts: Counts = field(repr=False)
+    between_counts: Counts = field(repr=False)
+    real_nearest: Distances = field(repr=False)
+    nearest: Distances = field(repr=False)
 
 
 def haplotype_distances(first: Alleles, second: Alleles | None = None) -> Distances:
-    """Number of sites at which haplotypes differ, float32 `(first, second)`.
+    """Count the sites at which haplotypes differ: float32 `(first, second)`.
 
     Args:
         first: `(haplotypes, sites)`.
-        second: others over the same sites; by default the first ones, each with each.
+        second: haplotypes over the same sites; by default `first`, each with each.
 
     Raises:
         HaplotypeError: the numbers of sites differ, or there are more than 16,777,216.
@@ -110,7 +111,7 @@ def haplotype_distances(first: Alleles, second: Alleles | None = None) -> Distan
 
 
 def compare_distances(distances: DistanceBlocks, num_sites: int) -> DistanceComparison:
-    """Compare all distances of a set with those among real haplotypes."""
+    """Compare the distances of a set with those among real haplotypes."""
     real = distance_counts(distances.real, num_sites, is_within=True)
     within = distance_counts(distances.other, num_sites, is_within=True)
     between = distance_counts(distances.between, num_sites)
@@ -132,17 +133,16 @@ def compare_distances(distances: DistanceBlocks, num_sites: int) -> DistanceComp
 
 
 def distance_counts(distances: Distances, num_sites: int, *, is_within: bool = False) -> Counts:
-    """Pairs at each distance from 0 to the number of sites: `(num_sites + 1,)`.
+    """Count the pairs at each distance from 0 to the number of sites: `(num_sites + 1,)`.
 
     Args:
         distances: whole numbers, `(first, second)`.
         num_sites: sites of a haplotype.
-        is_within: whether both are the same haplotypes, so that each pair counts once and none
-            with itself.
+        is_within: both are the same haplotypes, so that each pair counts once and none with itself.
     """
     counts = np.zeros(num_sites + 1, np.int64)
-    for rows in _row_groups(len(distances)):
-        values = distances[rows].astype(np.int64).ravel()
+    for start in range(0, len(distances), _ROWS_AT_ONCE):
+        values = distances[start : start + _ROWS_AT_ONCE].astype(np.int64).ravel()
         counts += np.bincount(values, minlength=num_sites + 1)
     if is_within:
         counts[0] -= len(distances)
@@ -151,9 +151,10 @@ def distance_counts(distances: Distances, num_sites: int, *, is_within: bool = F
 
 
 def count_wasserstein(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Wasserstein distance of two distributions over 0, 1, 2, …, given as counts.
+    """Compute the Wasserstein distance of two distributions over 0, 1, 2, …, given as counts.
 
-    In one dimension it is the area between the two distribution functions. NaN if one is empty.
+    Returns:
+        The distance; NaN if one distribution is empty.
 
     Example:
 
@@ -162,26 +163,21 @@ def count_wasserstein(first: NDArray[Any], second: NDArray[Any]) -> float:
     """
     if not first.sum() or not second.sum():
         return float("nan")
-    difference = np.cumsum(first) / first.sum() - np.cumsum(second) / second.sum()
-    return float(np.abs(difference[:-1]).sum())
+    values = np.arange(len(first))
+    return float(wasserstein_distance(values, values, first, second))
 
 
 def count_mean(counts: NDArray[Any]) -> float:
-    """Mean of a distribution over 0, 1, 2, …, given as counts; NaN if it is empty."""
-    total = counts.sum()
-    return float((counts * np.arange(len(counts))).sum() / total) if total else float("nan")
+    """Compute the mean of a distribution over 0, 1, 2, …, given as counts; NaN if it is empty."""
+    return float(np.average(np.arange(len(counts)), weights=counts)) if counts.any() else math.nan
 
 
 def nearest_others(distances: Distances) -> Distances:
-    """Distance of each haplotype to the nearest other one of the same set: `(haplotypes,)`."""
+    """Find the distance of each haplotype to the nearest other one of its set: `(haplotypes,)`."""
     nearest = np.empty(len(distances), np.float32)
-    for rows in _row_groups(len(distances)):
-        block = distances[rows].copy()
-        block[np.arange(len(block)), np.arange(rows.start, rows.start + len(block))] = np.inf
-        nearest[rows] = block.min(axis=1)
+    for start in range(0, len(distances), _ROWS_AT_ONCE):
+        block = distances[start : start + _ROWS_AT_ONCE].copy()
+        # the distance of each haplotype to itself
+        np.fill_diagonal(block[:, start:], np.inf)
+        nearest[start : start + _ROWS_AT_ONCE] = block.min(axis=1)
     return nearest
-
-
-def _row_groups(rows: int) -> Iterator[slice]:
-    for start in range(0, rows, _ROWS_AT_ONCE):
-        yield slice(start, start + _ROWS_AT_ONCE)

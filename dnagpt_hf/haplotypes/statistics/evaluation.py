@@ -1,22 +1,21 @@
-"""Artificial genomes against real ones: all statistics of the paper and of Yelmen et al. (2021).
+"""Statistics of artificial genomes against real ones, of the paper and Yelmen et al. (2021).
 
-Every set is compared with the same real haplotypes, those of the training part. Two kinds of sets
-always stand beside the generated ones: real haplotypes of a test part, which show how far a
-statistic is off by chance, and simple generators, which show what is easy.
+Every set is compared with the same real haplotypes, the training split. Two kinds of sets always
+stand beside the generated ones: a test split, which shows the deviation by chance, and simple
+reference generators, which show the difficulty of each statistic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_sample
+import numpy as np
+
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes, check_disjoint
 from dnagpt_hf.haplotypes.sites import HaplotypeError
-from dnagpt_hf.haplotypes.statistics.adversarial import (
-    AdversarialAccuracy,
-    adversarial_accuracy,
-)
+from dnagpt_hf.haplotypes.statistics.adversarial import AdversarialAccuracy, adversarial_accuracy
 from dnagpt_hf.haplotypes.statistics.by_population import (
     PopulationComparison,
     compare_populations,
@@ -24,14 +23,10 @@ from dnagpt_hf.haplotypes.statistics.by_population import (
 from dnagpt_hf.haplotypes.statistics.distances import (
     DistanceBlocks,
     DistanceComparison,
-    Distances,
     compare_distances,
     haplotype_distances,
 )
-from dnagpt_hf.haplotypes.statistics.frequencies import (
-    FrequencyComparison,
-    compare_frequencies,
-)
+from dnagpt_hf.haplotypes.statistics.frequencies import FrequencyComparison, compare_frequencies
 from dnagpt_hf.haplotypes.statistics.ibs_tracts import (
     WINDOWS,
     IBSTractComparison,
@@ -40,18 +35,21 @@ from dnagpt_hf.haplotypes.statistics.ibs_tracts import (
     compare_windows,
 )
 from dnagpt_hf.haplotypes.statistics.linkage import Linkage, SetLinkage, compare_linkage
-from dnagpt_hf.haplotypes.statistics.pca import (
-    PCAComparison,
-    compare_pca,
-)
+from dnagpt_hf.haplotypes.statistics.pca import PCAComparison, compare_pca
 from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS
-from dnagpt_hf.haplotypes.statistics.three_point import ThreePointComparison, compare_three_point
+from dnagpt_hf.haplotypes.statistics.three_point import (
+    ThreePointComparison,
+    compare_three_point,
+)
 
 Kind = Literal["generated", "test", "generator"]
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 TEST = "real test"
-"""Name of the test part among the sets."""
+"""Name of the test split among the sets."""
+
+STEPS = ("distances", "principal components", "adversarial accuracy", "haplotypes")
+"""Steps of the evaluation of one set, the last of which reads the haplotypes themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,35 +57,35 @@ class SetEvaluation:
     """One set of haplotypes against the real ones.
 
     Args:
-        name: what tables and figures call it.
-        kind: `"generated"`, `"test"` for real haplotypes of other people, or `"generator"` for one
-            of the reference generators.
-        num_haplotypes: haplotypes of the set.
-        components: principal components of the real set and this one together.
+        name: its name in tables and figures.
+        kind: `"generated"`, `"test"` for real haplotypes of other individuals, or `"generator"` for
+            a reference generator.
+        haplotypes: number of haplotypes of the set.
+        pca: principal components of the real set and this one together.
         frequencies: allele frequencies.
         linkage: linkage disequilibrium; `None` if fewer than two sites vary in all sets.
         distances: distances between haplotypes.
-        adversarial: nearest-neighbour adversarial accuracy against the training part.
-        privacy: accuracy against the test part less that against the training part, both with sets
-            of the same size; `None` where no test part was given, or the set is that part.
-        triplets: three-point correlations, by the number of sites between three.
+        adversarial: nearest-neighbor adversarial accuracy against the training split.
+        privacy: accuracy against the test split minus that against the training split, both with
+            sets of the same size; `None` without a test split, and for that split itself.
+        three_point: three-point correlations, by the number of sites between the three.
         windows: short haplotypes, by the width of their windows.
-        stretches: stretches without a difference.
-        populations: each population; empty where they are not known.
+        ibs_tracts: tracts over which two haplotypes are identical by state.
+        populations: each population; empty if populations are not known.
     """
 
     name: str
     kind: Kind
-    num_haplotypes: int
-    components: PCAComparison
+    haplotypes: int
+    pca: PCAComparison
     frequencies: FrequencyComparison
     linkage: SetLinkage | None
     distances: DistanceComparison
     adversarial: AdversarialAccuracy
     privacy: float | None
-    triplets: list[ThreePointComparison]
+    three_point: list[ThreePointComparison]
     windows: list[WindowComparison]
-    stretches: IBSTractComparison | None
+    ibs_tracts: IBSTractComparison
     populations: list[PopulationComparison]
 
 
@@ -96,172 +94,136 @@ class HaplotypeEvaluation:
     """All sets against the real haplotypes.
 
     Args:
-        real: the haplotypes of the training part.
-        source: what the real haplotypes were read from.
-        test_was_given: whether the test part was given, or split off from the real haplotypes.
-        seed: what random choices were made with.
+        real: the training split.
+        source: file of the real haplotypes.
+        test_was_given: the test split was given, not split off from the training haplotypes.
+        seed: seed of random choices.
         linkage: linkage disequilibrium of all sets at the same sites.
-        sets: generated sets first, then the test part, then the reference generators.
+        sets: generated sets first, then the test split, then the reference generators.
     """
 
-    real: Haplotypes
+    real: Haplotypes = field(repr=False)
     source: str
     test_was_given: bool
     seed: int
-    linkage: Linkage | None
+    linkage: Linkage | None = field(repr=False)
     sets: list[SetEvaluation]
 
 
-def evaluate_haplotypes(
+def evaluate_sets(
     real: Haplotypes,
     generated: Mapping[str, Haplotypes],
+    test: Haplotypes,
     *,
-    test: Haplotypes | None = None,
-    test_fraction: float = 0.2,
+    test_is_unseen: bool = True,
     seed: int = 0,
-    tell: Tell = lambda part: None,
+    on_step: Progress = lambda step: None,
 ) -> HaplotypeEvaluation:
-    """Compare generated haplotypes with real ones.
+    """Compute all statistics of generated haplotypes, a test split and reference generators.
 
     The distances of the real set and one other are in memory at a time, four bytes for each pair of
     haplotypes: 400 MB for twice 5,000.
 
     Args:
-        real: what the generators were trained on.
-        generated: sets by the names that tables and figures give them.
-        test: real haplotypes of other people. By default a share of the people of `real` is set
-            aside; since a generator has seen them, there is no privacy score then.
-        test_fraction: that share.
-        seed: decides everything that is random. The same input and seed give the same results.
-        tell: is told which part is computed next.
+        real: haplotypes that the generators were trained on.
+        generated: sets by their names in tables and figures.
+        test: real haplotypes of other individuals.
+        test_is_unseen: the generators were not trained on `test`, so that a privacy score exists.
+        seed: of all random choices. The same input and seed give the same results.
+        on_step: is called with the name of each step that begins; see [`number_of_steps`].
 
     Raises:
-        HaplotypeError: sets differ in their sites or the order of them, a person is in both real
-            parts, a set has fewer than two haplotypes, or a name stands for two sets.
-        ImportError: scipy is not installed.
+        HaplotypeError: sets differ in their sites or the order of them, an individual is in both
+            splits, a set has fewer than two haplotypes, or a name stands for two sets.
     """
-    training, held_out = (
-        (real, test) if test is not None else set_test_part_aside(real, test_fraction, seed)
-    )
-    held_out = held_out.align_to(training)
-    _check_people(training, held_out)
-    _check_names(generated)
-    sets: dict[str, tuple[Kind, Haplotypes]] = {
-        name: ("generated", one.align_to(training)) for name, one in generated.items()
-    }
-    sets[TEST] = ("test", held_out)
-    for name, generator in GENERATORS.items():
-        tell(f"reference generator: {name}")
-        sets[name] = ("generator", generator(training, training.num_haplotypes, seed))
-    for _, one in (("", training), *sets.values()):
-        if one.num_haplotypes < 2:
-            raise HaplotypeError(f"{one.source} has one haplotype: two are needed to compare them")
-    tell("linkage disequilibrium")
-    linkage = compare_linkage(
-        training.alleles, {name: one.alleles for name, (_, one) in sets.items()}, training.sites
-    )
-    evaluator = _Evaluator(training, held_out if test is not None else None, seed, tell)
-    evaluations = [
-        replace(
-            evaluator.evaluate(name, kind, one),
-            linkage=None if linkage is None else linkage.others[name],
-        )
-        for name, (kind, one) in sets.items()
-    ]
-    return HaplotypeEvaluation(training, real.source, test is not None, seed, linkage, evaluations)
-
-
-def number_of_parts(num_generated: int) -> int:
-    """How often `tell` is called when so many generated sets are evaluated."""
-    sets = num_generated + 1 + len(GENERATORS)
-    return len(GENERATORS) + 2 + 4 * sets
-
-
-def set_test_part_aside(
-    real: Haplotypes, fraction: float, seed: int = 0
-) -> tuple[Haplotypes, Haplotypes]:
-    """A training and a test part of other people, as [`split_by_sample`] makes them."""
-    training, held_out = split_by_sample(real, fraction, seed)
-    return (
-        replace(training, source=f"{real.source} (training part)"),
-        replace(held_out, source=f"{real.source} (test part)"),
-    )
-
-
-def _check_people(training: Haplotypes, held_out: Haplotypes) -> None:
-    shared = set(training.samples.tolist()) & set(held_out.samples.tolist())
-    if shared:
-        raise HaplotypeError(
-            f"{len(shared):,} people are in both {training.source} and {held_out.source}, among "
-            f"them {min(shared)}: a test part must not share people with the training part"
-        )
-
-
-def _check_names(generated: Mapping[str, Any]) -> None:
     for name in generated:
         if name in (TEST, "real", *GENERATORS):
             raise HaplotypeError(f"the name {name!r} stands for a reference: choose another one")
+    test = test.align_to(real)
+    check_disjoint(real, test)
+    sets: dict[str, tuple[Kind, Haplotypes]] = {
+        name: ("generated", one.align_to(real)) for name, one in generated.items()
+    }
+    sets[TEST] = ("test", test)
+    for name, generator in GENERATORS.items():
+        on_step(f"reference generator: {name}")
+        sets[name] = ("generator", generator(real, real.num_haplotypes, seed))
+    for one in (real, *(one for _, one in sets.values())):
+        if one.num_haplotypes < 2:
+            raise HaplotypeError(f"{one.source} has one haplotype: two are needed to compare them")
+    on_step("linkage disequilibrium")
+    linkage = compare_linkage(
+        real.alleles, {name: one.alleles for name, (_, one) in sets.items()}, real.sites
+    )
+    on_step("distances among real haplotypes")
+    evaluator = _Evaluator(real, test if test_is_unseen else None, linkage, seed, on_step)
+    evaluations = [evaluator.evaluate(name, kind, one) for name, (kind, one) in sets.items()]
+    return HaplotypeEvaluation(real, real.source, test_is_unseen, seed, linkage, evaluations)
+
+
+def number_of_steps(num_generated: int) -> int:
+    """Count the calls of `on_step` in the evaluation of generated sets."""
+    return len(GENERATORS) + 2 + len(STEPS) * (num_generated + 1 + len(GENERATORS))
 
 
 class _Evaluator:
-    """Compares one set after the other with the real haplotypes, keeping what all of them need."""
+    """Compares one set after the other with the real haplotypes, and keeps shared distances."""
 
     def __init__(
-        self, training: Haplotypes, held_out: Haplotypes | None, seed: int, tell: Tell
+        self,
+        real: Haplotypes,
+        unseen: Haplotypes | None,
+        linkage: Linkage | None,
+        seed: int,
+        on_step: Progress,
     ) -> None:
-        self.training = training
-        self.held_out = held_out
-        self.seed = seed
-        self.tell = tell
-        tell("distances among real haplotypes")
-        self.real = haplotype_distances(training.alleles)
-        self.within_held_out: Distances | None = None
-        if held_out is not None:
-            self.within_held_out = haplotype_distances(held_out.alleles)
+        self.real, self.unseen, self.linkage = real, unseen, linkage
+        self.seed, self.on_step = seed, on_step
+        self.within_real = haplotype_distances(real.alleles)
+        self.within_unseen = None if unseen is None else haplotype_distances(unseen.alleles)
 
     def evaluate(self, name: str, kind: Kind, other: Haplotypes) -> SetEvaluation:
-        real = self.training
-        self.tell(f"{name}: distances")
+        first, second = self.real.alleles, other.alleles
+        self.on_step(f"{name}: {STEPS[0]}")
         distances = DistanceBlocks(
-            self.real,
-            haplotype_distances(real.alleles, other.alleles),
-            haplotype_distances(other.alleles),
+            self.within_real, haplotype_distances(first, second), haplotype_distances(second)
         )
-        distance_comparison = compare_distances(distances, real.num_sites)
-        self.tell(f"{name}: principal components")
-        components = compare_pca(distances)
-        self.tell(f"{name}: adversarial accuracy")
+        compared = compare_distances(distances, self.real.num_sites)
+        self.on_step(f"{name}: {STEPS[1]}")
+        pca = compare_pca(distances)
+        self.on_step(f"{name}: {STEPS[2]}")
         adversarial = adversarial_accuracy(distances, seed=self.seed)
         privacy = None if kind == "test" else self._privacy(distances, other)
-        populations = compare_populations(real, other, distances, components)
+        populations = compare_populations(self.real, other, distances, pca)
+        # the memory of the distances is given back before the next step needs some
         del distances
-        self.tell(f"{name}: frequencies, triplets, windows and stretches")
-        windows = [compare_windows(real.alleles, other.alleles, width) for width in WINDOWS]
+        self.on_step(f"{name}: {STEPS[3]}")
         return SetEvaluation(
             name=name,
             kind=kind,
-            num_haplotypes=other.num_haplotypes,
-            components=components,
-            frequencies=compare_frequencies(real.alleles, other.alleles),
-            linkage=None,
-            distances=distance_comparison,
+            haplotypes=other.num_haplotypes,
+            pca=pca,
+            frequencies=compare_frequencies(first, second),
+            linkage=None if self.linkage is None else self.linkage.others[name],
+            distances=compared,
             adversarial=adversarial,
             privacy=privacy,
-            triplets=compare_three_point(real.alleles, other.alleles, seed=self.seed),
-            windows=[one for one in windows if one is not None],
-            stretches=compare_ibs_tracts(real.alleles, other.alleles, seed=self.seed),
+            three_point=compare_three_point(first, second, seed=self.seed),
+            windows=[
+                compare_windows(first, second, width)
+                for width in WINDOWS
+                if width <= self.real.num_sites
+            ],
+            ibs_tracts=compare_ibs_tracts(first, second, seed=self.seed),
             populations=populations,
         )
 
     def _privacy(self, distances: DistanceBlocks, other: Haplotypes) -> float | None:
-        if self.held_out is None or self.within_held_out is None:
+        if self.unseen is None or self.within_unseen is None:
             return None
-        against_test = DistanceBlocks(
-            self.within_held_out,
-            haplotype_distances(self.held_out.alleles, other.alleles),
-            distances.other,
-        )
-        size = min(len(self.real), *against_test.between.shape)
+        between = haplotype_distances(self.unseen.alleles, other.alleles)
+        against_test = DistanceBlocks(self.within_unseen, between, distances.other)
+        size = min(len(self.within_real), *np.shape(between))
         unseen = adversarial_accuracy(against_test, size, self.seed)
         seen = adversarial_accuracy(distances, size, self.seed)
-        return unseen.both - seen.both
+        return unseen.aats - seen.aats

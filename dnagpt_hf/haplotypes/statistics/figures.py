@@ -1,35 +1,32 @@
-"""Figures of an evaluation of artificial genomes, as in the paper (Fig. 4, 5 and 6g).
-
-They are made without `matplotlib.pyplot`, so that no state of it is touched.
-"""
+"""Figures of an evaluation of artificial genomes, as in the paper (Fig. 4, 5 and 6g)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+# not pyplot, whose global state belongs to the user
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from dnagpt_hf.haplotypes.statistics.distances import Counts
-from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation, SetEvaluation
-from dnagpt_hf.haplotypes.statistics.figure_panels import (
-    REAL_COLOR,
-    panel_grid,
-    panel_row,
-    set_colors,
-)
+from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 from dnagpt_hf.haplotypes.statistics.frequencies import RARE
-from dnagpt_hf.haplotypes.statistics.further_figures import (
-    adversarial_figure,
-    ibs_tracts_figure,
-    populations_figure,
-)
+from dnagpt_hf.haplotypes.statistics.linkage import Linkage
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+_REAL_COLOR = "#333333"
+_COLORS = {
+    "generated": ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e377c2", "#17becf"),
+    "test": ("#00a087",),
+    "generator": ("#ff7f0e", "#bcbd22", "#8c564b"),
+}
+# inches of a panel of a grid
+_PANEL = 2.5
 # haplotypes that are drawn as points; the contours are of all
 _POINTS = 1000
 _GRID = 120
@@ -37,211 +34,175 @@ _GRID = 120
 _SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)
 _DISTANCE_BINS = 80
 
+Curve = tuple[str, NDArray[Any], NDArray[Any]]
+
 
 def figures(evaluation: HaplotypeEvaluation) -> Iterator[tuple[str, str, Figure]]:
-    """Name, caption and figure of everything that can be shown.
+    """Draw all figures for which there is data.
 
-    Raises:
-        ImportError: matplotlib or scipy is not installed.
+    Yields:
+        Name, caption and figure.
     """
-    yield "components", _COMPONENTS, pca_figure(evaluation)
-    yield "frequencies", _FREQUENCIES, frequencies_figure(evaluation)
-    if evaluation.linkage is not None:
-        yield "linkage", _LINKAGE, linkage_figure(evaluation)
-        if evaluation.linkage.edges is not None:
-            yield "decay", _DECAY, decay_figure(evaluation)
-    yield "distances", _DISTANCES, distances_figure(evaluation)
-    yield "adversarial", _ADVERSARIAL, adversarial_figure(evaluation)
-    yield "stretches", _STRETCHES, ibs_tracts_figure(evaluation)
-    if any(one.populations for one in evaluation.sets):
-        yield "populations", _POPULATIONS, populations_figure(evaluation)
-
-
-_COMPONENTS = (
-    "Principal components of real haplotypes and each set together: contours that hold 95, 80, 60, "
-    "40 and 20 % of the real haplotypes (grey) and of the set (coloured), and points of the set."
-)
-_FREQUENCIES = (
-    f"Allele frequencies of each set against the real ones; below, sites with a real frequency of "
-    f"{RARE} or less."
-)
-_LINKAGE = (
-    "Linkage disequilibrium r². Above: of the real haplotypes, then its difference in each set to "
-    "the real one (red: too strong, blue: too weak). Below: r² of all pairs of sites in each set "
-    "against the real one, coloured by the number of pairs."
-)
-_DECAY = (
-    "Mean r² against the distance between two sites of a chromosome, in 50 bins, over the sites "
-    "that vary in every set."
-)
-_DISTANCES = (
-    "Sites at which two haplotypes differ: within each set, between real haplotypes and each set, "
-    "and from each haplotype to the nearest real one."
-)
-_ADVERSARIAL = (
-    "Nearest-neighbour adversarial accuracy against the training part: 0.5 is best, above the set "
-    "can be told from real haplotypes, below it copies them."
-)
-_STRETCHES = (
-    "Left: correlation of three-point correlations with the real ones, by the number of sites "
-    "between the three. Right: share of the sites that lie in a stretch of at least so many sites "
-    "over which two haplotypes of a set are the same."
-)
-_POPULATIONS = (
-    "Share of each population; haplotypes that state none count to that of the nearest real one."
-)
+    linkage = evaluation.linkage
+    yield (
+        "pca",
+        "Principal components of real haplotypes and each set together: contours that hold 95, 80, "
+        "60, 40 and 20 % of the real haplotypes (gray) and of the set (colored), and points of the "
+        "set.",
+        pca_figure(evaluation),
+    )
+    yield (
+        "frequencies",
+        "Allele frequencies of each set against the real ones; below, sites with a real frequency "
+        f"of {RARE} or less.",
+        frequencies_figure(evaluation),
+    )
+    if linkage is not None:
+        yield (
+            "linkage",
+            "Linkage disequilibrium r². Above: real haplotypes, then the difference of each set to "
+            "them (red: too strong, blue: too weak). Below: r² of all pairs of sites in each set "
+            "against the real r², colored by the number of pairs.",
+            linkage_figure(linkage),
+        )
+    if linkage is not None and linkage.edges is not None:
+        yield (
+            "decay",
+            "Mean r² against the distance between two sites of a chromosome, in 50 bins, over the "
+            "sites that vary in every set.",
+            decay_figure(evaluation, linkage),
+        )
+    yield (
+        "distances",
+        "Sites at which two haplotypes differ: within each set, between real haplotypes and each "
+        "set, and from each haplotype to the nearest real one.",
+        distances_figure(evaluation),
+    )
+    yield (
+        "adversarial",
+        "Nearest-neighbor adversarial accuracy against the training split: 0.5 is best; above, the "
+        "set can be told from real haplotypes; below, it copies them.",
+        adversarial_figure(evaluation),
+    )
+    yield (
+        "ibs_tracts",
+        "Left: correlation of three-point correlations with the real ones, by the number of sites "
+        "between the three. Right: share of the sites in IBS tracts of at least a length, that is, "
+        "runs of sites at which two haplotypes of a set are equal.",
+        ibs_tracts_figure(evaluation),
+    )
+    if evaluation.real.populations is not None:
+        yield (
+            "populations",
+            "Share of each population; haplotypes without one count to that of the nearest real "
+            "haplotype.",
+            populations_figure(evaluation),
+        )
 
 
 def pca_figure(evaluation: HaplotypeEvaluation) -> Figure:
-    """Principal components 1 and 2, 3 and 4, 5 and 6 of each set (paper, Fig. 4a)."""
-    colors = set_colors(evaluation)
-    figure, panels = panel_grid(3, len(evaluation.sets))
+    """Draw principal components 1 and 2, 3 and 4, 5 and 6 of each set (paper, Fig. 4a)."""
+    colors = _colors(evaluation)
+    figure, panels = _grid(3, len(evaluation.sets))
     for column, one in enumerate(evaluation.sets):
-        for row in range(3):
-            axes, pair = panels[row, column], [2 * row, 2 * row + 1]
-            _draw_components(axes, one, pair, colors[one.name])
-            explained = one.components.explained[pair]
-            axes.set_xlabel(f"PC{pair[0] + 1} ({explained[0]:.1%})", fontsize=7)
-            axes.set_ylabel(f"PC{pair[1] + 1} ({explained[1]:.1%})", fontsize=7)
-        panels[0, column].set_title(
-            f"{one.name}\nWasserstein {one.components.mean:.3g}", fontsize=9
-        )
+        for row, axes in enumerate(panels[:, column]):
+            pair = [2 * row, 2 * row + 1]
+            x, y = (f"PC{i + 1} ({one.pca.explained[i]:.1%})" for i in pair)
+            axes.set_xlabel(x, fontsize=7)
+            axes.set_ylabel(y, fontsize=7)
+            _draw_clouds(axes, one.pca.real[:, pair], one.pca.other[:, pair], colors[one.name])
+        title = f"{one.name}\nWasserstein {one.pca.mean:.3g}"
+        panels[0, column].set_title(title, fontsize=9)
     return figure
 
 
-def _draw_components(axes: Axes, one: SetEvaluation, pair: list[int], color: str) -> None:
-    real, other = one.components.real[:, pair], one.components.other[:, pair]
+def _draw_clouds(axes: Axes, real: NDArray[Any], other: NDArray[Any], color: str) -> None:
     both = np.concatenate([real, other])
     low, high = both.min(axis=0), both.max(axis=0)
     margin = 0.08 * (high - low) + 1e-9
+    # (2, 2): ends of both axes
     extent = np.stack([low - margin, high + margin], axis=1)
-    points = other[:: max(1, len(other) // _POINTS)]
-    axes.scatter(
-        points[:, 0], points[:, 1], s=2, color=color, alpha=0.25, linewidths=0, rasterized=True
-    )
-    for scores, shade in ((real, REAL_COLOR), (other, color)):
-        x, y, density = _density(scores, extent)
+    _points(axes, other[:: max(1, len(other) // _POINTS)].T, 2, color, 0.25)
+    for scores, shade in ((real, _REAL_COLOR), (other, color)):
+        counts, x, y = np.histogram2d(scores[:, 0], scores[:, 1], _GRID, extent.tolist())
+        # populations lie in clusters, for which Scott's rule is too wide: half its width is used
+        scott = scores.std(axis=0) * len(scores) ** (-1 / 6)
+        width = 0.5 * scott * _GRID / np.ptp(extent, axis=1)
+        density = gaussian_filter(counts, width.clip(0.5), mode="constant").T
         levels = _levels(density)
         if len(levels):
-            axes.contour(x, y, density, levels=levels, colors=shade, linewidths=0.8, alpha=0.9)
+            centers = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
+            axes.contour(*centers, density, levels=levels, colors=shade, linewidths=0.8, alpha=0.9)
     axes.set_xlim(*extent[0])
     axes.set_ylim(*extent[1])
 
 
-def _density(
-    scores: NDArray[np.float64], extent: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """A Gaussian density on a grid.
-
-    Populations lie in clusters, for which Scott's rule is too wide: half its width is used.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    counts, x, y = np.histogram2d(scores[:, 0], scores[:, 1], _GRID, extent.tolist())
-    scott = scores.std(axis=0) * len(scores) ** (-1 / 6)
-    width = 0.5 * scott * _GRID / np.ptp(extent, axis=1)
-    density = gaussian_filter(counts, width.clip(0.5), mode="constant")
-    return (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2, density.T
-
-
 def _levels(density: NDArray[Any]) -> NDArray[Any]:
-    """The densities above which given shares of all haplotypes lie, ascending."""
+    """Find the densities above which given shares of all haplotypes lie, ascending."""
     ordered = np.sort(density, axis=None)[::-1]
     within = np.cumsum(ordered) / max(ordered.sum(), 1e-300)
-    places = np.searchsorted(within, _SHARES).clip(max=len(ordered) - 1)
-    levels = np.unique(ordered[places])
+    ranks = np.searchsorted(within, _SHARES).clip(max=len(ordered) - 1)
+    levels = np.unique(ordered[ranks])
     return levels[(levels > 0) & (levels < ordered[0])]
 
 
 def frequencies_figure(evaluation: HaplotypeEvaluation) -> Figure:
-    """Allele frequencies of each set against the real ones (paper, Fig. 4b and c)."""
-    colors = set_colors(evaluation)
-    figure, panels = panel_grid(2, len(evaluation.sets))
-    for column, one in enumerate(evaluation.sets):
+    """Draw allele frequencies of each set against the real ones (paper, Fig. 4b and c)."""
+    colors = _colors(evaluation)
+    figure, panels = _grid(2, len(evaluation.sets))
+    for one, (above, below) in zip(evaluation.sets, panels.T, strict=True):
         compared = one.frequencies
-        for row, (end, found) in enumerate(
-            ((1.0, compared.correlation), (RARE, compared.rare_correlation))
+        for axes, title, end, found in (
+            (above, one.name, 1.0, compared.correlation),
+            (below, "", RARE, compared.rare_correlation),
         ):
-            axes, shown = panels[row, column], compared.real <= end
-            axes.plot([0, end], [0, end], color="black", linewidth=0.7, linestyle="--")
-            axes.scatter(
-                compared.real[shown],
-                compared.other[shown],
-                s=3,
-                color=colors[one.name],
-                alpha=0.4,
-                linewidths=0,
-                rasterized=True,
-            )
-            axes.set_title(f"{one.name if row == 0 else ''}\nr = {found:.3f}", fontsize=9)
+            shown = compared.real <= end
+            _draw_diagonal(axes, end)
+            _points(axes, (compared.real[shown], compared.other[shown]), 3, colors[one.name], 0.4)
+            axes.set_title(f"{title}\nr = {found:.3f}", fontsize=9)
             axes.set_xlabel("frequency in real haplotypes", fontsize=7)
-        panels[0, column].set_ylim(-0.02, 1.02)
+        above.set_ylim(-0.02, 1.02)
     return figure
 
 
-def linkage_figure(evaluation: HaplotypeEvaluation) -> Figure:
-    """LD of the real set, the differences to it, and r² against r² (paper, Fig. 5a and b)."""
-    linkage = evaluation.linkage
-    if linkage is None:
-        raise ValueError(
-            "fewer than two sites vary in all sets, so that there is no linkage to show"
-        )
-    figure, panels = panel_grid(2, len(evaluation.sets) + 1)
+def linkage_figure(linkage: Linkage) -> Figure:
+    """Draw LD of the real set, the differences to it, and r² against r² (paper, Fig. 5a and b)."""
+    figure, panels = _grid(2, len(linkage.others) + 1)
     picture = linkage.real.picture
     # few pairs are strongly linked: a scale to the highest pixels would show nothing else
     most = float(np.nanquantile(picture, 0.995)) or 1.0
-    shown = panels[0, 0].imshow(picture, cmap="magma_r", vmin=0, vmax=most)
-    figure.colorbar(shown, ax=panels[0, 0], shrink=0.7).ax.tick_params(labelsize=6)
+    images = [panels[0, 0].imshow(picture, cmap="magma_r", vmin=0, vmax=most)]
     panels[0, 0].set_title("real: r²", fontsize=9)
     panels[1, 0].axis("off")
-    for column, (name, one) in enumerate(linkage.others.items(), start=1):
-        difference = one.picture - picture
-        shown = panels[0, column].imshow(difference, cmap="RdBu_r", vmin=-most, vmax=most)
-        panels[0, column].set_title(f"{name} − real", fontsize=9)
-        _draw_cells(panels[1, column], one.cells, one.correlation)
-    figure.colorbar(shown, ax=panels[0, -1], shrink=0.7).ax.tick_params(labelsize=6)
+    for (name, one), (above, below) in zip(linkage.others.items(), panels.T[1:], strict=True):
+        images.append(above.imshow(one.picture - picture, cmap="RdBu_r", vmin=-most, vmax=most))
+        above.set_title(f"{name} − real", fontsize=9)
+        # rows are real r², which is to lie on the horizontal axis
+        pairs = np.where(one.cells > 0, one.cells, np.nan).T
+        extent = (0, 1, 0, 1)
+        below.imshow(pairs, origin="lower", extent=extent, norm=LogNorm(), aspect="auto")
+        _draw_diagonal(below, 1)
+        below.set_title(f"r = {one.correlation:.3f}", fontsize=9)
+        below.set_xlabel("r² in real haplotypes", fontsize=7)
+    for axes, image in ((panels[0, 0], images[0]), (panels[0, -1], images[-1])):
+        figure.colorbar(image, ax=axes, shrink=0.7).ax.tick_params(labelsize=6)
     for axes in panels[0]:
         axes.set_xticks([])
         axes.set_yticks([])
     return figure
 
 
-def _draw_cells(axes: Axes, cells: NDArray[np.int64], correlation: float) -> None:
-    from matplotlib.colors import LogNorm
-
-    # rows are real r², which is to lie on the horizontal axis
-    pairs = np.where(cells > 0, cells, np.nan).T
-    axes.imshow(
-        pairs, origin="lower", extent=(0, 1, 0, 1), cmap="viridis", norm=LogNorm(), aspect="auto"
-    )
-    axes.plot([0, 1], [0, 1], color="black", linewidth=0.7, linestyle="--")
-    axes.set_title(f"r = {correlation:.3f}", fontsize=9)
-    axes.set_xlabel("r² in real haplotypes", fontsize=7)
-
-
-def decay_figure(evaluation: HaplotypeEvaluation) -> Figure:
-    """Mean r² against distance (paper, Fig. 6g)."""
-    linkage = evaluation.linkage
-    if linkage is None or linkage.edges is None or linkage.real.decay is None:
-        raise ValueError("it is not known where the sites lie, so that there is no decay to show")
-    figure, (axes,) = panel_row(1, width=7, height=4)
-    centres = np.sqrt(linkage.edges[1:] * linkage.edges[:-1])
-    curves = [("real", linkage.real.decay, REAL_COLOR, 2.2)]
-    colors = set_colors(evaluation)
-    for name, one in linkage.others.items():
-        if one.decay is not None:
-            curves.append((name, one.decay, colors[name], 1.2))
-    for name, decay, color, width in curves:
+def decay_figure(evaluation: HaplotypeEvaluation, linkage: Linkage) -> Figure:
+    """Draw mean r² against distance (paper, Fig. 6g)."""
+    figure, (axes,) = _row(1, width=7, height=4)
+    edges: Any = linkage.edges
+    centers = np.sqrt(edges[1:] * edges[:-1])
+    curves: list[Curve] = []
+    for name, one in {"real": linkage.real, **linkage.others}.items():
+        decay: Any = one.decay
         filled = ~np.isnan(decay)
-        axes.plot(
-            centres[filled],
-            decay[filled],
-            color=color,
-            linewidth=width,
-            label=name,
-            marker=".",
-            markersize=3,
-        )
+        curves.append((name, centers[filled], decay[filled]))
+    _draw_curves(axes, evaluation, curves, marker=".", markersize=3)
     axes.set_xscale("log")
     axes.set_xlabel("distance between two sites (bp)")
     axes.set_ylabel("mean r²")
@@ -250,29 +211,25 @@ def decay_figure(evaluation: HaplotypeEvaluation) -> Figure:
 
 
 def distances_figure(evaluation: HaplotypeEvaluation) -> Figure:
-    """Distances within sets, between them and real haplotypes, and to the nearest real one."""
-    figure, panels = panel_row(3, width=12, height=3.6)
-    colors = set_colors(evaluation)
+    """Draw distances within sets, from them to real haplotypes, and to the nearest real one."""
+    figure, panels = _row(3, width=12, height=3.6)
     first = evaluation.sets[0].distances
-    curves: list[tuple[str, str, float, list[Counts]]] = [
-        (
-            "real",
-            REAL_COLOR,
-            2.2,
-            [first.real_counts, first.real_counts, _counted(first.real_nearest)],
-        )
+    titles = ("within a set", "to real haplotypes", "to the nearest real haplotype")
+    shown: list[list[tuple[str, Counts]]] = [
+        [("real", first.real_counts)],
+        [("real", first.real_counts)],
+        [("real", np.bincount(first.real_nearest.astype(np.int64)))],
     ]
     for one in evaluation.sets:
-        found = one.distances
-        shown = [found.within_counts, found.between_counts, _counted(found.nearest)]
-        curves.append((one.name, colors[one.name], 1.2, shown))
-    titles = ("within a set", "to real haplotypes", "to the nearest real haplotype")
-    for panel, (axes, title) in enumerate(zip(panels, titles, strict=True)):
-        edges = _edges([counts[panel] for *_, counts in curves])
-        for name, color, width, counts in curves:
-            shares = _shares(counts[panel], edges)
-            middle = (edges[1:] + edges[:-1]) / 2
-            axes.plot(middle, shares, color=color, linewidth=width, label=name)
+        shown[0].append((one.name, one.distances.within_counts))
+        shown[1].append((one.name, one.distances.between_counts))
+        shown[2].append((one.name, np.bincount(one.distances.nearest.astype(np.int64))))
+    for axes, title, sets in zip(panels, titles, shown, strict=True):
+        edges = _edges([counts for _, counts in sets])
+        middle = (edges[1:] + edges[:-1]) / 2
+        _draw_curves(
+            axes, evaluation, [(name, middle, _shares(counts, edges)) for name, counts in sets]
+        )
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("sites that differ", fontsize=8)
         axes.set_yticks([])
@@ -280,12 +237,8 @@ def distances_figure(evaluation: HaplotypeEvaluation) -> Figure:
     return figure
 
 
-def _counted(distances: NDArray[np.float32]) -> Counts:
-    return np.bincount(distances.astype(np.int64))
-
-
-def _edges(counts: list[Counts]) -> NDArray[np.float64]:
-    """Edges of bins of whole width over all distances that occur."""
+def _edges(counts: Sequence[Counts]) -> NDArray[np.float64]:
+    """Choose edges of bins of whole width over all distances that occur."""
     found = np.concatenate([np.flatnonzero(one) for one in counts])
     low, high = int(found.min()), int(found.max()) + 1
     step = max(1, -(-(high - low) // _DISTANCE_BINS))
@@ -296,3 +249,133 @@ def _shares(counts: Counts, edges: NDArray[np.float64]) -> NDArray[np.float64]:
     sums = np.r_[0, np.cumsum(counts)]
     below = sums[np.ceil(edges).astype(np.int64).clip(0, len(counts))]
     return np.diff(below) / counts.sum() / np.diff(edges)
+
+
+def adversarial_figure(evaluation: HaplotypeEvaluation) -> Figure:
+    """Draw AATS and its two parts, and the privacy score."""
+    figure, (left, right) = _row(2, width=12, height=3.6)
+    names = [one.name for one in evaluation.sets]
+    accuracies = [one.adversarial for one in evaluation.sets]
+    parts = [
+        ("AATS", "#1f77b4", [one.aats for one in accuracies]),
+        ("AA truth", "#aec7e8", [one.truth for one in accuracies]),
+        ("AA synthetic", "#c7c7c7", [one.synthetic for one in accuracies]),
+    ]
+    _draw_bars(left, names, parts)
+    left.axhline(0.5, color="black", linewidth=0.8)
+    left.set_ylim(0, 1.15)
+    left.legend(fontsize=7, frameon=False, ncols=3, loc="upper left")
+    left.set_title("adversarial accuracy", fontsize=9)
+    scores = [np.nan if one.privacy is None else one.privacy for one in evaluation.sets]
+    _draw_bars(right, names, [("privacy", "#1f77b4", scores)])
+    right.axhline(0, color="black", linewidth=0.8)
+    # small scores are to look small
+    highest = max([0.1, *(1.2 * abs(one) for one in scores if not np.isnan(one))])
+    right.set_ylim(-highest, highest)
+    right.set_title("privacy score (test − training)", fontsize=9)
+    if np.isnan(scores).all():
+        note = "needs a test split of its own"
+        right.text(0.5, 0.5, note, transform=right.transAxes, ha="center", fontsize=8)
+    for axes in (left, right):
+        axes.tick_params(axis="x", labelrotation=20)
+    return figure
+
+
+def ibs_tracts_figure(evaluation: HaplotypeEvaluation) -> Figure:
+    """Draw statistics beyond pairs of sites: three-point correlations, and IBS tracts."""
+    figure, (left, right) = _row(2, width=12, height=3.6)
+    gaps = [one.gap for one in evaluation.sets[0].three_point]
+    steps = np.arange(len(gaps))
+    correlations = [
+        (one.name, steps, np.asarray([point.correlation for point in one.three_point]))
+        for one in evaluation.sets
+    ]
+    _draw_curves(left, evaluation, correlations, marker="o", markersize=4)
+    left.set_xticks(steps, ["anywhere" if gap == "random" else str(gap) for gap in gaps])
+    left.axhline(0, color="black", linewidth=0.5)
+    left.set_xlabel("sites between three sites", fontsize=8)
+    left.set_ylabel("correlation with the real set", fontsize=8)
+    left.legend(fontsize=7, frameon=False)
+    tracts = [("real", evaluation.sets[0].ibs_tracts.real_counts)]
+    tracts += [(one.name, one.ibs_tracts.other_counts) for one in evaluation.sets]
+    _draw_curves(right, evaluation, [_tail(*one) for one in tracts if one[1].any()])
+    right.set_xscale("log")
+    right.set_xlabel("sites of an IBS tract", fontsize=8)
+    right.set_ylabel("share of the sites", fontsize=8)
+    return figure
+
+
+def _tail(name: str, counts: Counts) -> Curve:
+    """Compute the share of the sites in tracts of at least each length that occurs."""
+    longest = int(np.flatnonzero(counts)[-1])
+    tail = 1 - np.cumsum(counts)[:longest] / counts.sum()
+    return name, np.arange(1, longest + 1), tail
+
+
+def populations_figure(evaluation: HaplotypeEvaluation) -> Figure:
+    """Draw the share of each population in the real set and in every other one."""
+    figure, (axes,) = _row(1, width=9, height=3.6)
+    first = evaluation.sets[0].populations
+    colors = _colors(evaluation)
+    bars = [("real", _REAL_COLOR, [population.real_share for population in first])]
+    for one in evaluation.sets:
+        shares = [population.other_share for population in one.populations]
+        bars.append((one.name, colors[one.name], shares))
+    _draw_bars(axes, [population.population for population in first], bars)
+    axes.set_ylabel("share of the haplotypes")
+    axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def _colors(evaluation: HaplotypeEvaluation) -> dict[str, str]:
+    """Choose a color for the real set and each other one, by name."""
+    choices = {kind: iter(colors * len(evaluation.sets)) for kind, colors in _COLORS.items()}
+    return {"real": _REAL_COLOR, **{one.name: next(choices[one.kind]) for one in evaluation.sets}}
+
+
+def _grid(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:
+    """Make a figure of small panels: `(rows, columns)`."""
+    figure = Figure(figsize=(_PANEL * columns, _PANEL * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.tick_params(labelsize=6)
+    return figure, panels
+
+
+def _row(columns: int, width: float, height: float) -> tuple[Figure, NDArray[Any]]:
+    """Make a figure of panels beside each other, of a size in inches: `(columns,)`."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(1, columns, squeeze=False)[0]
+    for axes in panels:
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def _draw_curves(
+    axes: Axes, evaluation: HaplotypeEvaluation, curves: Iterable[Curve], **style: Any
+) -> None:
+    """Draw a line for each set in its color, that of the real set broader."""
+    colors = _colors(evaluation)
+    for name, x, y in curves:
+        width = 2.2 if name == "real" else 1.2
+        axes.plot(x, y, color=colors[name], linewidth=width, label=name, **style)
+
+
+def _draw_bars(
+    axes: Axes, names: Sequence[str], series: Sequence[tuple[str, str, Sequence[float]]]
+) -> None:
+    """Draw a group of bars for each name, with a label, color and heights for each series."""
+    width = 0.8 / len(series)
+    for number, (label, color, heights) in enumerate(series):
+        offsets = np.arange(len(names)) + width * (number - (len(series) - 1) / 2)
+        axes.bar(offsets, heights, width, color=color, label=label)
+    axes.set_xticks(range(len(names)), names)
+
+
+def _points(axes: Axes, xy: Any, size: float, color: str, alpha: float) -> None:
+    axes.scatter(*xy, s=size, color=color, alpha=alpha, linewidths=0, rasterized=True)
+
+
+def _draw_diagonal(axes: Axes, end: float) -> None:
+    axes.plot([0, end], [0, end], color="black", linewidth=0.7, linestyle="--")

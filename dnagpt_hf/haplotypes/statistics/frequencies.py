@@ -1,8 +1,8 @@
-"""Allele frequencies, and how those of two sets of haplotypes agree."""
+"""Allele frequencies of two sets of haplotypes, and their correlation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from dnagpt_hf.haplotypes.haplotypes import Alleles
 Floats = NDArray[np.float64]
 
 RARE = 0.2
-"""Real allele frequency up to which the paper looks closer (Fig. 4c)."""
+"""Highest real allele frequency of the sites that the paper shows apart (Fig. 4c)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +33,17 @@ class FrequencyComparison:
     rare_correlation: float
     mean_difference: float
     num_lost: int
-    real: Floats
-    other: Floats
+    real: Floats = field(repr=False)
+    other: Floats = field(repr=False)
 
 
 def allele_frequencies(alleles: Alleles) -> Floats:
-    """Frequency of allele 1 at each site: `(sites,)`."""
+    """Compute the frequency of allele 1 at each site: `(sites,)`."""
     return alleles.mean(axis=0, dtype=np.float64)
 
 
 def varies(alleles: Alleles) -> NDArray[np.bool_]:
-    """Which sites have both alleles: `(sites,)`."""
+    """Find the sites that have both alleles: `(sites,)`."""
     frequencies = allele_frequencies(alleles)
     return (frequencies > 0) & (frequencies < 1)
 
@@ -70,7 +70,7 @@ def compare_frequencies(real: Alleles, other: Alleles) -> FrequencyComparison:
 
 
 def correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Pearson's r; NaN for fewer than two values or for values that are all the same.
+    """Compute Pearson's r; NaN for fewer than two values or for values that are all the same.
 
     Example:
 

@@ -1,20 +1,18 @@
-"""Short haplotypes in windows, and how far two haplotypes are the same without a break.
+"""Short haplotypes in windows, and tracts over which two haplotypes are identical by state (IBS).
 
-Neither is in the paper. Both look at what pairs of sites do not show: whether whole stretches of a
-chromosome look like real ones.
+Neither is in the paper. Both show properties of the haplotypes beyond pairs of sites.
 
-- Windows: the sites are cut into windows of some neighbouring sites. The alleles in a window are a
-  small haplotype. How far its frequencies differ in two sets is their total variation, half the sum
-  of the absolute differences: 0 for the same frequencies, 1 for nothing in common. Windows of two
-  sites count pairs of neighbouring alleles, as dinucleotides do for bases.
-- Stretches: two random haplotypes of a set are compared from one end to the other. Where they are
-  the same at a site, that site lies in a stretch without a difference. The lengths of the stretches
-  around all such sites are compared.
+- Windows: the sites are cut into windows of neighboring sites. The alleles in a window are a short
+  haplotype. The frequencies of two sets are compared by their total variation, half the sum of the
+  absolute differences: 0 for equal frequencies, 1 for nothing in common. Windows of two sites count
+  pairs of neighboring alleles, as dinucleotides do for bases.
+- IBS tracts: two random haplotypes of a set are compared over all sites. A tract is a maximal run
+  of sites at which they are equal. The lengths of the tracts around all such sites are compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +35,9 @@ class WindowComparison:
     Args:
         width: sites of a window.
         total_variation: mean over the windows, 0 to 1.
-        unseen: share of the haplotypes of the other set, over all windows, whose short haplotype
-            no real one has.
-        real_kinds: different short haplotypes to a window in the real set, on average.
+        unseen: share of the short haplotypes of the other set, over all windows, that no real
+            haplotype has.
+        real_kinds: mean number of different short haplotypes in a window in the real set.
         other_kinds: the same in the other set.
     """
 
@@ -52,27 +50,27 @@ class WindowComparison:
 
 @dataclass(frozen=True, eq=False)
 class IBSTractComparison:
-    """Stretches over which pairs of haplotypes do not differ.
+    """IBS tracts of pairs of haplotypes in two sets.
 
     Args:
-        wasserstein: distance of the lengths around a site, in sites.
+        wasserstein: Wasserstein distance of the tract lengths around a site, in sites.
         real_mean: mean length around a site in the real set, in sites.
         other_mean: mean length around a site in the other set.
-        real_counts: sites that lie in a stretch of each length in the real set, `(sites + 1,)`.
+        real_counts: sites that lie in a tract of each length in the real set, `(sites + 1,)`.
         other_counts: the same in the other set.
     """
 
     wasserstein: float
     real_mean: float
     other_mean: float
-    real_counts: Counts
-    other_counts: Counts
+    real_counts: Counts = field(repr=False)
+    other_counts: Counts = field(repr=False)
 
 
 def window_frequencies(alleles: Alleles, width: int) -> NDArray[np.float64]:
-    """Frequency of every short haplotype in every window: `(windows, 2 ** width)`.
+    """Compute the frequency of every short haplotype in every window: `(windows, 2 ** width)`.
 
-    What remains behind the last full window is left out. The first site of a window is the most
+    Sites after the last full window are left out. The first site of a window is the most
     significant bit of the number of its haplotype.
 
     Args:
@@ -98,10 +96,8 @@ def window_frequencies(alleles: Alleles, width: int) -> NDArray[np.float64]:
     return counts.reshape(windows, -1) / len(alleles)
 
 
-def compare_windows(real: Alleles, other: Alleles, width: int) -> WindowComparison | None:
-    """Compare short haplotypes in windows; `None` if there are fewer sites than a window has."""
-    if real.shape[1] < width:
-        return None
+def compare_windows(real: Alleles, other: Alleles, width: int) -> WindowComparison:
+    """Compare the short haplotypes of two sets in windows of some sites."""
     first, second = window_frequencies(real, width), window_frequencies(other, width)
     return WindowComparison(
         width=width,
@@ -113,12 +109,12 @@ def compare_windows(real: Alleles, other: Alleles, width: int) -> WindowComparis
 
 
 def ibs_tract_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -> Counts:
-    """Sites that lie in a stretch of each length without a difference: `(sites + 1,)`.
+    """Count the sites that lie in an IBS tract of each length: `(sites + 1,)`.
 
     Args:
         alleles: `(haplotypes, sites)`, two haplotypes or more.
         number: random pairs of different haplotypes.
-        seed: decides which.
+        seed: of the random pairs.
     """
     rows, sites = alleles.shape
     rng = np.random.default_rng(seed)
@@ -128,7 +124,7 @@ def ibs_tract_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -
     for start in range(0, number, _AT_ONCE):
         pairs = slice(start, start + _AT_ONCE)
         differs = np.ones((len(first[pairs]), sites + 1), dtype=bool)
-        # the end of a haplotype ends a stretch as a difference does
+        # the last column stays True: the end of a haplotype ends a tract as a difference does
         differs[:, :sites] = alleles[first[pairs]] != alleles[second[pairs]]
         lengths = np.diff(np.flatnonzero(differs), prepend=-1) - 1
         counts += np.bincount(lengths, minlength=sites + 1) * np.arange(sites + 1)
@@ -137,10 +133,8 @@ def ibs_tract_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -
 
 def compare_ibs_tracts(
     real: Alleles, other: Alleles, number: int = NUM_PAIRS, seed: int = 0
-) -> IBSTractComparison | None:
-    """Compare the stretches of two sets; `None` if one has fewer than two haplotypes."""
-    if min(len(real), len(other)) < 2:
-        return None
+) -> IBSTractComparison:
+    """Compare the IBS tracts of two sets, which need two haplotypes each."""
     first, second = ibs_tract_counts(real, number, seed), ibs_tract_counts(other, number, seed)
     return IBSTractComparison(
         wasserstein=count_wasserstein(first, second),

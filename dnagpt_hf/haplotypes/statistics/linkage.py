@@ -1,8 +1,8 @@
 """Linkage disequilibrium: the squared correlation r² of the alleles at two sites.
 
-All sets are read together, block by block of sites: a block of r² of every set is one matrix
-product, is added to what is to be known of it, and is forgotten. The matrices themselves, 400 MB
-for each set of 10,000 sites, are never there as a whole.
+All sets are read together, block by block of sites: a block of r² is one matrix product, whose
+sums are accumulated. The matrices of all r², 400 MB for each set of 10,000 sites, are never in
+memory.
 
 Sites that are fixed in one of the sets have no r² there. They are left out of all sets, as in the
 paper (Fig. 6g), so that every set is measured at the same pairs of sites.
@@ -11,7 +11,7 @@ paper (Fig. 6g), so that every set is measured at the same pairs of sites.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ NUM_BINS = 50
 """Bins of distance between two sites (paper, Fig. 6g)."""
 
 PIXELS = 300
-"""Rows and columns of the picture of an LD matrix; a pixel is the mean over its pairs of sites."""
+"""Rows and columns of the image of an LD matrix; a pixel is the mean over its pairs of sites."""
 
 CELLS = 50
 """Rows and columns of the table of real against other r²."""
@@ -37,15 +37,15 @@ Block = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class SetLinkage:
-    """Linkage disequilibrium of one set beside that of the real one.
+    """Linkage disequilibrium of one set and its difference to the real one.
 
     Args:
         correlation: Pearson's r between the r² of all pairs of sites (paper, Fig. 5b).
         mean: mean r² over all pairs.
-        mean_difference: mean of r² less real r²; below 0 where linkage is too weak.
+        mean_difference: mean of r² minus real r²; below 0 where linkage is too weak.
         root_mean_square: root of the mean squared difference.
-        decay: mean r² in each bin of distance, NaN in an empty one, `(bins,)`; `None` if it is not
-            known where sites lie.
+        decay: mean r² in each bin of distance, NaN in an empty one, `(bins,)`; `None` if positions
+            are not known.
         decay_difference: mean absolute difference of the decay to the real one, over the bins.
         picture: r² as an image, `(pixels, pixels)`.
         cells: pairs of sites by real r² (rows) and r² (columns), `(CELLS, CELLS)`.
@@ -57,8 +57,8 @@ class SetLinkage:
     root_mean_square: float
     decay: Floats | None
     decay_difference: float
-    picture: Floats
-    cells: NDArray[np.int64]
+    picture: Floats = field(repr=False)
+    cells: NDArray[np.int64] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +66,9 @@ class Linkage:
     """Linkage disequilibrium of real haplotypes and other sets, at the same sites.
 
     Args:
-        sites: which sites vary in every set, `(sites,)`.
-        edges: edges of the bins of distance in bp, `(bins + 1,)`; `None` if it is not known where
-            sites lie, or no two of them lie on the same chromosome.
+        sites: mask of the sites that vary in every set, `(sites,)`.
+        edges: edges of the bins of distance in bp, `(bins + 1,)`; `None` if positions are not
+            known, or no two sites lie on the same chromosome.
         pairs: pairs of sites in each bin, `(bins,)`.
         real: the real set beside itself.
         others: the other sets by name.
@@ -82,7 +82,7 @@ class Linkage:
 
 
 def linkage_disequilibrium(alleles: Alleles) -> Block:
-    """r² of all pairs of sites, NaN where one is fixed: float32 `(sites, sites)`.
+    """Compute r² of all pairs of sites, NaN where one is fixed: float32 `(sites, sites)`.
 
     Args:
         alleles: `(haplotypes, sites)`.
@@ -111,8 +111,8 @@ def compare_linkage(
     Args:
         real: `(haplotypes, sites)`.
         others: sets over the same sites, by name.
-        sites: where the sites lie; without them there is no decay with distance.
-        block: sites that are read at once.
+        sites: positions of the sites; without them there is no decay with distance.
+        block: sites of a block.
 
     Returns:
         [`Linkage`], or `None` if fewer than two sites vary in every set.
@@ -135,7 +135,7 @@ def compare_linkage(
 
 
 def _block_pairs(size: int, block: int) -> Iterator[tuple[slice, slice]]:
-    """Blocks on the diagonal and above it."""
+    """Yield the blocks on the diagonal of the matrix and above it."""
     starts = range(0, size, block)
     for first in starts:
         for second in range(first, size, block):
@@ -143,7 +143,7 @@ def _block_pairs(size: int, block: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _standardized(alleles: Alleles, frequencies: Floats) -> Block:
-    """Columns of mean 0 and length 1, zeros where a site is fixed: `(haplotypes, sites)`."""
+    """Scale columns to mean 0 and length 1, zeros where a site is fixed: `(haplotypes, sites)`."""
     variance = len(alleles) * frequencies * (1 - frequencies)
     scale = np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
     columns = np.subtract(alleles, frequencies, dtype=np.float32)
@@ -167,7 +167,7 @@ class _DistanceBins:
             self.edges = np.exp(self.low + self.span * np.arange(NUM_BINS + 1) / NUM_BINS)
 
     def _extent(self) -> tuple[float, float]:
-        """Shortest and longest distance of two sites of a chromosome, 0 if there are none."""
+        """Find the shortest and longest distance of two sites of a chromosome, 0 if there are none."""
         shortest, longest = np.inf, 0.0
         for chromosome in np.unique(self.chromosomes):
             positions = np.sort(self.positions[self.chromosomes == chromosome])
@@ -178,7 +178,7 @@ class _DistanceBins:
         return shortest, longest
 
     def numbers(self, rows: slice, columns: slice) -> NDArray[np.int64] | None:
-        """Bin of each pair of a block, `NUM_BINS` for pairs that do not count."""
+        """Assign each pair of a block to a bin, or to `NUM_BINS` if it does not count."""
         if self.edges is None:
             return None
         distance = np.abs(self.positions[rows, None] - self.positions[columns])
@@ -195,7 +195,7 @@ class _DistanceBins:
 
 
 class _Accumulator:
-    """What is known of the linkage of one set after some blocks."""
+    """Sums over the blocks of r² of one set."""
 
     def __init__(self, alleles: Alleles, kept: NDArray[np.int64], bins: _DistanceBins) -> None:
         self.alleles = alleles
@@ -212,7 +212,7 @@ class _Accumulator:
         self._rows: tuple[slice, Block] | None = None
 
     def values(self, rows: slice, columns: slice) -> Block:
-        """r² of a block of pairs, 0 below and on the diagonal of the matrix."""
+        """Compute r² of a block of pairs, 0 below and on the diagonal of the matrix."""
         if self._rows is None or self._rows[0] != rows:
             self._rows = (rows, self._columns(rows))
         first = self._rows[1]
@@ -223,8 +223,8 @@ class _Accumulator:
         return np.triu(values, 1) if rows == columns else values
 
     def _columns(self, columns: slice) -> Block:
-        places = self.kept[columns]
-        return _standardized(self.alleles[:, places], self.frequencies[places])
+        sites = self.kept[columns]
+        return _standardized(self.alleles[:, sites], self.frequencies[sites])
 
     def add(
         self,
@@ -245,14 +245,11 @@ class _Accumulator:
         if numbers is not None:
             weights = values.ravel()
             self.in_bins += np.bincount(numbers.ravel(), weights, NUM_BINS + 1)[:NUM_BINS]
-        self._draw(rows, columns, values)
-
-    def _draw(self, rows: slice, columns: slice, values: Block) -> None:
-        (first, down), (second, across) = (self._pixels_of(one) for one in (rows, columns))
+        (first, down), (second, across) = self._pixels_of(rows), self._pixels_of(columns)
         self.picture[first, second] += down.T @ values @ across
 
     def _pixels_of(self, part: slice) -> tuple[slice, Block]:
-        """Pixels that a block of sites lies in, and which site lies in which: `(sites, pixels)`."""
+        """Find the pixels of a block of sites, and a 0/1 matrix that sums sites: `(sites, pixels)`."""
         pixels = self._pixel[part]
         found = slice(int(pixels[0]), int(pixels[-1]) + 1)
         return found, (pixels[:, None] == np.arange(found.start, found.stop)).astype(np.float32)
@@ -297,5 +294,5 @@ class _Accumulator:
 
 
 def _total(subscripts: str, *blocks: Any) -> float:
-    """A sum over a block: rows in float32, the rest in float64, which is exact enough and fast."""
+    """Sum over a block: rows in float32, the rest in float64, which is exact enough and fast."""
     return float(np.einsum(subscripts, *blocks).sum(dtype=np.float64))

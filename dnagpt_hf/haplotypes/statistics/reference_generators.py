@@ -1,15 +1,15 @@
-"""Simple generators of haplotypes, to compare a model's with.
+"""Simple generators of haplotypes, as references for those of a model.
 
-Each one keeps something of the real haplotypes and loses the rest:
+Each one keeps some properties of the real haplotypes and loses the rest:
 
 - independent sites keep the allele frequencies, and have no linkage;
-- a Markov chain over the sites keeps the haplotypes of a few neighbouring sites, and has no linkage
+- a Markov chain over the sites keeps the haplotypes of a few neighboring sites, and has no linkage
   over longer distances;
 - a mosaic copies real haplotypes, changing from one to another as recombination does (Li and
-  Stephens, 2003). It keeps nearly everything, privacy excepted: what it writes is copied.
+  Stephens, 2003). It keeps nearly everything but privacy, since it copies.
 
 Yelmen et al. (2021) compare with the same three (binomial, Markov chain, HAPGEN). Each one is a
-function of the haplotypes, its settings and the seed alone.
+function of the haplotypes, its settings and the seed.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 
 MARKOV_ORDER = 10
-"""Sites that the Markov chain looks back, the longer of the two windows of Yelmen et al."""
+"""Sites before each that the Markov chain depends on, the longer window of Yelmen et al."""
 
 EFFECTIVE_SIZE = 11_418
-"""People; what HAPGEN2 takes for European haplotypes."""
+"""Individuals; the effective population size that HAPGEN2 takes for European haplotypes."""
 
 RECOMBINATION_RATE = 1e-8
-"""Crossovers between two neighbouring bp in a generation; the average of the human genome."""
+"""Crossovers between two neighboring bp in a generation; the average of the human genome."""
 
 _LONGEST_ORDER = 20
 _ROWS_AT_ONCE = 256
 
 
 def independent_sites(real: Haplotypes, number: int, seed: int = 0) -> Haplotypes:
-    """Haplotypes whose sites are drawn one by one, with the frequencies of the real ones.
+    """Draw haplotypes whose sites are independent, with the allele frequencies of the real ones.
 
     Args:
         real: haplotypes to learn from.
@@ -62,17 +62,17 @@ def independent_sites(real: Haplotypes, number: int, seed: int = 0) -> Haplotype
 def markov_chain(
     real: Haplotypes, number: int, seed: int = 0, order: int = MARKOV_ORDER
 ) -> Haplotypes:
-    """Haplotypes whose sites are drawn one after the other, each given those before it.
+    """Draw haplotypes site by site, each given the sites before it.
 
     An allele comes with the frequency that it has among the real haplotypes with the same alleles
-    at the `order` sites before it, so that each `order + 1` neighbouring alleles are those of a
+    at the `order` sites before it, so that each `order + 1` neighboring alleles are those of a
     real haplotype.
 
     Args:
         real: haplotypes to learn from.
         number: how many to make.
         seed: the same seed gives the same haplotypes.
-        order: sites to look back, 0 to 20.
+        order: sites before each that it depends on, 0 to 20.
 
     Raises:
         HaplotypeError: the order is not between 0 and 20.
@@ -104,20 +104,20 @@ def mosaic(
     recombination_rate: float = RECOMBINATION_RATE,
     error_rate: float | None = None,
 ) -> Haplotypes:
-    """Haplotypes that copy real ones, one stretch from one, the next from another.
+    """Draw haplotypes that copy segments of real ones (Li and Stephens, 2003).
 
     Between two sites d bp apart, a haplotype changes to a random real one with the probability
     1 - exp(-4 N r d / n), with N the effective size, r the recombination rate and n the number of
     real haplotypes (Li and Stephens, 2003). It always does so at the end of a chromosome. Without
-    positions, sites are taken to lie 1,000 bp apart.
+    positions, sites are assumed to lie 1,000 bp apart.
 
     Args:
         real: haplotypes to copy.
         number: how many to make.
         seed: the same seed gives the same haplotypes.
-        effective_size: people.
+        effective_size: individuals.
         recombination_rate: for each bp and generation.
-        error_rate: how often an allele is copied wrongly; by default t / (2 (n + t)), with t the
+        error_rate: share of alleles that are copied wrongly; by default t / (2 (n + t)), with t the
             inverse of 1 + 1/2 + … + 1/(n - 1), as Li and Stephens set it.
 
     Raises:
@@ -144,7 +144,7 @@ def mosaic(
 
 
 def _change_probabilities(sites: Sites | None, num_sites: int, rate: float) -> NDArray[np.float64]:
-    """How probable it is that a copy starts anew at each site: `(sites,)`."""
+    """Compute the probability that a new segment starts at each site: `(sites,)`."""
     steps = np.full(num_sites, 1000.0)
     is_start = np.arange(num_sites) == 0
     if sites is not None:
@@ -172,4 +172,4 @@ GENERATORS: dict[str, Generator] = {
     f"Markov {MARKOV_ORDER}": markov_chain,
     "mosaic": mosaic,
 }
-"""The reference generators by the names that tables and figures give them."""
+"""Reference generators by their names in tables and figures."""

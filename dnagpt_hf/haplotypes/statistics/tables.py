@@ -1,4 +1,4 @@
-"""Tables of an evaluation of artificial genomes, and what they are tables of."""
+"""Tables of an evaluation of artificial genomes, and a description of its sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dnagpt_hf.haplotypes.statistics.evaluation import (
     HaplotypeEvaluation,
     SetEvaluation,
 )
-from dnagpt_hf.haplotypes.statistics.three_point import RANDOM
+from dnagpt_hf.haplotypes.statistics.three_point import Gap
+from dnagpt_hf.messages import markdown_table
 
 PUBLISHED_NOTE = (
     "* As published by Zhang et al. (2023, Fig. 4 and 5) for 10,000 SNPs of chromosome 15: other "
@@ -19,47 +20,49 @@ PUBLISHED_NOTE = (
     "whether the distance over components is a mean or a sum."
 )
 
+Table = tuple[list[str], list[list[str]]]
+
 
 @dataclass(frozen=True)
 class Metric:
     """A row of the table.
 
     Args:
-        label: what it is, and which way is better.
-        value: reads it from a set; NaN where it is not defined.
-        digits: digits behind the point.
-        published: the figures of the paper by model.
+        label: name of the metric and its direction (↑, ↓) or best value.
+        value: value of a set; `None` or NaN where it is not defined.
+        digits: decimal places.
+        published: values in the paper by model.
     """
 
     label: str
-    value: Callable[[SetEvaluation], float]
+    value: Callable[[SetEvaluation], float | None]
     digits: int = 3
     published: Mapping[str, float] = field(default_factory=dict)
 
 
-def _linkage(name: str) -> Callable[[SetEvaluation], float]:
-    return lambda one: math.nan if one.linkage is None else getattr(one.linkage, name)
+def _linkage(name: str) -> Callable[[SetEvaluation], float | None]:
+    return lambda one: one.linkage and getattr(one.linkage, name)
 
 
-def _triplets(gap: int) -> Callable[[SetEvaluation], float]:
-    return lambda one: next((t.correlation for t in one.triplets if t.gap == gap), math.nan)
+def _three_point(gap: Gap) -> Callable[[SetEvaluation], float | None]:
+    return lambda one: next((t.correlation for t in one.three_point if t.gap == gap), None)
 
 
-def _window(name: str, width: int) -> Callable[[SetEvaluation], float]:
-    return lambda one: next((getattr(w, name) for w in one.windows if w.width == width), math.nan)
+def _window(name: str, width: int) -> Callable[[SetEvaluation], float | None]:
+    return lambda one: next((getattr(w, name) for w in one.windows if w.width == width), None)
 
 
 PUBLISHED = ("GAN", "RBM", "DNAGPT")
 """Models of the paper."""
 
 METRICS: tuple[Metric, ...] = (
-    Metric("haplotypes", lambda one: one.num_haplotypes, 0),
+    Metric("haplotypes", lambda one: one.haplotypes, 0),
     Metric(
         "principal components 1 to 6: mean Wasserstein distance ↓",
-        lambda one: one.components.mean,
+        lambda one: one.pca.mean,
         published={"GAN": 1.753, "RBM": 3.432, "DNAGPT": 1.131},
     ),
-    Metric("principal components 1 to 6: sum ↓", lambda one: one.components.sum),
+    Metric("principal components 1 to 6: sum ↓", lambda one: one.pca.sum),
     Metric(
         "allele frequencies: r ↑",
         lambda one: one.frequencies.correlation,
@@ -90,43 +93,37 @@ METRICS: tuple[Metric, ...] = (
         2,
         published={"DNAGPT": 28.63},
     ),
-    Metric("adversarial accuracy AATS (0.5)", lambda one: one.adversarial.both),
+    Metric("adversarial accuracy AATS (0.5)", lambda one: one.adversarial.aats),
     Metric("AA truth (0.5)", lambda one: one.adversarial.truth),
     Metric("AA synthetic (0.5)", lambda one: one.adversarial.synthetic),
-    Metric(
-        "privacy score (0)",
-        lambda one: math.nan if one.privacy is None else one.privacy,
-    ),
+    Metric("privacy score (0)", lambda one: one.privacy),
     Metric("copies of real haplotypes", lambda one: one.distances.num_copies, 0),
     Metric("haplotypes that repeat another one", lambda one: one.distances.num_repeats, 0),
-    Metric("three-point correlations, neighbours: r ↑", _triplets(0)),
-    Metric("three-point correlations, 16 sites apart: r ↑", _triplets(16)),
-    Metric("three-point correlations, anywhere: r ↑", _triplets(RANDOM)),
-    Metric("pairs of neighbouring alleles: total variation ↓", _window("total_variation", 2)),
+    Metric("three-point correlations, neighbours: r ↑", _three_point(0)),
+    Metric("three-point correlations, 16 sites apart: r ↑", _three_point(16)),
+    Metric("three-point correlations, anywhere: r ↑", _three_point("random")),
+    Metric("pairs of neighboring alleles: total variation ↓", _window("total_variation", 2)),
     Metric("windows of 10 sites: total variation ↓", _window("total_variation", 10)),
     Metric("windows of 10 sites: share that no real one has ↓", _window("unseen", 10)),
     Metric(
-        "stretches without a difference: Wasserstein distance ↓",
-        lambda one: math.nan if one.stretches is None else one.stretches.wasserstein,
-        2,
+        "IBS tracts: Wasserstein distance of lengths ↓", lambda one: one.ibs_tracts.wasserstein, 2
     ),
 )
 
 
-def table(evaluation: HaplotypeEvaluation) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a row for each metric, a column for each set and published model."""
+def metric_table(evaluation: HaplotypeEvaluation) -> Table:
+    """Make header and rows: a row for each metric, a column for each set and published model."""
     header = ["", *(one.name for one in evaluation.sets), *(f"{name}*" for name in PUBLISHED)]
     rows = []
     for metric in METRICS:
-        values = [metric.value(one) for one in evaluation.sets]
-        published = [metric.published.get(name, math.nan) for name in PUBLISHED]
-        row = [_number(value, metric.digits) for value in values]
-        rows.append([metric.label, *row, *(f"{v:g}" if v == v else "" for v in published)])
+        row = [_number(metric.value(one), metric.digits) for one in evaluation.sets]
+        published = [metric.published.get(name, "") for name in PUBLISHED]
+        rows.append([metric.label, *row, *(str(value) for value in published)])
     return header, rows
 
 
-def population_table(evaluation: HaplotypeEvaluation) -> tuple[list[str], list[list[str]]] | None:
-    """A row for each set and population; `None` where populations are not known."""
+def population_table(evaluation: HaplotypeEvaluation) -> Table | None:
+    """Make header and rows for each set and population; `None` if populations are not known."""
     header = [
         *("set", "population", "real", "of the set", "share of real", "share of the set"),
         *("allele frequencies: r", "distances within: W", "components: W"),
@@ -141,7 +138,7 @@ def population_table(evaluation: HaplotypeEvaluation) -> tuple[list[str], list[l
             f"{part.other_share:.1%}",
             _number(part.frequency_correlation, 3),
             _number(part.within, 2),
-            _number(part.components, 3),
+            _number(part.pca, 3),
         ]
         for one in evaluation.sets
         for part in one.populations
@@ -149,55 +146,54 @@ def population_table(evaluation: HaplotypeEvaluation) -> tuple[list[str], list[l
     return (header, rows) if rows else None
 
 
-def _number(value: float, digits: int) -> str:
-    return "" if value != value else f"{value:,.{digits}f}"
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def description(evaluation: HaplotypeEvaluation) -> list[str]:
-    """Sentences about what was compared."""
+    """Describe the compared sets in sentences."""
     real = evaluation.real
     where = "" if real.sites is None else f" in {real.sites.extent()}"
-    people = len(set(real.samples.tolist()))
-    sentences = [
-        f"{real.num_haplotypes:,} real haplotypes of {people:,} people over {real.num_sites:,} "
-        f"sites{where}, from {evaluation.source}. Every set is compared with them."
-    ]
-    if evaluation.test_was_given:
-        sentences.append(
-            f"The column “{TEST}” holds real haplotypes of other people. It shows how far a figure "
-            "is off by chance alone; with fewer haplotypes, that is further."
+    samples = len(set(real.samples.tolist()))
+    given = (
+        f"The column “{TEST}” holds real haplotypes of other individuals. It shows the deviation of "
+        "each statistic by chance alone, which is larger with fewer haplotypes."
+    )
+    if not evaluation.test_was_given:
+        given = (
+            f"No test split was given, so that the column “{TEST}” holds individuals set aside from "
+            "the real haplotypes. It shows the deviation of each statistic by chance alone. A model "
+            "trained on all of them has seen these, so that there is no privacy score."
         )
-    else:
-        sentences.append(
-            f"No test part was given, so that the column “{TEST}” holds people set aside from the "
-            "real haplotypes. It shows how far a figure is off by chance alone. A model trained on "
-            "all of them has seen these, so that there is no privacy score."
-        )
-    generators = [one.name for one in evaluation.sets if one.kind == "generator"]
-    sentences.append(f"Simple generators made from the real haplotypes: {', '.join(generators)}.")
-    if evaluation.linkage is None:
-        sentences.append("Fewer than two sites vary in every set, so that there is no linkage.")
-    else:
+    generators = ", ".join(one.name for one in evaluation.sets if one.kind == "generator")
+    linkage = "Fewer than two sites vary in every set, so that there is no linkage."
+    if evaluation.linkage is not None:
         kept = int(evaluation.linkage.sites.sum())
-        sentences.append(
+        linkage = (
             f"Linkage is that of the {kept:,} sites that vary in every set; "
             f"{real.num_sites - kept:,} are left out."
         )
-    return sentences
+    return [
+        f"{real.num_haplotypes:,} real haplotypes of {samples:,} individuals over "
+        f"{real.num_sites:,} sites{where}, from {evaluation.source}. Every set is compared with "
+        "them.",
+        given,
+        f"Simple generators made from the real haplotypes: {generators}.",
+        linkage,
+    ]
 
 
 def as_markdown(evaluation: HaplotypeEvaluation) -> str:
-    """The table of all sets, with what was compared."""
-    parts = ["# Artificial genomes", *description(evaluation), _markdown_table(*table(evaluation))]
-    parts.append(PUBLISHED_NOTE.replace("*", "\\*", 1))
+    """Write the tables and the description in Markdown."""
+    parts = ["# Artificial genomes", *description(evaluation)]
+    parts += [_escaped(*metric_table(evaluation)), PUBLISHED_NOTE.replace("*", r"\*", 1)]
     populations = population_table(evaluation)
     if populations is not None:
-        parts += ["## By population", _markdown_table(*populations)]
+        parts += ["## By population", _escaped(*populations)]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = [[cell.replace("|", "\\|").replace("*", "\\*") for cell in row] for row in rows]
-    names = [cell.replace("|", "\\|").replace("*", "\\*") for cell in header]
-    rule = ["---", *("---:" for _ in names[1:])]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (names, rule, *cells))
+def _escaped(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    # names of sets may hold what Markdown reads as emphasis or as the end of a cell
+    cells = [[cell.replace("*", r"\*") for cell in row] for row in (header, *rows)]
+    return markdown_table([name.replace("|", r"\|") for name in cells[0]], cells[1:])

@@ -1,4 +1,4 @@
-"""Correlations of three sites at once, which allele frequencies and pairs do not determine.
+"""Three-point correlations, which allele frequencies and pairs of sites do not determine.
 
 For sites i, j, k with alternative alleles x of frequencies f, the correlation is the third central
 moment E[(x_i - f_i)(x_j - f_j)(x_k - f_k)]. Yelmen et al. (2021) compute it for each of the eight
@@ -9,7 +9,8 @@ correlation coefficient over all eight is the one below, without the mean being 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from dnagpt_hf.haplotypes.haplotypes import Alleles
 from dnagpt_hf.haplotypes.statistics.frequencies import Floats
 
-RANDOM = -1
-"""Stands for triplets of sites anywhere, in place of a number of sites between them."""
+Gap = int | Literal["random"]
+"""Number of sites between those of a triplet; `"random"` for three sites anywhere."""
 
-GAPS = (0, 1, 4, 16, 64, 256, 512, 1024, RANDOM)
-"""Sites between those of a triplet: as in Yelmen et al., and 0, which is neighbours."""
+GAPS: tuple[Gap, ...] = (0, 1, 4, 16, 64, 256, 512, 1024, "random")
+"""As in Yelmen et al. (2021), and 0 for neighboring sites."""
 
 NUM_TRIPLETS = 1000
 _AT_ONCE = 250
@@ -34,40 +35,39 @@ class ThreePointComparison:
     """Three-point correlations of two sets at the same triplets.
 
     Args:
-        gap: sites between those of a triplet; `RANDOM` for sites anywhere.
+        gap: number of sites between those of a triplet.
         correlation: coefficient over the eight combinations of alleles of all triplets.
         real: three-point correlations of the real set, `(triplets,)`.
         other: three-point correlations of the other set, `(triplets,)`.
     """
 
-    gap: int
+    gap: Gap
     correlation: float
-    real: Floats
-    other: Floats
+    real: Floats = field(repr=False)
+    other: Floats = field(repr=False)
 
 
-def site_triplets(num_sites: int, gap: int, number: int = NUM_TRIPLETS, seed: int = 0) -> Triplets:
-    """Random triplets of sites, `(number, 3)`; none if there are too few sites.
+def site_triplets(num_sites: int, gap: Gap, number: int = NUM_TRIPLETS, seed: int = 0) -> Triplets:
+    """Choose random triplets of sites, `(number, 3)`; none if there are too few sites.
 
     Args:
         num_sites: sites to choose from.
-        gap: sites between the first and the second, and the second and the third; `RANDOM` for
-            three different sites anywhere.
+        gap: sites between the first and the second, and the second and the third.
         number: how many triplets; one may come several times.
-        seed: together with the gap it decides which.
+        seed: of the random choice, together with the gap.
     """
-    rng = np.random.default_rng([seed, gap + 1])
-    step = gap + 1
-    if num_sites < (3 if gap == RANDOM else 2 * step + 1):
+    step = 0 if gap == "random" else gap + 1
+    rng = np.random.default_rng([seed, step])
+    if num_sites < (2 * step + 1 if step else 3):
         return np.empty((0, 3), np.int64)
-    if gap == RANDOM:
+    if not step:
         return np.stack([rng.choice(num_sites, 3, replace=False) for _ in range(number)])
     first = rng.integers(0, num_sites - 2 * step, number)
     return first[:, None] + step * np.arange(3)
 
 
 def three_point_correlations(alleles: Alleles, triplets: Triplets) -> Floats:
-    """Third central moment of each triplet of sites: `(triplets,)`.
+    """Compute the third central moment of each triplet of sites: `(triplets,)`.
 
     Args:
         alleles: `(haplotypes, sites)`.
@@ -79,30 +79,30 @@ def three_point_correlations(alleles: Alleles, triplets: Triplets) -> Floats:
         >>> three_point_correlations(alleles, np.array([[0, 1, 2]]))
         array([-0.0625])
     """
-    places, rows = np.unique(triplets, return_inverse=True)
+    sites, rows = np.unique(triplets, return_inverse=True)
     # (sites, haplotypes), so that the alleles of a site lie together
-    columns = np.ascontiguousarray(alleles[:, places].T)
+    columns = np.ascontiguousarray(alleles[:, sites].T)
     rows = rows.reshape(triplets.shape)
     f, g, h = columns.mean(axis=1, dtype=np.float64)[rows].T
     results = np.empty(len(triplets))
     for start in range(0, len(triplets), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        x, y, z = (columns[rows[part, place]] for place in range(3))
+        block = slice(start, start + _AT_ONCE)
+        x, y, z = (columns[rows[block, column]] for column in range(3))
         xy, xz, yz = (_shared(*pair) for pair in ((x, y), (x, z), (y, z)))
-        pairs = xy * h[part] + xz * g[part] + yz * f[part]
-        results[part] = _shared(x & y, z) - pairs + 2 * f[part] * g[part] * h[part]
+        pairs = xy * h[block] + xz * g[block] + yz * f[block]
+        results[block] = _shared(x & y, z) - pairs + 2 * f[block] * g[block] * h[block]
     return results
 
 
 def _shared(first: Alleles, second: Alleles) -> Floats:
-    """Share of the haplotypes that have allele 1 at both sites: `(triplets,)`."""
+    """Compute the share of haplotypes with allele 1 at both sites: `(triplets,)`."""
     return np.count_nonzero(first & second, axis=1) / first.shape[1]
 
 
 def compare_three_point(
     real: Alleles,
     other: Alleles,
-    gaps: Sequence[int] = GAPS,
+    gaps: Sequence[Gap] = GAPS,
     number: int = NUM_TRIPLETS,
     seed: int = 0,
 ) -> list[ThreePointComparison]:
@@ -113,10 +113,10 @@ def compare_three_point(
         if len(triplets):
             first = three_point_correlations(real, triplets)
             second = three_point_correlations(other, triplets)
-            results.append(ThreePointComparison(gap, _uncentred(first, second), first, second))
+            results.append(ThreePointComparison(gap, _uncentered(first, second), first, second))
     return results
 
 
-def _uncentred(first: Floats, second: Floats) -> float:
+def _uncentered(first: Floats, second: Floats) -> float:
     size = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum() / size) if size > 0 else float("nan")
