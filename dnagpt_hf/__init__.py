@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from dnagpt_hf.generation.sequences import generate_dna as generate_dna
     from dnagpt_hf.generation.sequences import generate_records as generate_records
     from dnagpt_hf.genomes.fasta import open_genome as open_genome
-    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes as read_haplotypes
-    from dnagpt_hf.haplotypes.files.any_format import write_haplotypes as write_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import read_haplotypes as read_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import write_haplotypes as write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes as generate_haplotypes
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes as Haplotypes
     from dnagpt_hf.haplotypes.statistics.evaluation import (
@@ -96,11 +96,11 @@ _MODULES = {
     "preset_tokenizer": "presets",
     "pretrain": "pretraining.run",
     "push_checkpoint": "checkpoints.publishing",
-    "read_haplotypes": "haplotypes.files.any_format",
+    "read_haplotypes": "haplotypes.files.formats",
     "to_records": "records.in_memory",
     "track_figure": "interpretation.figures",
     "train_haplotypes": "haplotypes.training",
-    "write_haplotypes": "haplotypes.files.any_format",
+    "write_haplotypes": "haplotypes.files.formats",
     "write_report": "haplotypes.statistics.report",
 }
 __all__ = ["__version__", *_MODULES]

@@ -7,7 +7,7 @@ from typing import Any
 
 from haplotype_sets import make_haplotypes
 
-from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+from dnagpt_hf.haplotypes.files.formats import write_haplotypes
 
 SITES = 40
 

@@ -179,7 +179,7 @@ def evaluate(
     generated ones. Writes evaluation.html, .md and .json.
     """
     from dnagpt_hf.genomes.regions import Region
-    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import read_haplotypes
     from dnagpt_hf.haplotypes.haplotypes import parse_share
     from dnagpt_hf.haplotypes.populations import read_populations
     from dnagpt_hf.haplotypes.statistics.evaluation import (
@@ -259,7 +259,7 @@ def convert(
     """
     from dnagpt_hf.atomic_files import check_new_file
     from dnagpt_hf.genomes.regions import Region
-    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
     from dnagpt_hf.haplotypes.populations import read_populations
 
     check_new_file(output, overwrite=overwrite)

@@ -91,7 +91,7 @@ def generate(
     The same seed gives the same genomes, whatever the batch size. What is finished is kept in
     OUTPUT.partial until all is: when a run was stopped, the same command goes on with it.
     """
-    from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes
 
     checkpoint = open_checkpoint(folder)
@@ -158,7 +158,7 @@ def _check_output(output: Path, sites: Sites | None, *, overwrite: bool) -> None
     import numpy as np
 
     from dnagpt_hf.atomic_files import check_new_file
-    from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import write_haplotypes
     from dnagpt_hf.haplotypes.files.hapt import legend_path
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 
@@ -173,7 +173,7 @@ def _check_output(output: Path, sites: Sites | None, *, overwrite: bool) -> None
 
 def _known(prefix: Path, sites: Sites | None) -> Haplotypes:
     """Haplotypes over the first sites of the model."""
-    from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+    from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 
     known = read_haplotypes(prefix)
     if sites is not None and known.sites is not None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dnagpt_hf.generation.sampling import Sampling, sequence_keys
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec, Ids
-from dnagpt_hf.haplotypes.format import HaplotypeFormat, check_positions
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes
+from dnagpt_hf.haplotypes.format import HaplotypeFormat
+from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes, as_alleles
 from dnagpt_hf.haplotypes.partial_generation import PartialGeneration, weights_checksum
 from dnagpt_hf.haplotypes.prompts import Prompts
 from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
@@ -25,16 +25,16 @@ from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 REASONS = ("stop symbol too early", "no stop symbol behind the last site", "another token")
-"""Why a sequence is thrown away: what the first token says that no haplotype has there."""
+"""Reasons to reject a sequence, by its first token that no haplotype has at that position."""
 
 
 @dataclass(frozen=True)
 class GeneratedHaplotypes:
-    """Artificial genomes, and how many sequences were no genomes.
+    """Artificial genomes, and the number of rejected sequences.
 
     Args:
-        haplotypes: the genomes; each is its own person.
-        rejected: number of sequences that were thrown away, by reason (`REASONS`).
+        haplotypes: the genomes; each is a sample of its own.
+        rejected: number of rejected sequences by reason (`REASONS`).
     """
 
     haplotypes: Haplotypes
@@ -56,41 +56,40 @@ def generate_haplotypes(
     known: Any = None,
     sites: Sites | None = None,
     max_tries: int = 100,
-    unfinished: str | os.PathLike[str] | None = None,
-    on_batch: Callable[[int], None] | None = None,
+    partial: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[int], None] = lambda finished: None,
 ) -> GeneratedHaplotypes:
     """Generate artificial genomes.
 
-    As in the paper (section 9), any token may be drawn, and a sequence that has anything but
-    alleles before its stop symbol, or the stop symbol in another place than behind the last site,
-    is thrown away and drawn again. Constrained, nothing else can be drawn, and none is thrown away.
+    As in the paper (section 9), any token may be drawn, and a sequence is rejected and drawn again
+    if it has anything but alleles before its stop symbol, or the stop symbol elsewhere than after
+    the last site. With `constrained`, only alleles can be drawn, and no sequence is rejected.
 
-    Each genome has a random stream of its own, made of `seed` and its number. Which genomes come
-    out depends neither on `batch_size` nor on interruptions, beyond rounding in the model itself.
-    `<R>AAT…` is continued from its first token; with known sites, from the last whole token of
-    them, and of the next token only what begins with the rest of them can be drawn.
+    Each genome has a random stream of its own, made of `seed` and its number. Neither `batch_size`
+    nor interruptions change the genomes, beyond rounding in the model itself. With known sites,
+    generation starts after the last whole token of them, and the next token begins with the rest.
 
     Args:
         model (`DNAGPTForMultiTask`): A model that was trained on haplotypes.
         tokenizer (`DNAGPTTokenizer`): Its tokenizer.
         number (`int`): Genomes to generate.
-        temperature (`float`, defaults to 0.8): Of the draw, as in the paper.
-        top_k (`int`, *optional*): Draw from the so many most probable tokens only.
+        temperature (`float`, defaults to 0.8): Temperature of sampling, as in the paper.
+        top_k (`int`, *optional*): Draw from the `top_k` most probable tokens only.
         top_p (`float`, *optional*): Draw from the most probable tokens that sum to this only.
-        seed (`int`, defaults to 0): Start of all random streams.
+        seed (`int`, defaults to 0): Seed of all random streams.
         batch_size (`int`, defaults to 64): Genomes that are generated together.
         constrained (`bool`, defaults to `False`): Draw alleles only.
         population (`str` or `Sequence[str]`, *optional*):
-            Population of all genomes, or of each, for a model that knows populations. Without it
+            Population of all genomes, or of each, for a model that knows populations. By default
             the model draws them as well.
         known (array of shape `(sites,)` or `(rows, sites)`, *optional*):
             Alleles of the first sites, which are kept; genomes continue the rows in turn.
-        sites (`Sites`, *optional*): Where the sites lie, for the result.
-        max_tries (`int`, defaults to 100): Sequences that are drawn for one genome at most.
-        unfinished (`str` or path, *optional*):
-            A file that keeps genomes from batch to batch. If it exists, it is gone on with. It
-            stays, for the caller to delete when the genomes are stored.
-        on_batch (`Callable[[int], None]`, *optional*):
+        sites (`Sites`, *optional*): Sites of the model, for the result.
+        max_tries (`int`, defaults to 100): Most sequences that are drawn for one genome.
+        partial (`str` or path, *optional*):
+            A file that keeps finished genomes. If it exists, generation resumes from it. The
+            caller deletes it when the genomes are stored.
+        on_progress (`Callable[[int], None]`, *optional*):
             Called with the number of finished genomes after each batch, for progress bars.
 
     Returns:
@@ -105,8 +104,8 @@ def generate_haplotypes(
 
     ```python
     >>> from dnagpt_hf.presets import preset_config, preset_tokenizer
-    >>> form = HaplotypeFormat(num_sites=20).as_dict()
-    >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test", haplotypes=form)).eval()
+    >>> notation = HaplotypeFormat(num_sites=20).as_dict()
+    >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test", haplotypes=notation)).eval()
     >>> tokenizer = preset_tokenizer("dnagpt-test")
     >>> generated = generate_haplotypes(model, tokenizer, 3, constrained=True, known=[0, 1, 1])
     >>> generated.haplotypes.alleles.shape, generated.haplotypes.alleles[:, :3].tolist()
@@ -114,71 +113,68 @@ def generate_haplotypes(
 
     ```
     """
-    codec = HaplotypeFormat.of_model(model.config).codec(tokenizer)
-    check_positions(codec, model.config.max_position_embeddings)
-    _check_arguments(codec, number, temperature, batch_size, max_tries, sites)
-    rows = _known(codec, known)
-    names = _populations(codec, population, number, rows)
-    prompts = Prompts.of_known(codec, number, names, rows)
-    sampling = Sampling(temperature, top_k, top_p, seed)
-    kept = PartialGeneration(
-        unfinished,
-        {
-            "model": weights_checksum(model) if unfinished is not None else "",
-            "number": number,
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "seed": seed,
-            "constrained": constrained,
-            "population": population if isinstance(population, str) else names,
-            "known": None if rows is None else f"{zlib.crc32(rows.tobytes()):08x}",
-        },
-        codec.length,
-        REASONS,
-    )
-    sampler = HaplotypeSampler(model, codec, sampling, constrained)
-    _draw_all(sampler, prompts, kept, number, batch_size, max_tries, seed, on_batch)
-    return _generated(codec, kept, sites)
-
-
-def _draw_all(
-    sampler: HaplotypeSampler,
-    prompts: Prompts,
-    kept: PartialGeneration,
-    number: int,
-    batch_size: int,
-    max_tries: int,
-    seed: int,
-    on_batch: Callable[[int], None] | None,
-) -> None:
-    """Draw genomes until all are valid; one that is not takes its place in line again."""
-    finished = kept.records["number"]
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat.of_model(model.config))
+    codec.check_positions(model.config.max_position_embeddings)
+    for name, value in {
+        "number": number,
+        "batch_size": batch_size,
+        "max_tries": max_tries,
+    }.items():
+        if value < 1:
+            raise HaplotypeError(f"{name} is {value}: at least 1 is needed")
+    if not temperature > 0:
+        raise HaplotypeError(f"temperature is {temperature}: it must be above 0")
+    if sites is not None and len(sites) != codec.num_sites:
+        raise HaplotypeError(
+            f"the list of sites has {len(sites):,}, but the model writes {codec.num_sites:,}"
+        )
+    rows = _known_alleles(codec, known)
+    populations = _populations(codec, population, number, rows)
+    run = {
+        "model": weights_checksum(model) if partial is not None else "",
+        "number": number,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "constrained": constrained,
+        "population": population if isinstance(population, str) else populations,
+        "known": None if rows is None else f"{zlib.crc32(rows.tobytes()):08x}",
+    }
+    kept = PartialGeneration(partial, run, codec.length, len(REASONS))
+    prompts = Prompts.of_known(codec, number, populations, rows)
+    sampler = HaplotypeSampler(model, codec, Sampling(temperature, top_k, top_p, seed), constrained)
     rejected = np.zeros((number, len(REASONS)), np.int64)
-    waiting = deque(np.setdiff1d(np.arange(number), finished).tolist())
-    done = len(finished)
-    if on_batch is not None:
-        on_batch(done)
+    waiting = deque(np.setdiff1d(np.arange(number), kept.records["number"]).tolist())
+    on_progress(number - len(waiting))
     while waiting:
         genomes = np.asarray([waiting.popleft() for _ in range(min(batch_size, len(waiting)))])
         tries = rejected[genomes].sum(1)
         if (tries >= max_tries).any():
-            raise _too_many_tries(int(genomes[tries.argmax()]), rejected, done, max_tries)
+            finished = number - len(waiting) - len(genomes)
+            raise _too_many_tries(int(genomes[tries.argmax()]), rejected, finished, max_tries)
         keys = sequence_keys(seed, torch.from_numpy(genomes), torch.from_numpy(tries))
         ids = sampler.draw(prompts, genomes, keys)
-        is_valid = sampler.codec.decode(ids).is_valid
-        reasons = rejection_reasons(sampler.codec, ids[~is_valid])
+        is_valid = codec.decode(ids).is_valid
+        reasons = rejection_reasons(codec, ids[~is_valid])
         np.add.at(rejected, (genomes[~is_valid], reasons), 1)
         valid = genomes[is_valid]
         kept.append(valid, rejected[valid], ids[is_valid])
+        # a genome that was rejected is drawn again after all others
         waiting.extend(genomes[~is_valid].tolist())
-        done += len(valid)
-        if on_batch is not None:
-            on_batch(done)
+        on_progress(number - len(waiting))
+    records = kept.records
+    decoded = codec.decode(records["ids"])
+    names = np.asarray([f"genome_{number + 1}" for number in records["number"].tolist()])
+    haplotypes = Haplotypes(
+        decoded.alleles, names, sites, decoded.populations, source="generated genomes"
+    )
+    totals = records["rejected"].sum(0).tolist()
+    return GeneratedHaplotypes(haplotypes, dict(zip(REASONS, totals, strict=True)))
 
 
 def rejection_reasons(codec: HaplotypeCodec, ids: Ids) -> NDArray[np.int64]:
-    """Index in `REASONS` for each of some sequences that are no haplotypes: `(sequences,)`."""
+    """Find the reason in `REASONS` for each sequence that is no haplotype: `(sequences,)`."""
     decoded = codec.decode(ids)
     stop = np.where((ids == codec.stop_id).any(1), (ids == codec.stop_id).argmax(1), ids.shape[1])
     # every token that is none of a haplotype has been written as padding
@@ -190,80 +186,37 @@ def rejection_reasons(codec: HaplotypeCodec, ids: Ids) -> NDArray[np.int64]:
 
 
 def _too_many_tries(
-    genome: int, rejected: NDArray[np.int64], done: int, max_tries: int
+    genome: int, rejected: NDArray[np.int64], finished: int, max_tries: int
 ) -> HaplotypeError:
     counts = dict(zip(REASONS, rejected.sum(0).tolist(), strict=True))
     why = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
     return HaplotypeError(
-        f"genome {genome + 1:,} was not valid in {max_tries:,} tries; {done:,} others are, and "
-        f"{int(rejected.sum()):,} sequences were thrown away ({why}): train the model longer, "
-        "lower the temperature, or constrain it to alleles"
+        f"genome {genome + 1:,} was not valid in {max_tries:,} tries; {finished:,} others are, and "
+        f"{int(rejected.sum()):,} sequences were rejected ({why}): train the model longer, lower "
+        "the temperature, or constrain it to alleles"
     )
 
 
-def _generated(
-    codec: HaplotypeCodec, kept: PartialGeneration, sites: Sites | None
-) -> GeneratedHaplotypes:
-    records = kept.records
-    decoded = codec.decode(records["ids"])
-    haplotypes = Haplotypes(
-        decoded.alleles,
-        np.asarray([f"genome_{number + 1}" for number in records["number"].tolist()]),
-        sites,
-        decoded.populations,
-        source="generated genomes",
-    )
-    counts = records["rejected"].sum(0).tolist()
-    return GeneratedHaplotypes(haplotypes, dict(zip(REASONS, counts, strict=True)))
-
-
-def _check_arguments(
-    codec: HaplotypeCodec,
-    number: int,
-    temperature: float,
-    batch_size: int,
-    max_tries: int,
-    sites: Sites | None,
-) -> None:
-    counts = {"number": number, "batch_size": batch_size, "max_tries": max_tries}
-    for name, value in counts.items():
-        if value < 1:
-            raise HaplotypeError(f"{name} is {value}: ask for at least 1")
-    if not temperature > 0:
-        raise HaplotypeError(f"temperature is {temperature}: it must be above 0")
-    if sites is not None and len(sites) != codec.num_sites:
-        raise HaplotypeError(
-            f"the list of sites has {len(sites):,}, but the model writes {codec.num_sites:,}"
-        )
-
-
-def _known(codec: HaplotypeCodec, known: Any) -> NDArray[np.uint8] | None:
-    """Alleles of the first sites as `(rows, sites)`."""
+def _known_alleles(codec: HaplotypeCodec, known: Any) -> Alleles | None:
+    """Check the alleles of the first sites: `(rows, sites)`."""
     if known is None or not np.size(known):
         return None
-    rows = np.atleast_2d(np.asarray(known))
-    if rows.ndim != 2 or not 0 < rows.shape[1] < codec.num_sites:
+    rows = as_alleles(np.atleast_2d(np.asarray(known)), "known alleles")
+    if rows.shape[1] >= codec.num_sites:
         raise HaplotypeError(
             f"known alleles of shape {np.shape(known)}: (sites,) or (rows, sites) with fewer than "
             f"{codec.num_sites:,} sites are needed"
         )
-    wrong = (rows != 0) & (rows != 1)
-    if wrong.any():
-        row, site = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        raise HaplotypeError(
-            f"known haplotype {row + 1:,} has the allele {rows[row, site]} at site {site + 1:,}: "
-            "only 0 and 1 are alleles"
-        )
-    return rows.astype(np.uint8)
+    return rows
 
 
 def _populations(
     codec: HaplotypeCodec,
     population: str | Sequence[str] | None,
     number: int,
-    known: NDArray[np.uint8] | None,
+    known: Alleles | None,
 ) -> list[str] | None:
-    """One population for each genome."""
+    """Choose a population for each genome; `None` if the model draws them or knows none."""
     if population is None:
         if codec.populations and known is not None:
             raise HaplotypeError(

@@ -1,4 +1,4 @@
-"""How probable haplotypes are under a model: the loss in nats and bits per site."""
+"""Likelihood of haplotypes under a model: the loss in nats and bits per site."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 def haplotype_losses(
     model: DNAGPTForMultiTask, codec: HaplotypeCodec, ids: NDArray[np.int64], batch_size: int = 32
 ) -> NDArray[np.float64]:
-    """Negative log-likelihood of the alleles of each haplotype, in nats.
+    """Compute the negative log-likelihood of the alleles of each haplotype, in nats.
 
-    What stands before the alleles is given; the stop symbol is not counted.
+    The tokens before the alleles are given; the stop symbol is not counted.
 
     Args:
         model: a model that was trained on haplotypes, in evaluation mode.
-        codec: how it writes them.
-        ids: haplotypes as `codec.encode` writes them, `(haplotypes, length)`.
+        codec: notation of haplotypes.
+        ids: haplotypes, encoded by `codec.encode`, `(haplotypes, length)`.
         batch_size: haplotypes that are read together.
 
     Returns:
@@ -33,16 +33,17 @@ def haplotype_losses(
 
     Example:
 
+        >>> from dnagpt_hf.haplotypes.format import HaplotypeFormat
         >>> from dnagpt_hf.presets import preset_config, preset_tokenizer
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
-        >>> codec = HaplotypeCodec(preset_tokenizer("dnagpt-test"), num_sites=20)
+        >>> codec = HaplotypeCodec(preset_tokenizer("dnagpt-test"), HaplotypeFormat(20))
         >>> haplotype_losses(model, codec, codec.encode(np.zeros((3, 20), np.uint8))).shape
         (3,)
     """
     if codec.start < 1:
         raise ValueError("the first alleles are predicted by a prefix, but this codec has none")
     losses = np.empty(len(ids))
-    # each loss stands at the position before its token
+    # the loss of a token is at the position before it
     alleles = slice(codec.start - 1, codec.start - 1 + codec.num_tokens)
     for start in range(0, len(ids), batch_size):
         rows = slice(start, start + batch_size)
@@ -53,11 +54,11 @@ def haplotype_losses(
 
 
 def losses_per_site(nats: float, haplotypes: int, num_sites: int) -> Mapping[str, float]:
-    """Losses of a set of haplotypes by the number of alleles.
+    """Divide the loss of a set of haplotypes by the number of alleles.
 
     Args:
         nats: sum over all haplotypes.
-        haplotypes: how many they are.
+        haplotypes: number of haplotypes.
         num_sites: alleles of each.
 
     Example:
@@ -70,7 +71,7 @@ def losses_per_site(nats: float, haplotypes: int, num_sites: int) -> Mapping[str
 
 
 def independent_loss(training: NDArray[np.uint8], test: NDArray[np.uint8]) -> float:
-    """Bits per site if every site were drawn for itself, with the frequencies of a training part.
+    """Compute the bits per site of independent sites with the frequencies of a training split.
 
     Frequencies are estimated with half a haplotype more of each allele, so that none is 0.
 

@@ -1,7 +1,7 @@
-"""A file that keeps what is generated until all of it is there.
+"""A file of finished sequences, from which an interrupted generation resumes.
 
-Its first line says what is being generated. Behind it stand records of fixed size, so that one that
-was cut off is seen and made anew.
+Its first line is JSON with the arguments of the run. Records of fixed size follow, so that one that
+was cut off is recognized and generated again.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch import nn
 
 
 class ResumptionError(ValueError):
-    """A file of unfinished sequences that cannot be gone on with."""
+    """A file of finished sequences from which a run cannot resume."""
 
 
 class PartialGeneration:
-    """Sequences that are finished, in memory and in a file.
+    """Finished sequences, in memory and in a file.
 
     Args:
-        path: the file, which is read if it exists; without one they are kept in memory alone.
-        description: plain data that must be the same when a run goes on.
+        path: the file, which is read if it exists; without one, sequences are in memory alone.
+        run: plain data that must be the same when a run resumes.
         length: tokens of a sequence.
-        reasons: names under which the sequences are counted that were thrown away.
+        num_reasons: number of reasons for which sequences are rejected.
 
     Raises:
         ResumptionError: the file is of another run, or no such file.
@@ -39,41 +39,36 @@ class PartialGeneration:
     def __init__(
         self,
         path: str | os.PathLike[str] | None,
-        description: Mapping[str, Any],
+        run: Mapping[str, Any],
         length: int,
-        reasons: tuple[str, ...],
+        num_reasons: int,
     ) -> None:
         self.record = np.dtype(
-            [("number", "<i8"), ("rejected", "<i8", (len(reasons),)), ("ids", "<i4", (length,))]
+            [("number", "<i8"), ("rejected", "<i8", (num_reasons,)), ("ids", "<i4", (length,))]
         )
-        self.reasons = reasons
         self.path = None if path is None else Path(path)
-        self._blocks: list[NDArray[Any]] = []
-        self._header = json.dumps(dict(description)).encode() + b"\n"
+        self._blocks: list[NDArray[Any]] = [np.empty(0, self.record)]
         if self.path is None:
             return
+        header = json.dumps(dict(run)).encode() + b"\n"
         if self.path.exists():
-            self._read(self.path)
+            self._read(self.path, header)
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(self._header)
+            self.path.write_bytes(header)
 
-    def _read(self, path: Path) -> None:
-        with open(path, "rb") as stream:
-            header = stream.readline()
-            if header != self._header:
+    def _read(self, path: Path, header: bytes) -> None:
+        with open(path, "rb+") as stream:
+            found = stream.readline()
+            if found != header:
                 raise ResumptionError(
-                    f"{path} holds what another command left unfinished "
-                    f"({_difference(header, self._header)}): give the same arguments again, or "
-                    "delete the file to start anew"
+                    f"{path} is of another run ({_difference(found, header)}): give the same "
+                    "arguments again, or delete the file to start anew"
                 )
             content = stream.read()
-        whole = len(content) // self.record.itemsize
-        records = np.frombuffer(content, self.record, count=whole)
-        if whole:
-            self._blocks.append(records)
-        # what follows is appended to whole records
-        with open(path, "rb+") as stream:
+            whole = len(content) // self.record.itemsize
+            self._blocks.append(np.frombuffer(content, self.record, count=whole))
+            # the next record follows the last whole one
             stream.truncate(len(header) + whole * self.record.itemsize)
 
     def append(
@@ -82,8 +77,8 @@ class PartialGeneration:
         """Add finished sequences.
 
         Args:
-            numbers: which sequences they are, `(rows,)`.
-            rejected: how many were thrown away before each, `(rows, reasons)`.
+            numbers: numbers of the sequences, `(rows,)`.
+            rejected: sequences that were rejected before each, `(rows, reasons)`.
             ids: the sequences, `(rows, length)`.
         """
         block = np.empty(len(numbers), self.record)
@@ -96,17 +91,12 @@ class PartialGeneration:
     @property
     def records(self) -> NDArray[Any]:
         """All finished sequences in the order of their numbers, `(sequences,)`."""
-        records = np.concatenate([np.empty(0, self.record), *self._blocks])
+        records = np.concatenate(self._blocks)
         return records[np.argsort(records["number"], kind="stable")]
-
-    def remove(self) -> None:
-        """Delete the file, once its content stands elsewhere."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
 
 
 def weights_checksum(model: nn.Module) -> str:
-    """A checksum of all weights, by which a model is known again.
+    """Compute a checksum of all weights, which identifies a model.
 
     Example:
 
@@ -126,5 +116,5 @@ def _difference(found: bytes, wanted: bytes) -> str:
         there, here = json.loads(found), json.loads(wanted)
         names = [name for name in here if there.get(name) != here[name]]
     except (ValueError, AttributeError):
-        return "its first line says nothing of it"
+        return "its first line is no description of a run"
     return ", ".join(f"{name} {there.get(name)}, not {here[name]}" for name in names)

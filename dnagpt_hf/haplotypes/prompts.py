@@ -1,4 +1,4 @@
-"""What is given of each genome before it is generated."""
+"""Prompts of genomes: the population and the alleles of the first sites."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dnagpt_hf.haplotypes.codec import HaplotypeCodec, Ids
 
 @dataclass(frozen=True)
 class Prompts:
-    """What is given of each genome.
+    """Prompts of all genomes, each stored once.
 
     Args:
-        ids: first tokens of each distinct prompt, `(prompts, tokens)`.
-        begun: alleles that begin the next token, `(prompts, fewer than a token has)`.
-        which: prompt of each genome, `(genomes,)`.
+        ids: tokens of each distinct prompt, `(prompts, tokens)`.
+        begun: known alleles at the start of the next token, `(prompts, alleles)`.
+        which: index of the prompt of each genome, `(genomes,)`.
     """
 
     ids: Ids
@@ -33,14 +33,13 @@ class Prompts:
         populations: Sequence[str] | None,
         known: NDArray[np.uint8] | None,
     ) -> Prompts:
-        """Prompts of populations and of the alleles of the first sites.
+        """Make the prompts of populations and of the alleles of the first sites.
 
         Args:
-            codec: how haplotypes are written.
+            codec: notation of haplotypes.
             number: genomes to generate.
-            populations: one for each genome; without them, a codec with populations leaves the
-                population to the model.
-            known: alleles `(prompts, first sites)`, which genomes continue in turn.
+            populations: one for each genome; `None` if the model draws them or knows none.
+            known: alleles of the first sites, which genomes continue in turn, `(rows, sites)`.
         """
         genomes = np.arange(number)
         known = np.zeros((1, 0), np.uint8) if known is None else known
@@ -55,8 +54,8 @@ class Prompts:
         heads: list[list[str] | None] = [[name] * len(known) for name in names]
         heads = heads or [None]
         ids = np.concatenate([codec.encode(filled, head) for head in heads])
-        place = np.zeros(number, np.int64)
+        head = np.zeros(number, np.int64)
         if populations is not None:
-            place = np.searchsorted(names, populations)
+            head = np.searchsorted(names, populations)
         begun = np.tile(known[:, whole * per_token :], (len(heads), 1))
-        return cls(ids[:, : codec.start + whole], begun, place * len(known) + genomes % len(known))
+        return cls(ids[:, : codec.start + whole], begun, head * len(known) + genomes % len(known))

@@ -1,10 +1,10 @@
 """Haplotypes drawn token by token, a batch at a time.
 
-Where any token may be drawn, it does not matter which one it is if it is neither an allele nor the
-stop symbol: the sequence is thrown away. All such tokens are drawn as one, whose probability is the
-sum of theirs. Whether it was drawn changes nothing in the sequences that are kept. So alleles are
-drawn first, with the few rows of the last map that belong to them, and what the thousands of other
-tokens weigh is computed afterwards, for many places at once.
+A sequence with any token that is neither an allele nor the stop symbol is rejected, whichever token
+it is. So all such tokens are drawn as one, whose probability is the sum of theirs, and which changes
+nothing in the sequences that are kept. Alleles are drawn first, with the few rows of the output
+projection that belong to them; the total of the thousands of other tokens is computed afterwards,
+for many positions at once.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from dnagpt_hf.haplotypes.codec import HaplotypeCodec, Ids
 from dnagpt_hf.haplotypes.prompts import Prompts
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 
-# places that are drawn before the other tokens are looked at
+# positions that are drawn before the total of the other tokens is computed
 _BLOCK = 32
-# scores of other tokens that exist at a time: 4 MB, which processors keep near
+# scores of other tokens in memory at a time: 4 MB, which fit into a cache
 _SCORES = 2**20
 
-# place, input of the last map `(rows, hidden)`, and score and noise of what was drawn `(rows,)`
+# position, input of the projection `(rows, hidden)`, score with noise of the drawn token `(rows,)`
 Drawn = tuple[int, torch.Tensor, torch.Tensor]
 
 
 class HaplotypeSampler:
-    """Draws what follows prompts, up to the last site.
+    """Draws the tokens after prompts, up to the last site.
 
     Args:
         model: a model that was trained on haplotypes, in evaluation mode.
-        codec: how it writes them.
-        sampling: how tokens are drawn.
-        constrained: whether nothing but alleles is drawn, and the stop symbol behind them.
+        codec: notation of haplotypes.
+        sampling: temperature and filters.
+        constrained: draw only alleles, and the stop symbol after them.
     """
 
     def __init__(
@@ -51,18 +51,17 @@ class HaplotypeSampler:
         self.head = model.token_head
         self.device = model.device
         self.decoder: CachedDecoder | None = None
-        # The id of all other tokens together. It is no token itself, so that its noise is that of
-        # no other.
+        # the id of all other tokens together: no token has it, so that its noise is its own
         self.other = int(model.config.number_token_id)
 
     @torch.inference_mode()
     def draw(self, prompts: Prompts, genomes: NDArray[np.int64], keys: torch.Tensor) -> Ids:
-        """Whole sequences.
+        """Draw whole sequences.
 
         Args:
-            prompts: of all genomes.
+            prompts: prompts of all genomes.
             genomes: the genomes to draw, `(rows,)`.
-            keys: of their random streams, `(rows,)`.
+            keys: keys of their random streams, `(rows,)`.
 
         Returns:
             Ids `(rows, codec.length)`; the padding token stands for all others that are no alleles.
@@ -78,76 +77,78 @@ class HaplotypeSampler:
         sequences = sequences.to(self.device)
         last = self.codec.length - 1 - self.constrained
         pending: list[Drawn] = []
-        for place in range(given, last + 1):
+        for position in range(given, last + 1):
             states = self.head.transform(states) / self.temperature
-            scores, candidates = self._scores(states, place, begun if place == given else None)
-            best, index = (scores + gumbel_noise(keys, place - given, candidates)).max(-1)
-            sequences[:, place] = candidates[index]
+            scores, candidates = self._scores(
+                states, position, begun if position == given else None
+            )
+            best, index = (scores + gumbel_noise(keys, position - given, candidates)).max(-1)
+            sequences[:, position] = candidates[index]
             if not self.constrained:
-                pending.append((place, states, best))
-                if len(pending) == _BLOCK or place == last:
+                pending.append((position, states, best))
+                if len(pending) == _BLOCK or position == last:
                     self._draw_others(sequences, pending, keys, given)
                     pending.clear()
-                    if self._is_hopeless(sequences[:, given : place + 1]):
+                    if self._is_hopeless(sequences[:, given : position + 1]):
                         break
-            if place < last:
-                states = decoder.step(sequences[:, place])
+            if position < last:
+                states = decoder.step(sequences[:, position])
         pad = self.codec.tokenizer.pad_token_id
         return sequences.masked_fill(sequences == self.other, pad).cpu().numpy()
 
     def _decoder(self, rows: int) -> CachedDecoder:
         if self.decoder is None or self.decoder.rows != rows:
-            # the memory of one is given back before another takes some
+            # the cache of the old decoder is freed before another is allocated
             self.decoder = None
             # the stop symbol is drawn, but not read
             self.decoder = CachedDecoder(self.model, rows, self.codec.length - 1)
         return self.decoder
 
     def _is_hopeless(self, drawn: torch.Tensor) -> bool:
-        """Whether no row can become a haplotype any more."""
+        """Check whether every row will be rejected already."""
         is_end = drawn.shape[1] == self.codec.length
         alleles = drawn[:, :-1] if is_end else drawn
         return bool(((alleles == self.other) | (alleles == self.codec.stop_id)).any(-1).all())
 
-    # -- scores ------------------------------------------------------------------------------------
-
-    def _allowed(self, place: int) -> torch.Tensor:
-        """Ids that a haplotype may have at a place, alleles in the order of the codec."""
+    def _allowed(self, position: int) -> torch.Tensor:
+        """List the ids of a haplotype at a position, alleles in the order of the codec."""
         codec = self.codec
-        if place == codec.length - 1:
+        if position == codec.length - 1:
             ids = np.asarray([codec.stop_id])
-        elif place < codec.start:
-            ids = np.asarray([codec.prompt(population)[place] for population in codec.populations])
+        elif position < codec.start:
+            ids = np.asarray(
+                [codec.prompt(population)[position] for population in codec.populations]
+            )
         else:
-            ids = codec.allele_ids(place - codec.start)
+            ids = codec.allele_ids(position - codec.start)
         return torch.from_numpy(ids).to(self.device)
 
-    def _named(self, place: int) -> torch.Tensor:
-        """These ids, and where any token may be drawn, the stop symbol behind them."""
-        allowed = self._allowed(place)
-        if self.constrained or place == self.codec.length - 1:
+    def _named(self, position: int) -> torch.Tensor:
+        """List these ids and, where any token may be drawn, the stop symbol after them."""
+        allowed = self._allowed(position)
+        if self.constrained or position == self.codec.length - 1:
             return allowed
         return torch.cat([allowed, allowed.new_tensor([self.codec.stop_id])])
 
     def _scores(
-        self, states: torch.Tensor, place: int, begun: torch.Tensor | None
+        self, states: torch.Tensor, position: int, begun: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores `(rows, candidates)` and the candidates' ids.
+        """Compute scores `(rows, candidates)` and list the candidates' ids.
 
         Args:
-            states: input of the last map, divided by the temperature, `(rows, hidden)`.
-            place: place of the token.
-            begun: alleles with which it begins, `(rows, alleles)`.
+            states: input of the projection, divided by the temperature, `(rows, hidden)`.
+            position: position of the token.
+            begun: known alleles at the start of the token, `(rows, alleles)`.
         """
-        named = self._named(place)
+        named = self._named(position)
         if self.constrained or not self.filters:
             scores = self._products(states, named)
-            return self._filtered(self._beginning(scores, place, begun)), named
-        # what is left out depends on the scores of all tokens
+            return self._filtered(self._beginning(scores, position, begun)), named
+        # filters depend on the scores of all tokens
         scores = torch.full((len(states), self.model.config.num_tokens), -torch.inf)
         scores = scores.to(self.device)
         scores[:, : self.other] = self._products(states, slice(self.other))
-        scores[:, named] = self._beginning(scores[:, named], place, begun)
+        scores[:, named] = self._beginning(scores[:, named], position, begun)
         scores = self._filtered(scores)
         kept = scores[:, named]
         scores[:, self.other] = scores.index_fill_(1, named, -torch.inf).logsumexp(-1)
@@ -155,16 +156,16 @@ class HaplotypeSampler:
         return torch.cat([kept, scores[:, self.other, None]], -1), candidates
 
     def _products(self, states: torch.Tensor, ids: torch.Tensor | slice) -> torch.Tensor:
-        """The last map, its rows of some ids alone."""
+        """Apply the rows of some ids of the output projection."""
         return nn.functional.linear(states, self.head.out_proj.weight[ids]).float()
 
     def _beginning(
-        self, scores: torch.Tensor, place: int, begun: torch.Tensor | None
+        self, scores: torch.Tensor, position: int, begun: torch.Tensor | None
     ) -> torch.Tensor:
-        """Scores in which k-mers that begin with other alleles than known are ruled out."""
+        """Rule out k-mers that start with other alleles than the known ones."""
         if begun is None or not begun.shape[1]:
             return scores
-        number = len(self._allowed(place))
+        number = len(self._allowed(position))
         bits = torch.arange(number.bit_length() - 2, -1, -1, device=self.device)
         # (k-mers, alleles)
         alleles = (torch.arange(number, device=self.device)[:, None] >> bits) & 1
@@ -174,11 +175,9 @@ class HaplotypeSampler:
 
     def _filtered(self, scores: torch.Tensor) -> torch.Tensor:
         for leave_out in self.filters:
-            # none of them looks at the ids
+            # no filter reads the ids
             scores = leave_out(None, scores)
         return scores
-
-    # -- all other tokens --------------------------------------------------------------------------
 
     def _draw_others(
         self, sequences: torch.Tensor, drawn: list[Drawn], keys: torch.Tensor, given: int
@@ -187,9 +186,9 @@ class HaplotypeSampler:
 
         Args:
             sequences: what was drawn without them, `(rows, length)`.
-            drawn: what is needed of each place.
-            keys: of the rows' random streams.
-            given: place of the first token that was drawn.
+            drawn: position, states and best score of each position.
+            keys: keys of the rows' random streams.
+            given: position of the first token that was drawn.
         """
         if self.filters:
             return
@@ -201,13 +200,13 @@ class HaplotypeSampler:
                 continue
             totals = self._others(torch.cat([states for _, states, _ in same]), named)
             other = named.new_tensor([self.other])
-            for (place, _, best), total in zip(same, totals.split(len(keys)), strict=True):
-                noise = gumbel_noise(keys, place - given, other)[:, 0]
-                sequences[:, place].masked_fill_(total + noise > best, self.other)
+            for (position, _, best), total in zip(same, totals.split(len(keys)), strict=True):
+                noise = gumbel_noise(keys, position - given, other)[:, 0]
+                sequences[:, position].masked_fill_(total + noise > best, self.other)
             same = []
 
     def _others(self, states: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
-        """Score of all tokens but the named ones together, `(states,)`."""
+        """Compute the joint score of all tokens but the named ones: `(states,)`."""
         is_other = torch.ones(self.other, dtype=torch.bool, device=self.device)
         is_other[named] = False
         weight = self.head.out_proj.weight[: self.other][is_other]

@@ -18,7 +18,7 @@ from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.card import write_haplotype_card
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 from dnagpt_hf.haplotypes.format import LEGEND, HaplotypeFormat, check_positions
@@ -80,7 +80,7 @@ def train_haplotypes(
 
         >>> import contextlib, io, tempfile
         >>> import numpy as np
-        >>> from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+        >>> from dnagpt_hf.haplotypes.files.formats import write_haplotypes
         >>> folder = Path(tempfile.mkdtemp())
         >>> names = [f"sample{row // 2}_{'AB'[row % 2]}" for row in range(40)]
         >>> alleles = np.random.default_rng(0).integers(0, 2, (40, 30), np.uint8)

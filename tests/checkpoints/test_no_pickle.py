@@ -20,7 +20,7 @@ import dnagpt_hf
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.finetuning.run import finetune
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import HaplotypeError
 from dnagpt_hf.training.checkpoints import CheckpointError, seal_checkpoint
 

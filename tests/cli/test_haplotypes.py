@@ -13,7 +13,7 @@ from haplotype_sets import make_haplotypes
 from typer.testing import CliRunner
 
 from dnagpt_hf.cli.application import app
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import split_by_sample
 
 pytest.importorskip("scipy")

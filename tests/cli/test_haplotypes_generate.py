@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from dnagpt_hf import DNAGPTForMultiTask
 from dnagpt_hf.cli.application import app
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
 from dnagpt_hf.haplotypes.format import LEGEND, HaplotypeFormat
 from dnagpt_hf.presets import preset_config, preset_tokenizer

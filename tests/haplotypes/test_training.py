@@ -14,7 +14,7 @@ from haplotype_runs import SITES, arguments, write_set, write_table
 from haplotype_sets import make_haplotypes
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import read_legend
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.generation import generate_haplotypes

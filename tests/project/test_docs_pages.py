@@ -16,7 +16,7 @@ from parity import STAND_IN, make_state_dict
 from typer.testing import CliRunner
 
 from dnagpt_hf.cli import app
-from dnagpt_hf.haplotypes.files.any_format import write_haplotypes
+from dnagpt_hf.haplotypes.files.formats import write_haplotypes
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

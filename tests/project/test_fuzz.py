@@ -30,7 +30,7 @@ from dnagpt_hf.checkpoints.saving import init_checkpoint
 from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.manifest import load_manifest
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.records.reading import RecordReader
 from dnagpt_hf.records.templates import Template
 from dnagpt_hf.tasks.task import Task

@@ -13,167 +13,152 @@ A `.legend` file has a line for each site, under a header:
 from __future__ import annotations
 
 import gzip
-import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
-from dnagpt_hf.atomic_files import check_new_file, new_file
+from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, site_name
 from dnagpt_hf.records.reading import shorten
+from dnagpt_hf.records.text_lines import RecordError, TextLines
 
 _SEPARATORS = np.frombuffer(b" \t", np.uint8)
 _ZERO = ord("0")
 _POSITION = re.compile("[0-9]{1,15}")
+_COLUMNS = ("id", "position", "a0", "a1")
+
+TextPath = Path | zipfile.Path
+"""A file, or a member of a zip archive."""
 
 
-@contextmanager
-def open_text(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
-    """The lines of a file, plain or gzipped, or of a member of a zip archive.
-
-    Raises:
-        HaplotypeError: the content is cut off or damaged.
-        OSError: the file cannot be opened.
-    """
+def _lines(path: TextPath) -> Iterator[tuple[int, str]]:
+    """Number the lines of a file that are not empty, plain or gzipped."""
     try:
-        if member is not None:
-            with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-                yield stream
-            return
-        with open(path, "rb") as raw:
-            is_gzip = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_gzip else raw
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise HaplotypeError(f"{path} is cut off or damaged: {error}") from error
+        with path.open("rb") as stream:
+            lines = TextLines(stream, str(path))  # type: ignore[arg-type]
+            for line in lines:
+                if line.strip():
+                    yield lines.number, line
+    except (RecordError, zipfile.BadZipFile) as error:
+        raise HaplotypeError(f"{path}: {error}") from error
 
 
-def read_hapt(stream: IO[bytes], source: str, sites: Sites | None = None) -> Haplotypes:
-    """Read the lines of a `.hapt` file.
+def read_hapt(path: TextPath, sites: Sites | None = None) -> Haplotypes:
+    """Read a `.hapt` file.
 
     Args:
-        stream: its bytes.
-        source: what messages call it.
-        sites: from its legend.
+        path: the file, plain or gzipped, or a member of a zip archive.
+        sites: sites of its legend.
 
     Raises:
-        HaplotypeError: a line is malformed, holds anything but 0 and 1, has another number of
-            sites than the first one, or names a haplotype again.
+        HaplotypeError: the file is damaged, or a line is malformed, holds anything but 0 and 1, has
+            another number of sites than the first one, or the name of an earlier haplotype.
+        OSError: the file cannot be opened.
     """
-    names: list[str] = []
     rows: list[Alleles] = []
     numbers: dict[str, int] = {}
-    for number, line in enumerate(stream, start=1):
+    for number, line in _lines(path):
         fields = line.split(None, 2)
-        if not fields:
-            continue
-        where = f"{source}, line {number:,}"
+        where = f"{path}, line {number:,}"
         if len(fields) < 3:
             raise HaplotypeError(
-                f"{where}: {shorten(line.decode(errors='replace'))!r}, but a label, a name and "
-                "alleles are needed, with spaces between them"
+                f"{where}: {shorten(line)!r}, but a label, a name and alleles are needed, with "
+                "spaces between them"
             )
-        name = fields[1].decode(errors="replace")
+        name = fields[1]
         row = _alleles(fields[2].rstrip(), f"{where} ({name})", sites)
         if name in numbers:
             raise HaplotypeError(
                 f"{where}: haplotype {name} stands in line {numbers[name]:,} already"
             )
         if rows and len(row) != len(rows[0]):
+            first = next(iter(numbers))
             raise HaplotypeError(
-                f"{where} ({name}): {len(row):,} sites, but {names[0]} has {len(rows[0]):,}"
+                f"{where} ({name}): {len(row):,} sites, but {first} has {len(rows[0]):,}"
             )
         numbers[name] = number
-        names.append(name)
         rows.append(row)
     if not rows:
-        raise HaplotypeError(f"{source} holds no haplotypes")
-    return Haplotypes(np.stack(rows), np.asarray(names), sites, source=source)
+        raise HaplotypeError(f"{path} holds no haplotypes")
+    return Haplotypes(np.stack(rows), np.asarray(list(numbers)), sites, source=str(path))
 
 
-def _alleles(text: bytes, where: str, sites: Sites | None) -> Alleles:
-    letters = np.frombuffer(text, np.uint8)
+def _alleles(text: str, where: str, sites: Sites | None) -> Alleles:
+    letters = np.frombuffer(text.encode(), np.uint8)
     if len(letters) % 2 and np.isin(letters[1::2], _SEPARATORS).all():
         row = letters[::2] - _ZERO
     else:
         # more than one letter to a value, or more than one space between two
-        fields = text.split()
-        row = np.asarray(
-            [(field[0] - _ZERO) % 256 if len(field) == 1 else 255 for field in fields], np.uint8
-        )
+        row = np.asarray([{"0": 0, "1": 1}.get(field, 255) for field in text.split()], np.uint8)
     if row.max() > 1:
-        place = int((row > 1).argmax())
-        found = shorten(text.split()[place].decode(errors="replace"))
-        known = f" ({sites.name(place)})" if sites is not None and place < len(sites) else ""
+        index = int((row > 1).argmax())
+        found = shorten(text.split()[index])
         raise HaplotypeError(
-            f"{where}: {found!r} at site {place + 1:,}{known}, but only 0 and 1 are alleles"
+            f"{where}: {found!r} at {site_name(index, sites)}, but only 0 and 1 are alleles"
         )
     return row
 
 
-def read_legend(stream: IO[bytes], source: str) -> Sites:
-    """Read the lines of a `.legend` file.
-
-    The chromosome is what stands before the colon of an id, or in a column `chromosome`.
-
-    Raises:
-        HaplotypeError: a column is missing, or a line has another number of fields than the
-            header, or no position.
-    """
-    text = io.TextIOWrapper(stream, encoding="utf-8", errors="replace")
-    header = text.readline().split()
-    needed = ("id", "position", "a0", "a1")
-    missing = [column for column in needed if column not in header]
-    if missing:
-        raise HaplotypeError(
-            f"{source}: its header {shorten(' '.join(header))!r} lacks {', '.join(missing)}: a "
-            f"legend has the columns {' '.join(needed)}"
-        )
-    rows = []
-    for number, line in enumerate(text, start=2):
-        fields = line.split()
-        if not fields:
-            continue
-        values = dict(zip(header, fields, strict=False))
-        if len(fields) != len(header) or not _POSITION.fullmatch(values["position"]):
-            raise HaplotypeError(
-                f"{source}, line {number:,}: {shorten(line)!r} is no site: {' '.join(header)}, the "
-                "position in bp, is needed"
-            )
-        rows.append(values)
-    if not rows:
-        raise HaplotypeError(f"{source} holds no sites")
-    return Sites(
-        np.asarray([_chromosome(row) for row in rows]),
-        np.asarray([int(row["position"]) for row in rows]),
-        np.asarray([row["a0"] for row in rows]),
-        np.asarray([row["a1"] for row in rows]),
-        np.asarray([row["id"] for row in rows]),
-    )
+def find_legend(path: TextPath) -> TextPath | None:
+    """Find the legend of a `.hapt` file: of the same name, or the only one beside it."""
+    beside = [one for one in path.parent.iterdir() if one.name.endswith(".legend")]
+    named = [one for one in beside if one.name == _legend_name(path.name)]
+    found = named or beside
+    return found[0] if len(found) == 1 else None
 
 
-def _chromosome(row: dict[str, str]) -> str:
-    before, colon, _ = row["id"].partition(":")
-    return row.get("chromosome", before if colon else "")
+def _legend_name(name: str) -> str:
+    return f"{name.removesuffix('.gz').removesuffix('.hapt')}.legend"
 
 
 def legend_path(path: Path) -> Path:
-    """Where the legend of a `.hapt` file stands: beside it, under the same name.
+    """Name the legend of a `.hapt` file, which stands beside it.
 
     Example:
 
         >>> legend_path(Path("genomes/805_SNP.hapt.gz")).name
         '805_SNP.legend'
     """
-    name = path.name.removesuffix(".gz").removesuffix(".zip").removesuffix(".hapt")
-    return path.with_name(f"{name}.legend")
+    return path.with_name(_legend_name(path.name))
+
+
+def read_legend(path: TextPath) -> Sites:
+    """Read a `.legend` file.
+
+    The chromosome is the part of an id before its colon, or a column `chromosome`.
+
+    Raises:
+        HaplotypeError: a column is missing, or a line has another number of fields than the
+            header, or no position.
+        OSError: the file cannot be opened.
+    """
+    lines = _lines(path)
+    header = next(lines, (1, ""))[1].split()
+    missing = [column for column in _COLUMNS if column not in header]
+    if missing:
+        raise HaplotypeError(
+            f"{path}: its header {shorten(' '.join(header))!r} lacks {', '.join(missing)}: a legend "
+            f"has the columns {' '.join(_COLUMNS)}"
+        )
+    rows = []
+    for number, line in lines:
+        fields = line.split()
+        row = dict(zip(header, fields, strict=False))
+        if len(fields) != len(header) or not _POSITION.fullmatch(row["position"]):
+            raise HaplotypeError(
+                f"{path}, line {number:,}: {shorten(line)!r} is no site: {' '.join(header)}, the "
+                "position in bp, is needed"
+            )
+        before, colon, _ = row["id"].partition(":")
+        chromosome = row.get("chromosome", before if colon else "")
+        rows.append((chromosome, int(row["position"]), row["a0"], row["a1"], row["id"]))
+    if not rows:
+        raise HaplotypeError(f"{path} holds no sites")
+    return Sites(*map(np.asarray, zip(*rows, strict=True)))
 
 
 def write_hapt(
@@ -182,7 +167,7 @@ def write_hapt(
     """Write a `.hapt` file, gzipped if its name ends in `.gz`, and its legend if sites are known.
 
     Args:
-        haplotypes: what to write.
+        haplotypes: haplotypes to write.
         path: name of the file; the legend stands beside it.
         label: first field of every line: `Real`, or that of a model.
         overwrite: replace files that exist.
@@ -194,8 +179,6 @@ def write_hapt(
     for text in (label, *haplotypes.names.tolist()):
         if len(text.split()) != 1:
             raise HaplotypeError(f"{text!r} cannot stand in a .hapt file: it must have no spaces")
-    if haplotypes.sites is not None:
-        check_new_file(legend_path(path), overwrite=overwrite)
     line = np.full(2 * haplotypes.num_sites, ord(" "), np.uint8)
     line[-1] = ord("\n")
     with new_file(path, overwrite=overwrite) as partial:
@@ -209,9 +192,14 @@ def write_hapt(
 
 
 def write_legend(sites: Sites, path: Path, overwrite: bool) -> None:
-    # the id tells the chromosome, so that it is made of the place even where a site has a name
+    """Write a `.legend` file.
+
+    Raises:
+        ValueError: the file exists, and `overwrite` is not given.
+    """
+    # the id holds the chromosome, so that it is made of the position even if a site has a name
     ids = [sites.name(index) for index in range(len(sites))]
     columns = (ids, sites.positions, sites.references, sites.alternatives)
     lines = [" ".join(map(str, row)) for row in zip(*columns, strict=True)]
     with new_file(path, overwrite=overwrite) as partial:
-        partial.write_text("\n".join(["id position a0 a1", *lines, ""]), encoding="utf-8")
+        partial.write_text("\n".join([" ".join(_COLUMNS), *lines, ""]), encoding="utf-8")

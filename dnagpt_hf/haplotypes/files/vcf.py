@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,19 +31,19 @@ _MODES = {".vcf": "w", ".gz": "wz", ".bgz": "wz", ".bcf": "wb"}
 
 @dataclass(frozen=True)
 class GenotypeRules:
-    """What happens to records that do not say which allele lies on which haplotype.
+    """Treatment of VCF records without one known allele for each haplotype.
 
     Args:
-        missing: a genotype `./.` or `.|1`: an error, or the record is dropped.
-        unphased: a heterozygous genotype `0/1`: an error, the record is dropped, or the alleles
-            are taken in the order in which they are written. (The order of `0/0` and `1/1` does not
+        missing: records with a genotype `./.` or `.|1`: an error, or dropped.
+        unphased: records with a heterozygous genotype `0/1`: an error, dropped, or the alleles are
+            taken in the order in which they are written. (The order of `0/0` and `1/1` does not
             matter, so that these are read.)
-        multiallelic: a record with several alternative alleles, or with none: an error, or it is
-            dropped. `bcftools norm -m -` makes several records of it.
-        snps_only: whether insertions, deletions and other variants are dropped.
+        multiallelic: records with several alternative alleles, or with none: an error, or dropped.
+            `bcftools norm -m -` splits them.
+        snps_only: drop insertions, deletions and other variants.
 
     Raises:
-        ValueError: a rule is none of these.
+        ValueError: a value is none of these.
     """
 
     missing: Literal["error", "drop"] = "error"
@@ -51,12 +52,8 @@ class GenotypeRules:
     snps_only: bool = False
 
     def __post_init__(self) -> None:
-        allowed = {
-            "missing": ("error", "drop"),
-            "unphased": ("error", "drop", "as_written"),
-            "multiallelic": ("error", "drop"),
-        }
-        for name, choices in allowed.items():
+        for name in ("missing", "unphased", "multiallelic"):
+            choices = ("error", "drop") + ("as_written",) * (name == "unphased")
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}"
@@ -73,19 +70,19 @@ def read_vcf(
 ) -> Haplotypes:
     """Read the haplotypes of a VCF or BCF file, plain or bgzipped.
 
-    Sites that a filter leaves out are not kept in memory. An index beside the file (`.tbi`, `.csi`)
-    is used to find the region; without one the file is read from its start.
+    Rare sites are not kept in memory. An index beside the file (`.tbi`, `.csi`) is used to find the
+    region; without one the file is read from its start.
 
     Args:
         path: the file.
-        region: where the sites must lie.
-        samples: people to read; by default all.
-        min_maf: frequency of the rarer allele, among these people, that a site must have.
-        rules: what happens to genotypes that are missing or not phased.
+        region: region of the sites.
+        samples: samples to read; by default all.
+        min_maf: least minor-allele frequency of a site, among these samples.
+        rules: treatment of genotypes that are missing or not phased.
 
     Raises:
-        HaplotypeError: a record is not as the rules want it, the file is no VCF or is cut off, a
-            sample is not in it, or no site is left.
+        HaplotypeError: a record breaks the rules, the file is no VCF or is cut off, a sample is
+            missing, or no site is left.
         ImportError: cyvcf2 is not installed.
     """
     reader = _Reader(path, samples, rules or GenotypeRules())
@@ -98,37 +95,39 @@ def read_vcf(
             frequency = column.mean(dtype=np.float64)
             if min(frequency, 1 - frequency) >= min_maf:
                 columns.append(column)
-                sites.append((record.CHROM, record.POS, record.REF, record.ALT[0], record.ID))
+                sites.append((record.CHROM, record.POS, record.REF, record.ALT[0], record.ID or ""))
         except UnicodeDecodeError as error:
             raise HaplotypeError(
                 f"{path}, record {record.CHROM}:{record.POS} holds text that is no UTF-8: {error}"
             ) from error
-    reader.tell_dropped()
+    for kind, number in reader.dropped.items():
+        logger.warning("%s: left out %s records: %s", path, f"{number:,}", kind)
     if not columns:
         where = "" if region is None else f" in {region}"
         rare = f" with a minor-allele frequency of {min_maf} or more" if min_maf else ""
-        raise HaplotypeError(f"{path}: no site{where}{rare}; its chromosomes: {reader.chromosomes}")
-    # (sites, haplotypes) as read, turned once
+        known = ", ".join(reader.file.seqnames[:5]) or "none"
+        raise HaplotypeError(f"{path}: no site{where}{rare}; its chromosomes: {known}")
+    # (sites, haplotypes) as read, transposed once
     alleles = np.ascontiguousarray(np.stack(columns).T)
     return Haplotypes(alleles, reader.names(), _sites(sites), source=str(path))
 
 
-def _sites(rows: list[tuple[str, int, str, str, str | None]]) -> Sites:
-    chromosomes, positions, references, alternatives, ids = zip(*rows, strict=True)
-    sites = Sites(chromosomes, positions, references, alternatives)  # type: ignore[arg-type]
-    if any(ids):
-        own = np.asarray([one or "" for one in ids], dtype=np.str_)
-        object.__setattr__(sites, "ids", np.where(own == "", sites.written_ids, own))
-    return sites
+def _sites(rows: list[tuple[str, int, str, str, str]]) -> Sites:
+    sites = Sites(*map(np.asarray, zip(*rows, strict=True)))
+    ids: Any = sites.ids
+    if not (ids != "").any():
+        return replace(sites, ids=None)
+    return replace(sites, ids=np.where(ids == "", replace(sites, ids=None).written_ids, ids))
 
 
 class _Reader:
-    """One file, and what was left out of it."""
+    """An open file, and the number of dropped records by kind."""
 
     def __init__(self, path: Path, samples: Collection[str] | None, rules: GenotypeRules) -> None:
-        self.path = path
-        self.rules = rules
+        self.path, self.rules = path, rules
         self.dropped: Counter[str] = Counter()
+        # haplotypes of each sample: 1 or 2, `(samples,)`
+        self.ploidy: NDArray[np.int64] | None = None
         cyvcf2 = _cyvcf2()
         self._check_whole()
         try:
@@ -146,14 +145,9 @@ class _Reader:
             ) from error
         if not self.samples:
             raise HaplotypeError(f"{path} holds no samples")
-        self.haplotypes_of_sample: NDArray[np.int64] | None = None
-
-    @property
-    def chromosomes(self) -> str:
-        return ", ".join(self.file.seqnames[:5]) or "none"
 
     def _check_whole(self) -> None:
-        """Refuse a bgzipped file that lacks its last block: htslib reads it without a word."""
+        """Refuse a bgzipped file without its last block, which htslib reads without an error."""
         with open(self.path, "rb") as stream:
             if stream.read(4) != _BGZIP_START:
                 return
@@ -162,6 +156,7 @@ class _Reader:
                 raise HaplotypeError(f"{self.path} is cut off: it lacks the end of a bgzipped file")
 
     def records(self, region: Region | None) -> Iterator[Any]:
+        """Yield the records in a region."""
         records = self.file
         has_index = any(Path(f"{self.path}{end}").is_file() for end in (".tbi", ".csi"))
         if region is not None and has_index and region.contig in self.file.seqnames:
@@ -177,7 +172,7 @@ class _Reader:
                         f"{self.path} is malformed {last}: a line that is empty, or lacks position "
                         "or alleles"
                     )
-                last = f"behind {_place(record)}"
+                last = f"behind {_name(record)}"
                 if region is None or _lies_in(record, region):
                     yield record
         except HaplotypeError:
@@ -186,107 +181,92 @@ class _Reader:
             raise HaplotypeError(f"{self.path} is cut off or malformed {last}: {error}") from error
 
     def column(self, record: Any) -> Alleles | None:
-        """The alleles of all haplotypes at one site, or `None` if it is dropped."""
+        """Read the alleles of all haplotypes at one site; `None` if it is dropped."""
         rules = self.rules
         if len(record.ALT) != 1:
-            problem = (
-                f"{len(record.ALT)} alternative alleles ({','.join(record.ALT) or '.'}), not one: "
-                "split it (bcftools norm -m -), or drop such records"
-            )
-            self._drop(rules.multiallelic, "alleles", f"{self._where(record)}: {problem}")
+            found = f"{len(record.ALT)} alternative alleles ({','.join(record.ALT) or '.'})"
+            advice = "split it (bcftools norm -m -), or drop such records"
+            self._drop("alleles", rules.multiallelic, record, f"{found}, not one: {advice}")
             return None
         if rules.snps_only and not record.is_snp:
-            self._drop("drop", "no SNPs", "")
+            self.dropped["no SNPs"] += 1
             return None
+        # (samples, 3): first allele, second allele, whether they are phased
         genotypes = self._genotypes(record)
+        first, second, phased = genotypes.T
         is_missing = (genotypes[:, :2] == MISSING).any(axis=1)
         if is_missing.any():
-            where = self._where(record, int(is_missing.argmax()))
-            problem = f"{where} is missing: impute it, or drop such records"
-            self._drop(rules.missing, "missing genotypes", problem)
+            message = f"{self._of_sample(is_missing)} is missing: impute it, or drop such records"
+            self._drop("missing genotypes", rules.missing, record, message)
             return None
-        differs = (genotypes[:, 0] != genotypes[:, 1]) & (genotypes[:, 1] != NO_SECOND)
-        unphased = differs & (genotypes[:, 2] == 0)
-        if unphased.any() and rules.unphased != "as_written":
-            where = self._where(record, int(unphased.argmax()))
-            problem = (
-                f"{where} is not phased: phase it, drop such records, or take the alleles as they "
-                "are written"
+        is_unphased = (first != second) & (second != NO_SECOND) & (phased == 0)
+        if is_unphased.any() and rules.unphased != "as_written":
+            message = (
+                f"{self._of_sample(is_unphased)} is not phased: phase it, drop such records, or "
+                "take the alleles as they are written"
             )
-            self._drop(rules.unphased, "unphased genotypes", problem)
+            self._drop("unphased genotypes", rules.unphased, record, message)
             return None
-        return self._flat(record, genotypes)
+        ploidy = 1 + (second != NO_SECOND)
+        if self.ploidy is None:
+            self.ploidy = ploidy
+        differs = ploidy != self.ploidy
+        if differs.any():
+            sample = int(differs.argmax())
+            raise self._error(
+                record,
+                f"{self._of_sample(differs)} is of ploidy {ploidy[sample]}, but of ploidy "
+                f"{self.ploidy[sample]} in the records before it",
+            )
+        alleles = genotypes[:, :2]
+        return alleles[alleles != NO_SECOND].astype(np.uint8)
 
     def _genotypes(self, record: Any) -> NDArray[np.int16]:
-        """First allele, second allele and whether they are phased: `(samples, 3)`."""
         try:
             genotypes = np.asarray(record.genotype.array())
         except Exception as error:
             raise HaplotypeError(
-                f"{self._where(record)} holds no genotypes (GT): {error}"
+                f"{self.path}, record {_name(record)} holds no genotypes (GT): {error}"
             ) from error
         if genotypes.shape[1] == 2:
             # every sample is haploid
             one, phased = genotypes.T
             genotypes = np.stack([one, np.full_like(one, NO_SECOND), phased], axis=1)
         if genotypes.shape[1] != 3:
-            raise HaplotypeError(
-                f"{self._where(record)}: {genotypes.shape[1] - 1} alleles to a genotype, but one "
-                "or two are needed"
-            )
+            number = genotypes.shape[1] - 1
+            raise self._error(record, f"{number} alleles to a genotype, but one or two are needed")
         return genotypes
 
-    def _flat(self, record: Any, genotypes: NDArray[np.int16]) -> Alleles:
-        alleles = genotypes[:, :2]
-        per_sample = (alleles != NO_SECOND).sum(axis=1)
-        if self.haplotypes_of_sample is None:
-            self.haplotypes_of_sample = per_sample
-        elif (per_sample != self.haplotypes_of_sample).any():
-            sample = int((per_sample != self.haplotypes_of_sample).argmax())
-            raise HaplotypeError(
-                f"{self._where(record, sample)} is of ploidy {per_sample[sample]}, but of ploidy "
-                f"{self.haplotypes_of_sample[sample]} in the records before it"
-            )
-        return alleles[alleles != NO_SECOND].astype(np.uint8)
+    def names(self) -> list[str]:
+        """Name the haplotypes."""
+        ploidies: Any = self.ploidy
+        strands = [("",) if ploidy == 1 else STRANDS for ploidy in ploidies]
+        named = zip(self.samples, strands, strict=True)
+        return [sample + strand for sample, ends in named for strand in ends]
 
-    def names(self) -> NDArray[np.str_]:
-        if self.haplotypes_of_sample is None:
-            raise HaplotypeError(f"{self.path} holds no records")
-        names = []
-        for sample, number in zip(self.samples, self.haplotypes_of_sample, strict=True):
-            names += [sample] if number == 1 else [sample + strand for strand in STRANDS]
-        return np.asarray(names, dtype=np.str_)
-
-    def _drop(self, rule: str, what: str, message: str) -> None:
+    def _drop(self, kind: str, rule: str, record: Any, message: str) -> None:
         if rule == "error":
-            raise HaplotypeError(message)
-        self.dropped[what] += 1
+            raise self._error(record, message)
+        self.dropped[kind] += 1
 
-    def tell_dropped(self) -> None:
-        for what, number in self.dropped.items():
-            logger.warning("%s: left out %s records: %s", self.path, f"{number:,}", what)
+    def _error(self, record: Any, message: str) -> HaplotypeError:
+        return HaplotypeError(f"{self.path}, record {_name(record)}: {message}")
 
-    def _where(self, record: Any, sample: int | None = None) -> str:
-        where = f"{self.path}, record {_place(record)}"
-        if sample is None:
-            return where
-        return f"{where}: the genotype of sample {self.samples[sample]}"
+    def _of_sample(self, mask: NDArray[np.bool_]) -> str:
+        return f"the genotype of sample {self.samples[int(mask.argmax())]}"
 
 
-def _place(record: Any) -> str:
+def _name(record: Any) -> str:
     return f"{record.CHROM}:{record.POS}" + (f" ({record.ID})" if record.ID else "")
 
 
 def _lies_in(record: Any, region: Region) -> bool:
-    return (
-        region.contig == record.CHROM
-        and region.start <= record.POS
-        and (region.end is None or region.end >= record.POS)
-    )
+    end = math.inf if region.end is None else region.end
+    return region.contig == record.CHROM and region.start <= record.POS <= end
 
 
 def is_vcf_name(path: Path) -> bool:
-    """Whether the ending of a name is that of VCF or BCF.
+    """Check for an ending of VCF or BCF.
 
     Example:
 
@@ -297,79 +277,79 @@ def is_vcf_name(path: Path) -> bool:
     return bool(suffixes) and (suffixes[-1] in (".vcf", ".bcf") or suffixes[0] == ".vcf")
 
 
+def check_vcf_sites(sites: Sites | None, source: str) -> Sites:
+    """Refuse sites without what a VCF needs.
+
+    Raises:
+        HaplotypeError: the sites are not known, or lack chromosomes or alleles.
+    """
+    if sites is None or not all(sites.chromosomes.tolist() + sites.references.tolist()):
+        raise HaplotypeError(
+            f"{source}: VCF needs the chromosome, position and alleles of every site: give a legend "
+            "that has them"
+        )
+    return sites
+
+
 def write_vcf(haplotypes: Haplotypes, path: Path, *, overwrite: bool = False) -> None:
     """Write a phased VCF, bgzipped if its name ends in `.gz`, or a BCF.
 
-    Two haplotypes of a person that follow each other become a genotype `0|1`; a haplotype that is
-    its own person becomes a haploid one.
+    Two haplotypes of a sample that follow each other become a genotype `0|1`; a haplotype that is a
+    sample of its own becomes a haploid one.
 
     Args:
-        haplotypes: what to write; it must be known where their sites lie.
+        haplotypes: haplotypes with their sites.
         path: name of the file: `.vcf`, `.vcf.gz` or `.bcf`.
         overwrite: replace a file that exists.
 
     Raises:
-        HaplotypeError: sites or their alleles are not known, or haplotypes of a person do not
+        HaplotypeError: sites or their alleles are not known, or haplotypes of a sample do not
             follow each other.
         ImportError: cyvcf2 is not installed.
     """
-    sites = haplotypes.sites
-    if sites is None or not all(sites.chromosomes.tolist() + sites.references.tolist()):
+    sites = check_vcf_sites(haplotypes.sites, haplotypes.source)
+    # first haplotype of each sample, and samples with a second one
+    of_haplotype = haplotypes.samples
+    first_row = np.flatnonzero(np.r_[True, of_haplotype[1:] != of_haplotype[:-1]])
+    lengths = np.diff(np.r_[first_row, len(of_haplotype)])
+    samples = of_haplotype[first_row].tolist()
+    if len(set(samples)) < len(samples) or lengths.max() > 2:
+        twice = next(one for one, number in Counter(of_haplotype.tolist()).items() if number > 1)
         raise HaplotypeError(
-            f"{haplotypes.source}: VCF needs the chromosome, position and alleles of every site: "
-            "give a legend that has them"
+            f"{haplotypes.source}: the haplotypes of {twice} do not follow each other in pairs, as "
+            "in a genotype: sort them"
         )
-    samples, first_row, has_two = _people(haplotypes)
-    header = _header(sites, samples)
     cyvcf2 = _cyvcf2()
     with new_file(path, overwrite=overwrite) as partial:
-        writer = cyvcf2.Writer.from_string(str(partial), header, mode=_MODES[path.suffix.lower()])
+        mode = _MODES[path.suffix.lower()]
+        writer = cyvcf2.Writer.from_string(str(partial), _header(sites, samples), mode=mode)
         try:
             for index, column in enumerate(np.ascontiguousarray(haplotypes.alleles.T)):
-                line = "\t".join([_fixed(sites, index), _genotype_text(column, first_row, has_two)])
+                genotypes = _genotype_text(column, first_row, lengths == 2)
+                line = f"{_fixed(sites, index)}\t{genotypes}"
                 writer.write_record(writer.variant_from_string(line))
         finally:
             writer.close()
 
 
-def _people(haplotypes: Haplotypes) -> tuple[list[str], NDArray[np.int64], NDArray[np.bool_]]:
-    """Samples, the row of the first haplotype of each, and whether it has a second one."""
-    people = haplotypes.samples
-    first_row = np.flatnonzero(np.r_[True, people[1:] != people[:-1]])
-    lengths = np.diff(np.r_[first_row, len(people)])
-    samples = people[first_row].tolist()
-    if len(set(samples)) < len(samples) or lengths.max() > 2:
-        twice = next(one for one, number in Counter(samples).items() if number > 1)
-        raise HaplotypeError(
-            f"{haplotypes.source}: the haplotypes of {twice} do not follow each other, as they do "
-            "in a genotype: sort them"
-        )
-    return samples, first_row, lengths == 2
-
-
 def _header(sites: Sites, samples: list[str]) -> str:
-    lines = ["##fileformat=VCFv4.2", "##source=dnagpt_hf"]
-    for name in dict.fromkeys(sites.chromosomes.tolist()):
-        lines.append(f"##contig=<ID={name}>")
-    lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Phased genotype">')
-    columns = ["CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
-    lines.append("\t".join(["#" + columns[0], *columns[1:], *samples]))
-    return "\n".join([*lines, ""])
+    columns = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split()
+    contigs = dict.fromkeys(sites.chromosomes.tolist())
+    lines = [
+        "##fileformat=VCFv4.2",
+        "##source=dnagpt_hf",
+        *(f"##contig=<ID={name}>" for name in contigs),
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Phased genotype">',
+        "\t".join([*columns, *samples]),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _fixed(sites: Sites, index: int) -> str:
-    fields = [
-        sites.chromosomes[index],
-        str(sites.positions[index]),
-        "." if sites.ids is None else sites.ids[index],
-        sites.references[index],
-        sites.alternatives[index],
-        ".",
-        "PASS",
-        ".",
-        "GT",
-    ]
-    return "\t".join(fields)
+    """Write the columns of a record before its genotypes."""
+    id = "." if sites.ids is None else sites.ids[index]
+    alleles = f"{sites.references[index]}\t{sites.alternatives[index]}"
+    return f"{sites.chromosomes[index]}\t{sites.positions[index]}\t{id}\t{alleles}\t.\tPASS\t.\tGT"
 
 
 def _genotype_text(

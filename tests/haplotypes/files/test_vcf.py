@@ -11,7 +11,7 @@ import pytest
 from haplotype_sets import make_haplotypes
 
 from dnagpt_hf.genomes.regions import Region
-from dnagpt_hf.haplotypes.files.any_format import read_haplotypes, write_haplotypes
+from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.sites import HaplotypeError

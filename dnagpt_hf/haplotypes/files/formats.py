@@ -1,0 +1,235 @@
+"""Files of haplotypes: `.hapt`, VCF and BCF, and NumPy arrays."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnagpt_hf.atomic_files import check_new_file, new_file
+from dnagpt_hf.genomes.regions import Region
+from dnagpt_hf.haplotypes.files.hapt import (
+    TextPath,
+    find_legend,
+    legend_path,
+    read_hapt,
+    read_legend,
+    write_hapt,
+)
+from dnagpt_hf.haplotypes.files.vcf import (
+    GenotypeRules,
+    check_vcf_sites,
+    is_vcf_name,
+    read_vcf,
+    write_vcf,
+)
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes
+from dnagpt_hf.haplotypes.populations import read_populations
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+
+ENDINGS = (".hapt", ".hapt.gz", ".zip", ".vcf", ".vcf.gz", ".bcf", ".npy", ".npz")
+_SITE_ARRAYS = ("chromosomes", "positions", "references", "alternatives")
+
+
+def read_haplotypes(
+    path: str | os.PathLike[str],
+    *,
+    legend: str | os.PathLike[str] | None = None,
+    region: Region | str | None = None,
+    samples: Collection[str] | None = None,
+    populations: str | os.PathLike[str] | None = None,
+    population_column: str | None = None,
+    only_populations: Collection[str] = (),
+    min_maf: float = 0.0,
+    rules: GenotypeRules | None = None,
+) -> Haplotypes:
+    """Read haplotypes in the format that the ending of the file's name states.
+
+    A `.hapt` file may be gzipped or a member of a zip archive: the name of an archive suffices if
+    it has one such file, `data.zip/training_data.hapt` is one of several. Its legend is `legend`,
+    the file of the same name that ends in `.legend`, or the only legend in the same folder.
+
+    Args:
+        path: the file: `.hapt`, `.hapt.gz`, `.zip`, `.vcf`, `.vcf.gz`, `.bcf`, `.npy` or `.npz`.
+        legend: the legend of a `.hapt` or `.npy` file.
+        region: region of the sites, such as `"15:27,000,000-28,000,000"` or a chromosome.
+        samples: samples to read; by default all.
+        populations: a table with the population of each sample, CSV or TSV with a header.
+        population_column: its column; by default superpopulations before populations.
+        only_populations: populations to read; by default all.
+        min_maf: least minor-allele frequency of a site, among the haplotypes that are read.
+        rules: treatment of genotypes of a VCF that are missing or not phased.
+
+    Raises:
+        HaplotypeError: the file is not of the format of its ending, or nothing is left of it.
+        ImportError: a VCF needs cyvcf2, which is not installed.
+        OSError: a file cannot be opened.
+
+    Example:
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "two.hapt"
+        >>> _ = path.write_text("Real HG00096_A 0 1 1\\nReal HG00096_B 0 0 1\\n")
+        >>> haplotypes = read_haplotypes(path, min_maf=0.1)
+        >>> haplotypes.alleles.tolist(), haplotypes.samples.tolist()
+        ([[1], [0]], ['HG00096', 'HG00096'])
+    """
+    path = Path(path)
+    if isinstance(region, str):
+        region = Region.parse(region)
+    if is_vcf_name(path):
+        # rare sites are dropped while the file is read, unless populations are chosen before
+        early, min_maf = (0.0, min_maf) if only_populations else (min_maf, 0.0)
+        haplotypes = read_vcf(path, region=region, samples=samples, min_maf=early, rules=rules)
+    else:
+        sites = None if legend is None else read_legend(Path(legend))
+        haplotypes = _read_numpy(path, sites) if _is_numpy(path) else _read_text(path, sites)
+        if samples is not None:
+            haplotypes = haplotypes.of_samples(samples)
+        if region is not None:
+            haplotypes = haplotypes.in_region(region)
+    if populations is not None:
+        table = read_populations(populations, population_column)
+        haplotypes = haplotypes.with_populations(table)
+    if only_populations:
+        haplotypes = haplotypes.of_populations(only_populations)
+    return haplotypes.with_minor_allele_frequency(min_maf) if min_maf else haplotypes
+
+
+def _is_hapt(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(".hapt")
+
+
+def _is_numpy(path: Path) -> bool:
+    return path.suffix.lower() in (".npy", ".npz")
+
+
+def _read_text(path: Path, sites: Sites | None) -> Haplotypes:
+    archive = next((one for one in (path, *path.parents) if one.suffix.lower() == ".zip"), None)
+    text: TextPath = path
+    if archive is not None:
+        text = _find_member(archive, path.relative_to(archive).as_posix())
+    elif not _is_hapt(path.name):
+        raise HaplotypeError(
+            f"{path}: its ending names no format for haplotypes: choose one of {', '.join(ENDINGS)}"
+        )
+    legend = find_legend(text) if sites is None else None
+    return read_hapt(text, sites if legend is None else read_legend(legend))
+
+
+def _find_member(archive: Path, wanted: str) -> zipfile.Path:
+    """Find the one `.hapt` file of a zip archive, or the one whose path ends as stated."""
+    try:
+        members = zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as error:
+        raise HaplotypeError(f"{archive} is cut off or no zip archive: {error}") from error
+    known = [name for name in members.namelist() if name.endswith(".hapt")]
+    found = [name for name in known if wanted == "." or f"/{name}".endswith(f"/{wanted}")]
+    if len(found) != 1:
+        raise HaplotypeError(
+            f"{archive} has {len(found)} files {'.hapt' if wanted == '.' else wanted}: state one as "
+            f"{archive}/NAME; there are {', '.join(known) or 'none that end in .hapt'}"
+        )
+    return zipfile.Path(members, found[0])
+
+
+def _read_numpy(path: Path, sites: Sites | None) -> Haplotypes:
+    try:
+        content: Any = np.load(path, allow_pickle=False)
+        arrays = {"alleles": content} if isinstance(content, np.ndarray) else dict(content)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header ends NumPy's parsers with any exception there is
+        reason = " ".join(str(error).split())
+        raise HaplotypeError(f"{path} is no array of NumPy, or cut off: {reason}") from error
+    if "alleles" not in arrays:
+        raise HaplotypeError(f"{path}: no array 'alleles'; there are {', '.join(arrays) or 'none'}")
+    alleles = arrays["alleles"]
+    rows = len(alleles) if alleles.ndim else 0
+    names = arrays.get("names", np.asarray([f"haplotype_{row + 1}" for row in range(rows)]))
+    if sites is None and all(name in arrays for name in _SITE_ARRAYS):
+        sites = Sites(**{name: arrays[name] for name in _SITE_ARRAYS}, ids=arrays.get("ids"))
+    return Haplotypes(alleles, names, sites, arrays.get("populations"), source=str(path))
+
+
+def write_haplotypes(
+    haplotypes: Haplotypes,
+    path: str | os.PathLike[str],
+    *,
+    label: str = "Real",
+    overwrite: bool = False,
+) -> None:
+    """Write haplotypes in the format that the ending of the file's name states.
+
+    `.hapt` (or `.hapt.gz`) with a legend beside it, `.vcf`, `.vcf.gz` or `.bcf`, `.npz` with all
+    fields, `.npy` with the alleles alone.
+
+    Args:
+        haplotypes: haplotypes to write.
+        path: name of the file.
+        label: first field of a line in `.hapt`.
+        overwrite: replace files that exist.
+
+    Raises:
+        HaplotypeError: the ending is not known, or the format needs sites that are not known.
+        ValueError: the file exists, and `overwrite` is not given.
+
+    Example:
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "two.hapt"
+        >>> write_haplotypes(Haplotypes([[0, 1], [1, 1]], ["HG00096_A", "HG00096_B"]), path)
+        >>> path.read_text()
+        'Real HG00096_A 0 1\\nReal HG00096_B 1 1\\n'
+    """
+    path = Path(path)
+    check_destination(path, haplotypes.sites, overwrite=overwrite)
+    if is_vcf_name(path):
+        write_vcf(haplotypes, path, overwrite=overwrite)
+    elif _is_hapt(path.name):
+        write_hapt(haplotypes, path, label=label, overwrite=overwrite)
+    else:
+        _write_numpy(haplotypes, path, overwrite)
+
+
+def check_destination(path: Path, sites: Sites | None, *, overwrite: bool = False) -> None:
+    """Refuse a file of haplotypes that could not be written, before any work is done.
+
+    Args:
+        path: name of the file.
+        sites: sites of the haplotypes, if they are known.
+        overwrite: replace files that exist.
+
+    Raises:
+        HaplotypeError: the ending is not known, or the format needs sites that are not known.
+        ValueError: the file or its legend exists, and `overwrite` is not given.
+    """
+    if is_vcf_name(path):
+        check_vcf_sites(sites, str(path))
+    elif _is_hapt(path.name):
+        if sites is not None:
+            check_new_file(legend_path(path), overwrite=overwrite)
+    elif not _is_numpy(path):
+        raise HaplotypeError(
+            f"{path}: its ending names no format that haplotypes are written in: choose .hapt, "
+            ".hapt.gz, .vcf, .vcf.gz, .bcf, .npy or .npz"
+        )
+    check_new_file(path, overwrite=overwrite)
+
+
+def _write_numpy(haplotypes: Haplotypes, path: Path, overwrite: bool) -> None:
+    with new_file(path, overwrite=overwrite) as partial, open(partial, "wb") as stream:
+        if path.suffix.lower() == ".npy":
+            np.save(stream, haplotypes.alleles)
+            return
+        arrays: dict[str, Any] = {"alleles": haplotypes.alleles, "names": haplotypes.names}
+        if haplotypes.sites is not None:
+            arrays |= {name: getattr(haplotypes.sites, name) for name in _SITE_ARRAYS}
+            arrays["ids"] = haplotypes.sites.written_ids
+        if haplotypes.populations is not None:
+            arrays["populations"] = haplotypes.populations
+        np.savez_compressed(stream, **arrays)
