@@ -27,10 +27,11 @@ from typing import Any
 
 import numpy as np
 
+from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
 from dnagpt_hf.haplotypes.sites import Sites
 from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, haplotype_distances
-from dnagpt_hf.haplotypes.statistics.evaluation import evaluate_haplotypes
+from dnagpt_hf.haplotypes.statistics.evaluation import STEPS
 from dnagpt_hf.haplotypes.statistics.linkage import linkage_disequilibrium
 from dnagpt_hf.haplotypes.statistics.pca import compare_pca
 from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS, mosaic
@@ -83,7 +84,7 @@ class Parts:
     def begin(self, part: str) -> None:
         self.end()
         # the same part of several sets counts together
-        self.name = part.rsplit(": ", 1)[-1] if part.endswith(tuple(PER_SET)) else part
+        self.name = part.rsplit(": ", 1)[-1] if part.endswith(STEPS) else part
         Path("/proc/self/clear_refs").write_text("5")
         self.start, self.processor = time.perf_counter(), time.process_time()
 
@@ -98,19 +99,11 @@ class Parts:
         self.name = ""
 
 
-PER_SET = (
-    "distances",
-    "principal components",
-    "adversarial accuracy",
-    "frequencies, triplets, windows and stretches",
-)
-
-
 def measure(real: Haplotypes, generated: Haplotypes) -> dict[str, Any]:
     """The whole evaluation, and its report."""
     parts = Parts()
     start, processor = time.perf_counter(), time.process_time()
-    evaluation = evaluate_haplotypes(real, {"generated": generated}, tell=parts.begin)
+    evaluation = evaluate_haplotypes(real, {"generated": generated}, on_step=parts.begin)
     parts.begin("report")
     with tempfile.TemporaryDirectory() as folder:
         write_report(evaluation, folder)

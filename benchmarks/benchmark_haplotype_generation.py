@@ -34,6 +34,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from dnagpt_hf import DNAGPTForMultiTask
 from dnagpt_hf.generation.sampling import Sampling, sequence_keys
+from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.prompts import Prompts
 from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
@@ -84,7 +85,7 @@ class Ways:
 
     def __init__(self, preset: str, sites: int, rows: int) -> None:
         self.model, self.gpt2 = make_models(preset, sites)
-        self.codec = HaplotypeFormat(sites).codec(preset_tokenizer(preset, kmer_size=6))
+        self.codec = HaplotypeCodec(preset_tokenizer(preset, kmer_size=6), HaplotypeFormat(sites))
         self.rows, self.new_tokens = rows, self.codec.length - self.codec.start
 
     def own(self, constrained: bool) -> float:

@@ -29,13 +29,11 @@ if TYPE_CHECKING:
     from dnagpt_hf.generation.sequences import generate_dna as generate_dna
     from dnagpt_hf.generation.sequences import generate_records as generate_records
     from dnagpt_hf.genomes.fasta import open_genome as open_genome
+    from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes as evaluate_haplotypes
     from dnagpt_hf.haplotypes.files.formats import read_haplotypes as read_haplotypes
     from dnagpt_hf.haplotypes.files.formats import write_haplotypes as write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes as generate_haplotypes
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes as Haplotypes
-    from dnagpt_hf.haplotypes.statistics.evaluation import (
-        evaluate_haplotypes as evaluate_haplotypes,
-    )
     from dnagpt_hf.haplotypes.statistics.report import write_report as write_report
     from dnagpt_hf.haplotypes.training import train_haplotypes as train_haplotypes
     from dnagpt_hf.interpretation.figures import attention_figure as attention_figure
@@ -81,7 +79,7 @@ _MODULES = {
     "attention_grid": "interpretation.figures",
     "bundled": "checkpoints.bundled",
     "convert_checkpoint": "checkpoints.conversion",
-    "evaluate_haplotypes": "haplotypes.statistics.evaluation",
+    "evaluate_haplotypes": "haplotypes.evaluation",
     "export_checkpoint": "checkpoints.conversion",
     "finetune": "finetuning.run",
     "generate_dna": "generation.sequences",

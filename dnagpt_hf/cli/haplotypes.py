@@ -1,57 +1,37 @@
-"""`dnagpt haplotypes`: training on haplotypes, and writing, evaluating and converting them."""
+"""`dnagpt haplotypes`: training on haplotypes, and generating, evaluating and converting them."""
 
 from __future__ import annotations
 
 import itertools
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.haplotypes_generate import generate
 from dnagpt_hf.cli.pretrain import CONTEXT
 from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.messages import count
 
 if TYPE_CHECKING:
-    from dnagpt_hf.genomes.regions import Region
-    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
+    from dnagpt_hf.haplotypes.generation import GeneratedHaplotypes
+    from dnagpt_hf.haplotypes.haplotypes import Haplotypes
+    from dnagpt_hf.haplotypes.sites import Sites
     from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 
 # columns in which any table has room
 MEASURED = 1000
-FORMATS_HELP = ".hapt (also .gz or in a .zip), .vcf, .vcf.gz, .bcf, .npy or .npz"
+# first field of every line of a .hapt file of generated haplotypes
+LABEL = "DNAGPT"
+READ = ".hapt (also .gz or in a .zip), .vcf, .vcf.gz, .bcf, .npy or .npz"
+WRITTEN = ".hapt (with a .legend beside it), .hapt.gz, .vcf, .vcf.gz, .bcf, .npy or .npz"
 
-
-haplotypes_app = typer.Typer(
-    name="haplotypes",
-    no_args_is_help=True,
-    help="Train on phased haplotypes; generate, evaluate and convert them.",
-)
-haplotypes_app.command()(generate)
-
-
-class Dropped(str, Enum):
-    """What happens to a record of a VCF that does not fit."""
-
-    error = "error"
-    drop = "drop"
-
-
-class Unphased(str, Enum):
-    """What happens to a genotype of a VCF that is not phased."""
-
-    error = "error"
-    drop = "drop"
-    as_written = "as_written"
-
-
+Drop = Literal["error", "drop"]
 Legend = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Sites of a .hapt or .npy file. By default the file that ends in .legend beside it.",
+        help="Sites of a .hapt or .npy file. By default the .legend file beside it.",
         show_default=False,
     ),
 ]
@@ -64,10 +44,7 @@ RegionOption = Annotated[
     ),
 ]
 MinMaf = Annotated[
-    float,
-    typer.Option(
-        "--min-maf", min=0, max=0.5, help="Least frequency of the rarer allele of a site."
-    ),
+    float, typer.Option("--min-maf", min=0, max=0.5, help="Least minor-allele frequency of a site.")
 ]
 Populations = Annotated[
     Path | None,
@@ -81,21 +58,28 @@ PopulationColumn = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Its column with the population.", show_default=False),
 ]
-Missing = Annotated[Dropped, typer.Option(help="Records of a VCF with missing genotypes.")]
-UnphasedOption = Annotated[
-    Unphased, typer.Option(help="Records with heterozygous genotypes that are not phased.")
+Missing = Annotated[Drop, typer.Option(help="Records of a VCF with missing genotypes.")]
+Unphased = Annotated[
+    Literal["error", "drop", "as_written"],
+    typer.Option(help="Records with heterozygous genotypes that are not phased."),
 ]
 Multiallelic = Annotated[
-    Dropped, typer.Option(help="Records with several alternative alleles, or none.")
+    Drop, typer.Option(help="Records with several alternative alleles, or none.")
 ]
 SnpsOnly = Annotated[bool, typer.Option("--snps-only", help="Leave out insertions and deletions.")]
+
+haplotypes_app = typer.Typer(
+    name="haplotypes",
+    no_args_is_help=True,
+    help="Train on phased haplotypes; generate, evaluate and convert them.",
+)
 
 
 @haplotypes_app.command(context_settings=CONTEXT)
 def train(
     context: typer.Context,
     haplotypes: Annotated[
-        Path, typer.Argument(metavar="HAPLOTYPES", help=f"Phased haplotypes: {FORMATS_HELP}.")
+        Path, typer.Argument(metavar="HAPLOTYPES", help=f"Phased haplotypes: {READ}.")
     ],
 ) -> None:
     """Train a model to write haplotypes.
@@ -122,13 +106,141 @@ def train(
 
 
 @haplotypes_app.command()
+def generate(
+    folder: options.Folder,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=f"{WRITTEN}.")],
+    number: Annotated[int, typer.Option(min=1, help="Genomes to generate.")] = 5000,
+    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")] = 0.8,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw from so many tokens only.", show_default=False),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Draw from tokens of this total only.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same.")] = 0,
+    constrained: Annotated[
+        bool,
+        typer.Option(
+            "--constrained",
+            help="Draw alleles only. By default any token is drawn, and sequences that are no "
+            "haplotypes are rejected.",
+        ),
+    ] = False,
+    population: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Population of all genomes, such as AFR. By default the model draws it, if it "
+            "knows populations.",
+            show_default=False,
+        ),
+    ] = None,
+    prefix: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Haplotypes over the first sites, which are continued in turn.",
+            show_default=False,
+        ),
+    ] = None,
+    legend: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Sites of the model. By default the sites.legend of the checkpoint.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Genomes that are drawn together.")] = 64,
+    max_tries: Annotated[int, typer.Option(min=1, help="Most sequences for one genome.")] = 100,
+    device: options.Device = "auto",
+    dtype: options.DTypeOption = None,
+    threads: options.Threads = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Generate artificial human genomes with a model that was trained on haplotypes.
+
+    The same seed gives the same genomes, whatever the batch size. Finished genomes are kept in
+    OUTPUT.partial: a run that was stopped resumes when the same command is given again. Example:
+    dnagpt haplotypes generate genomes --number 5000 --output genomes.hapt.gz
+    """
+    from dnagpt_hf.checkpoints.opening import open_checkpoint
+    from dnagpt_hf.cli.loading import Placement, load_model
+    from dnagpt_hf.haplotypes.files.formats import check_destination, write_haplotypes
+    from dnagpt_hf.haplotypes.files.hapt import read_legend
+    from dnagpt_hf.haplotypes.format import LEGEND
+    from dnagpt_hf.haplotypes.generation import generate_haplotypes
+
+    checkpoint = open_checkpoint(folder)
+    if checkpoint.architecture != "DNAGPTForMultiTask":
+        raise ValueError(f"{folder} holds a {checkpoint.architecture}, which cannot generate")
+    own = checkpoint.folder / LEGEND
+    legend = legend or (own if own.is_file() else None)
+    sites = None if legend is None else read_legend(legend)
+    check_destination(output, sites, overwrite=overwrite)
+    known = None if prefix is None else _first_sites(prefix, sites)
+    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
+    partial = output.with_name(f"{output.name}.partial")
+    with progress_bar("generating", number) as report:
+        generated = generate_haplotypes(
+            model,
+            tokenizer,
+            number,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            batch_size=batch_size,
+            constrained=constrained,
+            population=population,
+            known=None if known is None else known.alleles,
+            sites=sites,
+            max_tries=max_tries,
+            partial=partial,
+            on_batch=report,
+        )
+    write_haplotypes(generated.haplotypes, output, label=LABEL, overwrite=overwrite)
+    partial.unlink(missing_ok=True)
+    typer.echo(f"{output}: {_summary(generated)}")
+
+
+def _first_sites(prefix: Path, sites: Sites | None) -> Haplotypes:
+    """Read haplotypes over the first sites of the model."""
+    from dnagpt_hf.haplotypes.files.formats import read_haplotypes
+    from dnagpt_hf.haplotypes.sites import site_name
+
+    known = read_haplotypes(prefix)
+    if sites is not None and known.sites is not None:
+        first = known.sites.first_mismatch(sites)
+        if first is not None and first < known.num_sites:
+            raise ValueError(
+                f"{prefix}: {site_name(first, known.sites)} is not the model's "
+                f"{site_name(first, sites)}: a prefix holds the first sites, in their order"
+            )
+    return known
+
+
+def _summary(generated: GeneratedHaplotypes) -> str:
+    haplotypes, rejected = generated.haplotypes, sum(generated.rejected.values())
+    reasons = [f"{reason} {number:,}" for reason, number in generated.rejected.items() if number]
+    return (
+        f"{count(haplotypes.num_haplotypes, 'genome')} of {count(haplotypes.num_sites, 'site')}; "
+        f"{count(rejected, 'sequence')} rejected" + (f" ({', '.join(reasons)})" if reasons else "")
+    )
+
+
+@haplotypes_app.command()
 def evaluate(
     real: Annotated[
         Path,
-        typer.Argument(metavar="REAL", help=f"Haplotypes of the training part: {FORMATS_HELP}."),
+        typer.Argument(metavar="REAL", help=f"Haplotypes of the training split: {READ}."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the report is written.")
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the report.")
     ],
     generated: Annotated[
         list[Path] | None,
@@ -142,20 +254,20 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Real haplotypes of other people, which the generators have not seen; or a share, "
-            "such as 0.2: those whom fine-tuning sets aside of REAL for the same --test. By "
-            "default one fifth is set aside, and there is no privacy score.",
+            help="Real haplotypes of other individuals, which the generators have not seen; or the "
+            "share of REAL, such as 0.2, that training set aside for the same --test. By default "
+            "one fifth is set aside, and there is no privacy score.",
             show_default=False,
         ),
     ] = None,
     split_seed: Annotated[
-        int, typer.Option(min=0, help="Which people a share sets aside, as in fine-tuning.")
+        int, typer.Option(min=0, help="Seed of the choice of a share, as in training.")
     ] = 0,
     names: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,…",
-            help="What the generated sets are called. By default as their files.",
+            help="Names of the generated sets. By default those of their files.",
             show_default=False,
         ),
     ] = None,
@@ -164,70 +276,80 @@ def evaluate(
     min_maf: MinMaf = 0.0,
     populations: Populations = None,
     population_column: PopulationColumn = None,
-    missing: Missing = Dropped.error,
-    unphased: UnphasedOption = Unphased.error,
-    multiallelic: Multiallelic = Dropped.error,
+    missing: Missing = "error",
+    unphased: Unphased = "error",
+    multiallelic: Multiallelic = "error",
     snps_only: SnpsOnly = False,
-    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Compare generated haplotypes with real ones, as the paper does and Yelmen et al. (2021) do.
+    """Compare generated haplotypes with real ones, as the paper and Yelmen et al. (2021) do.
 
     Principal components, allele frequencies, linkage disequilibrium and its decay, distances
-    between haplotypes, adversarial accuracy and privacy, three-point correlations, and short
-    haplotypes. Real haplotypes of other people and simple generators always stand beside the
-    generated ones. Writes evaluation.html, .md and .json.
+    between haplotypes, adversarial accuracy and privacy, three-point correlations, and IBS tracts,
+    beside a test split and simple generators. Writes evaluation.html, .md and .json. Example:
+    dnagpt haplotypes evaluate real.hapt t08.hapt t12.hapt --names t0.8,t1.2 --output report
     """
-    from dnagpt_hf.genomes.regions import Region
-    from dnagpt_hf.haplotypes.files.formats import read_haplotypes
-    from dnagpt_hf.haplotypes.haplotypes import parse_share
-    from dnagpt_hf.haplotypes.populations import read_populations
-    from dnagpt_hf.haplotypes.statistics.evaluation import (
-        evaluate_haplotypes,
-        number_of_parts,
-        set_test_part_aside,
-    )
-    from dnagpt_hf.haplotypes.statistics.report import check_report_folder, write_report
+    from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes, set_names
+    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
+    from dnagpt_hf.haplotypes.statistics.evaluation import number_of_steps
 
-    check_report_folder(output, overwrite=overwrite)
-    rules = _rules(missing, unphased, multiallelic, snps_only)
-    named = dict(zip(_set_names(generated or [], names), generated or [], strict=True))
-    within = None if region is None else Region.parse(region)
-    training = read_haplotypes(real, legend=legend, region=within, min_maf=min_maf, rules=rules)
-    share = parse_share(test)
-    held_out = None
-    if share is not None:
-        training, held_out = set_test_part_aside(training, share, split_seed)
-    elif test is not None:
-        held_out = read_haplotypes(test, region=_vcf(Path(test), within), rules=rules)
-    if populations is not None:
-        table = read_populations(populations, population_column)
-        training = training.with_populations(table)
-        held_out = held_out and held_out.with_populations(table)
-    sets = {
-        name: read_haplotypes(path, region=_vcf(path, within), rules=rules)
-        for name, path in named.items()
-    }
-    with progress_bar("evaluating", number_of_parts(len(sets))) as report:
+    files = generated or []
+    chosen = set_names(files) if names is None else [name.strip() for name in names.split(",")]
+    if len(chosen) != len(files):
+        raise typer.BadParameter(f"{len(chosen)} --names for {len(files)} generated files")
+    if len(set(chosen)) < len(chosen):
+        raise typer.BadParameter(f"two of the --names are the same: {names}")
+    with progress_bar("evaluating", number_of_steps(len(files))) as report:
         done = itertools.count()
         evaluation = evaluate_haplotypes(
-            training, sets, test=held_out, seed=seed, tell=lambda part: report(next(done))
+            real,
+            dict(zip(chosen, files, strict=True)),
+            output,
+            test=test,
+            split_seed=split_seed,
+            legend=legend,
+            region=region,
+            min_maf=min_maf,
+            populations=populations,
+            population_column=population_column,
+            rules=GenotypeRules(missing, unphased, multiallelic, snps_only),
+            seed=seed,
+            overwrite=overwrite,
+            on_step=lambda step: report(next(done)),
         )
-    files = write_report(evaluation, output, overwrite=overwrite)
     _show(evaluation)
-    typer.echo(f"\n{next(one for one in files if one.suffix == '.html')}")
+    typer.echo(f"\n{output / 'evaluation.html'}")
+
+
+def _show(evaluation: HaplotypeEvaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from dnagpt_hf.haplotypes.statistics.tables import description, metric_table
+
+    header, rows = metric_table(evaluation)
+    number = 1 + len(evaluation.sets)
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    shown.add_column("", no_wrap=True)
+    for name in header[1:number]:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(*row[:number])
+    for sentence in description(evaluation):
+        typer.echo(sentence)
+    console = Console()
+    # no column is cut off, in a file or a narrow terminal
+    console.width = max(console.width, Console(width=MEASURED).measure(shown).maximum)
+    console.print(shown)
 
 
 @haplotypes_app.command()
 def convert(
-    input: Annotated[Path, typer.Argument(metavar="INPUT", help=f"Haplotypes: {FORMATS_HELP}.")],
+    input: Annotated[Path, typer.Argument(metavar="INPUT", help=f"Haplotypes: {READ}.")],
     output: Annotated[
         Path,
-        typer.Argument(
-            metavar="OUTPUT",
-            help="A file that ends in .hapt (with a .legend beside it), .hapt.gz, .vcf, .vcf.gz, "
-            ".bcf, .npy or .npz.",
-        ),
+        typer.Argument(metavar="OUTPUT", help=f"A file that ends in {WRITTEN}."),
     ],
     legend: Legend = None,
     region: RegionOption = None,
@@ -244,9 +366,9 @@ def convert(
             metavar="NAME", help="A population to keep; may be repeated.", show_default=False
         ),
     ] = None,
-    missing: Missing = Dropped.error,
-    unphased: UnphasedOption = Unphased.error,
-    multiallelic: Multiallelic = Dropped.error,
+    missing: Missing = "error",
+    unphased: Unphased = "error",
+    multiallelic: Multiallelic = "error",
     snps_only: SnpsOnly = False,
     label: Annotated[
         str, typer.Option(metavar="TEXT", help="First field of every line of a .hapt file.")
@@ -255,12 +377,12 @@ def convert(
 ) -> None:
     """Convert phased haplotypes from one format to another, or keep a part of them.
 
-    The rarer allele is looked at among the samples and populations that are kept.
+    Minor-allele frequencies are those of the samples and populations that are kept. Example:
+    dnagpt haplotypes convert chr15.vcf.gz region.hapt --region 15:27379578-29650000 --min-maf 0.01
     """
     from dnagpt_hf.atomic_files import check_new_file
-    from dnagpt_hf.genomes.regions import Region
     from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
-    from dnagpt_hf.haplotypes.populations import read_populations
+    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 
     check_new_file(output, overwrite=overwrite)
     if population and populations is None:
@@ -268,79 +390,17 @@ def convert(
     haplotypes = read_haplotypes(
         input,
         legend=legend,
-        region=None if region is None else Region.parse(region),
+        region=region,
         samples=None if samples is None else samples.read_text().split(),
-        min_maf=0.0 if population else min_maf,
-        rules=_rules(missing, unphased, multiallelic, snps_only),
+        populations=populations,
+        population_column=population_column,
+        only_populations=population or (),
+        min_maf=min_maf,
+        rules=GenotypeRules(missing, unphased, multiallelic, snps_only),
     )
-    if populations is not None:
-        table = read_populations(populations, population_column)
-        haplotypes = haplotypes.with_populations(table)
-    if population:
-        haplotypes = haplotypes.of_populations(population).with_minor_allele_frequency(min_maf)
     write_haplotypes(haplotypes, output, label=label, overwrite=overwrite)
-    people = len(set(haplotypes.samples.tolist()))
+    samples_kept = len(set(haplotypes.samples.tolist()))
     typer.echo(
-        f"{output}: {haplotypes.num_haplotypes:,} haplotypes of {people:,} people, "
-        f"{haplotypes.num_sites:,} sites"
+        f"{output}: {count(haplotypes.num_haplotypes, 'haplotype')} of "
+        f"{count(samples_kept, 'individual')}, {count(haplotypes.num_sites, 'site')}"
     )
-
-
-def _rules(
-    missing: Dropped, unphased: Unphased, multiallelic: Dropped, snps_only: bool
-) -> GenotypeRules:
-    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
-
-    return GenotypeRules(missing.value, unphased.value, multiallelic.value, snps_only)
-
-
-def _vcf(path: Path, region: Region | None) -> Region | None:
-    """The region, where it spares reading the rest of a chromosome."""
-    from dnagpt_hf.haplotypes.files.vcf import is_vcf_name
-
-    return region if is_vcf_name(path) else None
-
-
-def _set_names(files: list[Path], names: str | None) -> list[str]:
-    """What the generated sets are called, one name for each file.
-
-    Example:
-
-        >>> _set_names([Path("a/t0.8.hapt.gz"), Path("b/t1.2.vcf")], None)
-        ['t0.8', 't1.2']
-    """
-    if names is None:
-        endings = (".gz", ".zip", ".hapt", ".vcf", ".bcf", ".npy", ".npz")
-        found = [path.name for path in files]
-        for ending in endings:
-            found = [name.removesuffix(ending) for name in found]
-    else:
-        found = [name.strip() for name in names.split(",")]
-    if len(found) != len(files):
-        raise typer.BadParameter(f"{len(found)} --names for {len(files)} generated files")
-    for name in found:
-        if found.count(name) > 1:
-            raise typer.BadParameter(f"two sets are called {name!r}: state --names")
-    return found
-
-
-def _show(evaluation: HaplotypeEvaluation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from dnagpt_hf.haplotypes.statistics.tables import description, table
-
-    header, rows = table(evaluation)
-    number = 1 + len(evaluation.sets)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("", no_wrap=True)
-    for name in header[1:number]:
-        shown.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        shown.add_row(*row[:number])
-    for sentence in description(evaluation):
-        typer.echo(sentence)
-    console = Console()
-    # no column is cut off, in a file or a narrow terminal
-    console.width = max(console.width, Console(width=MEASURED).measure(shown).maximum)
-    console.print(shown)

@@ -17,9 +17,9 @@ def write_haplotype_card(
     """Write the card of a model that was trained on haplotypes.
 
     Args:
-        settings: of the run.
-        config: of the model.
-        results: figures of each part that was measured.
+        settings: settings of the run.
+        config: configuration of the model.
+        results: figures of each split.
     """
     training: Any = settings.training
     source = None if settings.model.from_scratch else settings.model.model
@@ -39,15 +39,15 @@ def write_haplotype_card(
         origin="Trained on haplotypes with `dnagpt haplotypes train`, from "
         f"{'' if source else 'new weights of the sizes of '}`{settings.model.model}`.",
         training=describe_settings(facts),
-        results=f"{_parts_table(results)}\n\nNot measured: other populations and other sites.",
+        results=f"{_splits_table(results)}\n\nNot measured: other populations and other sites.",
         base_model=source,
     )
 
 
-def _parts_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+def _splits_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for one in results.values() for name in one))
-    rows = [[part, *(_cell(one.get(name)) for name in names)] for part, one in results.items()]
-    return markdown_table(["part", *(name.replace("_", " ") for name in names)], rows)
+    rows = [[split, *(_cell(one.get(name)) for name in names)] for split, one in results.items()]
+    return markdown_table(["split", *(name.replace("_", " ") for name in names)], rows)
 
 
 def _cell(value: float | None) -> str:

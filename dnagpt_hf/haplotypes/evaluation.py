@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules, is_vcf_name
@@ -98,17 +98,13 @@ def evaluate_haplotypes(
         return read_haplotypes(source, **{"region": within, "rules": rules, **options})
 
     training = read(real, legend=legend, region=region, min_maf=min_maf, **tables)
-    share = parse_share(test) if isinstance(test, str) else test
-    if share is None or isinstance(share, float):
-        fraction, used_seed = (_SET_ASIDE, seed) if share is None else (share, split_seed)
-        training, held_out = (
-            replace(one, source=f"{one.source} ({split} split)")
-            for one, split in zip(
-                split_by_sample(training, fraction, used_seed), ("training", "test"), strict=True
-            )
-        )
+    share: Any = parse_share(test) if isinstance(test, str) else test
+    if test is None or isinstance(share, float):
+        fraction, used_seed = (_SET_ASIDE, seed) if test is None else (share, split_seed)
+        training, held_out = split_by_sample(training, fraction, used_seed)
+        held_out = replace(held_out, source=f"{held_out.source} (test split)")
     else:
-        held_out = read(share, **tables)
+        held_out = read(cast(Source, test), **tables)
     sets = {name: read(source) for name, source in generated.items()}
     evaluation = evaluate_sets(
         training, sets, held_out, test_is_unseen=test is not None, seed=seed, on_step=on_step

@@ -57,7 +57,7 @@ def generate_haplotypes(
     sites: Sites | None = None,
     max_tries: int = 100,
     partial: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[int], None] = lambda finished: None,
+    on_batch: Callable[[int], None] = lambda finished: None,
 ) -> GeneratedHaplotypes:
     """Generate artificial genomes.
 
@@ -89,7 +89,7 @@ def generate_haplotypes(
         partial (`str` or path, *optional*):
             A file that keeps finished genomes. If it exists, generation resumes from it. The
             caller deletes it when the genomes are stored.
-        on_progress (`Callable[[int], None]`, *optional*):
+        on_batch (`Callable[[int], None]`, *optional*):
             Called with the number of finished genomes after each batch, for progress bars.
 
     Returns:
@@ -146,7 +146,7 @@ def generate_haplotypes(
     sampler = HaplotypeSampler(model, codec, Sampling(temperature, top_k, top_p, seed), constrained)
     rejected = np.zeros((number, len(REASONS)), np.int64)
     waiting = deque(np.setdiff1d(np.arange(number), kept.records["number"]).tolist())
-    on_progress(number - len(waiting))
+    on_batch(number - len(waiting))
     while waiting:
         genomes = np.asarray([waiting.popleft() for _ in range(min(batch_size, len(waiting)))])
         tries = rejected[genomes].sum(1)
@@ -162,7 +162,7 @@ def generate_haplotypes(
         kept.append(valid, rejected[valid], ids[is_valid])
         # a genome that was rejected is drawn again after all others
         waiting.extend(genomes[~is_valid].tolist())
-        on_progress(number - len(waiting))
+        on_batch(number - len(waiting))
     records = kept.records
     decoded = codec.decode(records["ids"])
     names = np.asarray([f"genome_{number + 1}" for number in records["number"].tolist()])

@@ -236,8 +236,8 @@ def as_alleles(
     alleles = np.asarray(values)
     if alleles.ndim != 2 or 0 in alleles.shape:
         raise HaplotypeError(
-            f"{source}: alleles of shape {alleles.shape}, but (haplotypes, sites) with at least one "
-            "of each is needed"
+            f"{source}: alleles of shape {alleles.shape}, but (haplotypes, sites) with at least "
+            "one of each is needed"
         )
     if names is not None and len(names) != len(alleles):
         raise HaplotypeError(f"{source}: {len(alleles):,} haplotypes, but {len(names):,} names")
@@ -245,11 +245,11 @@ def as_alleles(
         return alleles
     wrong = (alleles != 0) & (alleles != 1)
     if wrong.any():
-        row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        row, column = divmod(int(wrong.argmax()), wrong.shape[1])
         name = f"{row + 1:,}" if names is None else names[row]
         raise HaplotypeError(
             f"{source}: haplotype {name} has the allele {alleles[row, column]} at "
-            f"{site_name(int(column), sites)}: only 0 and 1 are alleles"
+            f"{site_name(column, sites)}: only 0 and 1 are alleles"
         )
     return alleles.astype(np.uint8, copy=False)
 

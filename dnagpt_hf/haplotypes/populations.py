@@ -1,4 +1,4 @@
-"""Tables that tell the population of each sample."""
+"""Tables of samples with their populations."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ POPULATION_COLUMNS = (
 
 
 def read_populations(path: str | os.PathLike[str], column: str | None = None) -> dict[str, str]:
-    """The population of each sample, from a table with a header.
+    """Read the population of each sample from a table with a header.
 
     Args:
         path: CSV or TSV, plain or gzipped, such as the sample list of the 1000 Genomes Project.
-        column: the column with the population; by default the first one of `POPULATION_COLUMNS`
-            that is there, large populations before small ones.
+        column: the column of populations; by default the first of `POPULATION_COLUMNS` in the
+            table, superpopulations before populations.
 
     Raises:
-        HaplotypeError: a column is missing, or a sample stands twice with two populations.
+        HaplotypeError: a column is missing, or a sample has two populations.
         RecordError: the file is no table.
     """
     populations: dict[str, str] = {}

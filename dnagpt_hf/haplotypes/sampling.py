@@ -1,7 +1,7 @@
 """Haplotypes drawn token by token, a batch at a time.
 
-A sequence with any token that is neither an allele nor the stop symbol is rejected, whichever token
-it is. So all such tokens are drawn as one, whose probability is the sum of theirs, and which changes
+A sequence with a token that is neither an allele nor the stop symbol is rejected, whichever it is.
+So all such tokens are drawn as one, whose probability is the sum of theirs, and which changes
 nothing in the sequences that are kept. Alleles are drawn first, with the few rows of the output
 projection that belong to them; the total of the thousands of other tokens is computed afterwards,
 for many positions at once.

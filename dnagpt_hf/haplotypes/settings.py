@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
-import yaml
 from transformers import TrainingArguments
 
 from dnagpt_hf.finetuning.settings import finetuning_recipe
 from dnagpt_hf.presets import PRESETS, get_preset
 from dnagpt_hf.training.settings import (
+    Nested,
     option,
     parse_dataclasses,
     recipe_arguments,
@@ -22,47 +22,50 @@ from dnagpt_hf.training.settings import (
 
 @dataclass
 class HaplotypeArguments:
-    """Which haplotypes are learnt."""
+    """Haplotypes and their splits."""
 
     haplotypes: str | None = option(None, "Phased haplotypes: .hapt, .vcf.gz, .bcf, .npz or .npy.")
     legend: str | None = option(None, "Legend of a .hapt file; by default the one beside it.")
-    test: str | None = option(None, "A file of other people, or their share, as 0.2; or nothing.")
-    validation: float = option(0.05, "Share of the other people that training is stopped by.")
-    split_seed: int = option(0, "Decides who is in which part.")
+    test: str | None = option(None, "Test split: a file, or a share of the samples, as 0.2.")
+    validation: float = option(0.05, "Share of the other samples in the validation split.")
+    split_seed: int = option(0, "Seed of the random splits.")
     region: str | None = option(None, "Part of a chromosome, as 1:11,697,036-11,836,540.")
-    min_maf: float = option(0.0, "Sites with a rarer minor allele are left out.")
+    min_maf: float = option(0.0, "Least minor-allele frequency of a site.")
     snps_only: bool = option(False, "Leave insertions, deletions and other variants of VCF out.")
-    unphased: str = option("error", "Unphased heterozygotes of VCF: error, drop or as_written.")
-    missing: str = option("error", "Missing genotypes of VCF: error, or drop the record.")
-    multiallelic: str = option("error", "Records with several alternatives: error or drop.")
-    populations: str | None = option(None, "Table with the population of each sample, to ask for.")
+    unphased: Literal["error", "drop", "as_written"] = option(
+        "error", "Unphased heterozygotes of VCF: error, drop or as_written."
+    )
+    missing: Literal["error", "drop"] = option("error", "Missing genotypes of VCF: error or drop.")
+    multiallelic: Literal["error", "drop"] = option(
+        "error", "Records with several alternatives: error or drop."
+    )
+    populations: str | None = option(None, "Table of samples; their populations become prompts.")
     population_column: str | None = option(None, "Its column; by default superpopulations.")
-    only_populations: list[str] | None = option(None, "Learn from these populations only.")
+    only_populations: list[str] | None = option(None, "Train on these populations only.")
 
 
 @dataclass
 class HaplotypeModelArguments:
-    """Which model learns them."""
+    """The model to train."""
 
-    model: str = option("dnagpt-tiny", "Folder, name of one that comes along, or Hub name.")
-    from_scratch: bool = option(False, "New weights; --model may then name a preset as dnagpt-m.")
-    config: dict[str, Any] | str | None = option(
-        None,
-        "From scratch: fields of DNAGPTConfig that differ from the model's, as {kmer_size: 6}.",
+    model: str = option("dnagpt-tiny", "Checkpoint folder, bundled model, or name on the Hub.")
+    from_scratch: bool = option(False, "New weights; --model may then be a preset as dnagpt-m.")
+    config: Nested = option(
+        None, "With new weights: other fields of DNAGPTConfig, as {kmer_size: 6}."
     )
     attention: str | None = option(None, "eager, sdpa, flex_attention or flash_attention_2.")
-    early_stopping: int | None = option(None, "Evaluations without gain after which it ends.")
+    early_stopping: int | None = option(None, "Early-stopping patience, in evaluations.")
 
 
 class HaplotypeSettings(NamedTuple):
-    """Everything that a run is told."""
+    """All settings of a run."""
 
     data: HaplotypeArguments
     model: HaplotypeModelArguments
     training: TrainingArguments
 
 
-# what holds for every run, before a recipe or the command line say otherwise
+# defaults of every run, overridden by a recipe and the command line
 _DEFAULTS: dict[str, Any] = {
     "output_dir": "haplotypes",
     "remove_unused_columns": False,
@@ -90,7 +93,7 @@ def parse_haplotype_settings(
         stated: settings by name, such as `{"haplotypes": "real.hapt", "from_scratch": True}`.
 
     Raises:
-        ValueError: an unknown name or a value that cannot be; the message says which.
+        ValueError: a name is unknown or a value does not fit; the message names the setting.
     """
     stated = stated or {}
     name = stated_argument(arguments, "model") or stated.get("model", HaplotypeModelArguments.model)
@@ -102,17 +105,14 @@ def parse_haplotype_settings(
         {**_DEFAULTS, **_recipe(name, from_scratch)},
         description="Train a DNAGPT to write haplotypes.",
     )
-    if isinstance(model.config, str):
-        model.config = yaml.safe_load(model.config)
     if model.config is not None and not isinstance(model.config, dict):
         raise ValueError(f"config is {model.config!r}: write fields as {{hidden_size: 256}}")
     if model.config and not model.from_scratch:
         raise ValueError(
-            "config changes the sizes of a model, which new weights are needed for: add "
-            "--from_scratch"
+            "config changes the sizes of a model, which needs new weights: add --from_scratch"
         )
     if data.haplotypes is None:
-        raise ValueError("no haplotypes are given: state a file with haplotypes")
+        raise ValueError("no haplotypes are given: state a file")
     return HaplotypeSettings(data, model, training)
 
 
@@ -120,7 +120,7 @@ def _recipe(model: str, from_scratch: bool) -> dict[str, Any]:
     if not (from_scratch and model in PRESETS):
         return recipe_arguments(finetuning_recipe(model))
     preset = get_preset(model)
-    # new weights need larger steps than those that are to be kept
+    # new weights need larger steps than pre-trained ones
     return {
         **recipe_arguments(preset.finetuning),
         "learning_rate": preset.pretraining.learning_rate,

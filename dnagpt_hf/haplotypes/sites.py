@@ -74,8 +74,8 @@ class Sites:
 
     def take(self, chosen: NDArray[Any]) -> Sites:
         """Take some of the sites, by a mask or by indices."""
-        arrays = [getattr(self, one.name) for one in fields(self)]
-        return Sites(*(None if array is None else array[chosen] for array in arrays))
+        ids = None if self.ids is None else self.ids[chosen]
+        return Sites(**{name: getattr(self, name)[chosen] for name in _KEY}, ids=ids)
 
     def within(self, region: Region) -> NDArray[np.bool_]:
         """Mark the sites in a region: `(sites,)`.

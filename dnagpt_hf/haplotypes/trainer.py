@@ -22,8 +22,8 @@ class HaplotypeRows(Dataset[dict[str, NDArray[np.int64]]]):
     """Haplotypes as rows of token ids.
 
     Args:
-        haplotypes: their populations are used if the codec has populations.
-        codec: how they are written.
+        haplotypes: haplotypes, with their populations if the format has populations.
+        codec: notation of haplotypes.
     """
 
     def __init__(self, haplotypes: Haplotypes, codec: HaplotypeCodec) -> None:
@@ -43,13 +43,13 @@ class HaplotypeRows(Dataset[dict[str, NDArray[np.int64]]]):
 class HaplotypeTrainer(CheckpointingTrainer):
     """`Trainer` for [`HaplotypeRows`].
 
-    The loss is that of all tokens behind the first one: population, alleles and stop symbol.
+    The loss is that of all tokens after the first one: population, alleles and stop symbol.
     Evaluation reports the loss of the alleles alone, as `nats_per_site` and `bits_per_site`, which
-    can be compared between tokens of different lengths.
+    are comparable between tokens of different lengths.
 
     Args:
         model: a [`DNAGPTForMultiTask`].
-        codec: how haplotypes are written.
+        codec: notation of haplotypes.
         kwargs: arguments of `Trainer`.
     """
 
@@ -76,7 +76,7 @@ class HaplotypeTrainer(CheckpointingTrainer):
         ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
-        """Read all haplotypes; the dataset is read directly, not by the loader."""
+        """Evaluate all haplotypes of the dataset, which is read directly, not by the loader."""
         ids = dataloader.dataset.ids
         metrics = {
             f"{metric_key_prefix}_{name}": value for name, value in self.evaluate_ids(ids).items()
@@ -84,12 +84,12 @@ class HaplotypeTrainer(CheckpointingTrainer):
         return EvalLoopOutput(np.empty(0), None, metrics, len(ids))
 
     def evaluate_ids(self, ids: NDArray[np.int64]) -> dict[str, float]:
-        """Losses per site; every process reads its share, and all get the whole result."""
+        """Compute losses per site; every process reads its share, and all get the whole result."""
         model = self.accelerator.unwrap_model(self.model)
         was_training = model.training
         model.eval()
         rank, world = self.args.process_index, self.args.world_size
-        # every process reads as many, as models that are spread over processes need it
+        # every process reads the same number, as sharded models need
         numbers = np.arange(-(-len(ids) // world) * world)[rank::world]
         with self.compute_loss_context_manager():
             losses = haplotype_losses(

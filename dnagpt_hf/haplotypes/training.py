@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from copy import deepcopy
@@ -13,18 +12,22 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, set_seed
 
-from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.card import write_haplotype_card
+from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
 from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
-from dnagpt_hf.haplotypes.format import LEGEND, HaplotypeFormat, check_positions
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, parse_share, split_by_sample
+from dnagpt_hf.haplotypes.format import LEGEND, HaplotypeFormat
+from dnagpt_hf.haplotypes.haplotypes import (
+    Haplotypes,
+    check_disjoint,
+    parse_share,
+    split_by_sample,
+)
 from dnagpt_hf.haplotypes.likelihood import independent_loss
-from dnagpt_hf.haplotypes.populations import read_populations
 from dnagpt_hf.haplotypes.settings import (
     HaplotypeArguments,
     HaplotypeModelArguments,
@@ -42,12 +45,12 @@ RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class HaplotypeSplits:
-    """Haplotypes that share no person between parts, over the same sites.
+    """Splits over the same sites that share no sample.
 
     Args:
-        train: what is learnt.
-        validation: what training is stopped by.
-        test: what is measured in the end, if there is such a part.
+        train: haplotypes to train on.
+        validation: haplotypes for early stopping and the choice of a checkpoint.
+        test: haplotypes for the evaluation of the trained model.
     """
 
     train: Haplotypes
@@ -100,87 +103,83 @@ def train_haplotypes(
 
 def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
     training: Any = settings.training
-    parts = read_splits(settings.data)
+    splits = read_splits(settings.data)
+    populations = splits.train.populations
     format = HaplotypeFormat.of_populations(
-        parts.train.num_sites,
-        None if parts.train.populations is None else parts.train.populations.tolist(),
+        splits.train.num_sites, None if populations is None else populations.tolist()
     )
     set_seed(training.seed)
     checkpoint = checkpoint_to_resume(settings)
     model, tokenizer = new_model(settings.model, format)
-    codec = format.codec(tokenizer)
-    check_positions(codec, model.config.max_position_embeddings)
+    codec = HaplotypeCodec(tokenizer, format)
+    codec.check_positions(model.config.max_position_embeddings)
     patience = settings.model.early_stopping
     trainer = HaplotypeTrainer(
         model,
         args=training,
         codec=codec,
-        train_dataset=HaplotypeRows(parts.train, codec),
-        eval_dataset=HaplotypeRows(parts.validation, codec),
+        train_dataset=HaplotypeRows(splits.train, codec),
+        eval_dataset=HaplotypeRows(splits.validation, codec),
         processing_class=tokenizer,
         run=run_settings(settings),
         callbacks=[] if patience is None else [EarlyStoppingCallback(patience)],
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    results = _results(trainer, parts)
+    results = _results(trainer, splits)
     trainer.save_model()
     if training.should_save:
         trainer.save_state()
-        _write_beside(trainer, settings, parts, results)
+        folder = Path(training.output_dir)
+        write_json(folder / RESULTS, results)
+        if splits.train.sites is not None:
+            write_legend(splits.train.sites, folder / LEGEND, overwrite=True)
+        config = trainer.accelerator.unwrap_model(trainer.model).config
+        write_haplotype_card(settings, config, results)
     trainer.accelerator.wait_for_everyone()
     return results
 
 
 def read_splits(arguments: HaplotypeArguments) -> HaplotypeSplits:
-    """The haplotypes as the settings choose and divide them.
+    """Read haplotypes and split them by sample.
 
-    Sites are chosen by the haplotypes of the one file; those of a test file must hold these sites.
+    The filters choose sites of the training file; a test file must hold these sites.
 
     Raises:
-        HaplotypeError: haplotypes cannot be used; the message names file and record.
+        HaplotypeError: haplotypes are invalid; the message names file and record.
     """
-    haplotypes = _read(arguments, str(arguments.haplotypes))
-    if arguments.min_maf:
-        haplotypes = haplotypes.with_minor_allele_frequency(arguments.min_maf)
+    haplotypes = _read(arguments, str(arguments.haplotypes), arguments.min_maf)
     test = None
     share = parse_share(arguments.test)
     if share is not None:
         haplotypes, test = split_by_sample(haplotypes, share, arguments.split_seed)
     elif arguments.test is not None:
         test = _read(arguments, arguments.test).align_to(haplotypes)
-        both = sorted(set(haplotypes.samples) & set(test.samples))
-        if both:
-            raise ValueError(
-                f"{len(both):,} people of {test.source} are in {haplotypes.source} as well, the "
-                f"first one {both[0]}: a test part is of other people"
-            )
+        check_disjoint(haplotypes, test)
     train, validation = split_by_sample(haplotypes, arguments.validation, arguments.split_seed)
     return HaplotypeSplits(train, validation, test)
 
 
-def _read(arguments: HaplotypeArguments, path: str) -> Haplotypes:
-    rules: Any = {
-        name: getattr(arguments, name) for name in ("missing", "unphased", "multiallelic")
-    }
+def _read(arguments: HaplotypeArguments, path: str, min_maf: float = 0.0) -> Haplotypes:
     haplotypes = read_haplotypes(
         path,
         legend=arguments.legend,
-        region=None if arguments.region is None else Region.parse(arguments.region),
-        rules=GenotypeRules(**rules, snps_only=arguments.snps_only),
+        region=arguments.region,
+        populations=arguments.populations,
+        population_column=arguments.population_column,
+        only_populations=arguments.only_populations or (),
+        min_maf=min_maf,
+        rules=GenotypeRules(
+            arguments.missing, arguments.unphased, arguments.multiallelic, arguments.snps_only
+        ),
     )
-    if arguments.populations is not None:
-        table = read_populations(arguments.populations, arguments.population_column)
-        haplotypes = haplotypes.with_populations(table)
-    if arguments.only_populations:
-        haplotypes = haplotypes.of_populations(arguments.only_populations)
-    # populations that a file brings along are asked for only where a table is
+    # populations of a .npz file become prompts only if a table is given
     return haplotypes if arguments.populations else replace(haplotypes, populations=None)
 
 
 def new_model(
     arguments: HaplotypeModelArguments, format: HaplotypeFormat
 ) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
-    """The model to be trained, with the format of haplotypes in its configuration."""
+    """Load or make the model to train, with the format of haplotypes in its configuration."""
     if arguments.from_scratch:
         config, tokenizer = _new_sizes(arguments)
     else:
@@ -197,7 +196,7 @@ def new_model(
 
 
 def _new_sizes(arguments: HaplotypeModelArguments) -> tuple[DNAGPTConfig, DNAGPTTokenizer]:
-    """Sizes of a preset or a checkpoint, with what the settings change in them."""
+    """Change the sizes of a preset or a checkpoint as the settings state."""
     fields: Any = arguments.config or {}
     if arguments.model in PRESETS:
         config = preset_config(arguments.model, **fields)
@@ -214,33 +213,16 @@ def _new_sizes(arguments: HaplotypeModelArguments) -> tuple[DNAGPTConfig, DNAGPT
     return config, tokenizer
 
 
-def _results(trainer: HaplotypeTrainer, parts: HaplotypeSplits) -> dict[str, Any]:
+def _results(trainer: HaplotypeTrainer, splits: HaplotypeSplits) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name in ("train", "validation", "test"):
-        part = getattr(parts, name)
-        if part is None:
+        split = getattr(splits, name)
+        if split is None:
             continue
-        results[name] = {"haplotypes": part.num_haplotypes, "sites": part.num_sites}
+        results[name] = {"haplotypes": split.num_haplotypes, "sites": split.num_sites}
         if name != "train":
-            results[name] |= trainer.evaluate_ids(HaplotypeRows(part, trainer.codec).ids)
+            results[name] |= trainer.evaluate_ids(HaplotypeRows(split, trainer.codec).ids)
             results[name]["bits_per_site_of_independent_sites"] = independent_loss(
-                parts.train.alleles, part.alleles
+                splits.train.alleles, split.alleles
             )
     return results
-
-
-def _write_beside(
-    trainer: HaplotypeTrainer,
-    settings: HaplotypeSettings,
-    parts: HaplotypeSplits,
-    results: Mapping[str, Any],
-) -> None:
-    """What stands beside the weights: results, the sites, and a card."""
-    training: Any = settings.training
-    folder = Path(training.output_dir)
-    with new_file(folder / RESULTS, overwrite=True) as partial:
-        partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    if parts.train.sites is not None:
-        write_legend(parts.train.sites, folder / LEGEND, overwrite=True)
-    config = trainer.accelerator.unwrap_model(trainer.model).config
-    write_haplotype_card(settings, config, results)

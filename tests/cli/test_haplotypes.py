@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are tested with the report, and take time."""
     monkeypatch.setattr(
-        "dnagpt_hf.haplotypes.statistics.report.figures", lambda evaluation: iter(())
+        "dnagpt_hf.haplotypes.statistics.figures.figures", lambda evaluation: iter(())
     )
 
 
@@ -84,7 +84,7 @@ def test_evaluate_filtered_and_without_a_test_part(folder: Path, drawn: None) ->
     number = int((real.sites.positions <= 30_000).sum())
     assert 10 < number < 100
     assert f"over {number} sites in 1:" in result.stdout
-    assert "No test part was given" in result.stdout
+    assert "No test split was given" in result.stdout
     found = json.loads(Path("report/evaluation.json").read_text())
     assert found["sets"][0]["name"] == "model" and found["seed"] == 3
 
@@ -112,11 +112,15 @@ def test_evaluate_does_nothing_before_its_place_is_clear(folder: Path) -> None:
     ("arguments", "status", "message"),
     [
         (["real.hapt", "t0.8.npz", "--names", "a,b"], 2, "2 --names for 1 generated files"),
-        (["real.hapt", "t0.8.npz", "t1.2.npy", "--names", "a,a"], 2, "two sets are called 'a'"),
+        (
+            ["real.hapt", "t0.8.npz", "t1.2.npy", "--names", "a,a"],
+            2,
+            "two of the --names are",
+        ),
         (["missing.hapt"], 1, "missing.hapt: No such file or directory"),
         (["real.hapt", "t1.2.npy", "--min-maf", "0.1"], 1, "t1.2.npy has 120 sites, but real.hapt"),
         (["real.hapt", "--region", "7"], 1, "real.hapt: no site lies in 7; there are sites in 1:"),
-        (["real.hapt", "--test", "real.hapt"], 1, "30 people are in both"),
+        (["real.hapt", "--test", "real.hapt"], 1, "30 samples of real.hapt are in real.hapt"),
         (["test.npz", "--populations", "t0.8.npz"], 1, "t0.8.npz"),
     ],
 )
@@ -128,7 +132,7 @@ def test_errors_of_evaluate(folder: Path, arguments: list[str], status: int, mes
 
 def test_convert(folder: Path) -> None:
     result = run("convert", "real.hapt", "out.npz", "--min-maf", "0.05")
-    assert result.stdout.startswith("out.npz: 60 haplotypes of 30 people, ")
+    assert result.stdout.startswith("out.npz: 60 haplotypes of 30 individuals, ")
     expected = read_haplotypes("real.hapt", min_maf=0.05)
     assert (read_haplotypes("out.npz").alleles == expected.alleles).all()
     assert "exists" in run("convert", "real.hapt", "out.npz", status=1).stderr

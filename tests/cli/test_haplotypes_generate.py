@@ -50,7 +50,7 @@ def test_files(folder: Path, tmp_path: Path, ending: str) -> None:
         pytest.importorskip("cyvcf2")
     output = tmp_path / f"genomes{ending}"
     result = generate(folder, output, "--population", "EUR")
-    assert "7 genomes of 40 sites; 0 sequences thrown away" in result.output
+    assert "7 genomes of 40 sites; 0 sequences rejected" in result.output
     genomes = read_haplotypes(output)
     assert genomes.alleles.shape == (7, SITES)
     assert genomes.sites.positions.tolist() == make_sites(SITES).positions.tolist()
@@ -89,7 +89,7 @@ def test_what_is_refused_before_work_begins(folder: Path, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["genomes.legend"]
 
 
-def test_throwing_away_is_reported(folder: Path, tmp_path: Path) -> None:
+def test_rejection_is_reported(folder: Path, tmp_path: Path) -> None:
     arguments = ("--number", 2, "--max-tries", 2, "-o", tmp_path / "genomes.npz")
     result = run(folder, *arguments)
     assert "was not valid in 2 tries" in result.stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
+from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
@@ -38,7 +39,7 @@ def test_ids_are_those_of_the_tokenizer(
         "letters": {"letters": letters_of(sites)},
         "no prefix": {"prefix": ""},
     }[style]
-    codec = HaplotypeCodec(tokenizer, sites, **options)
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat(sites, **options))
     alleles = alleles_of(9, sites)
     populations: Sequence[str] | None = None
     if style == "populations":
@@ -56,24 +57,24 @@ def test_ids_are_those_of_the_tokenizer(
 
 
 def test_what_a_haplotype_looks_like() -> None:
-    codec = HaplotypeCodec(DNAGPTTokenizer(), 8, populations=POPULATIONS)
+    codec = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(8, populations=POPULATIONS))
     assert codec.texts([[0, 1, 1, 0, 0, 0, 1, 1]], ["AFR"]) == ["<R><2>ATTAAATT<!>"]
     assert (codec.start, codec.num_tokens, codec.length) == (2, 2, 5)
     assert codec.prompt("EUR") == DNAGPTTokenizer()("<R><1>")["input_ids"]
-    fixed = HaplotypeCodec(DNAGPTTokenizer(dynamic_kmer=False), 8)
+    fixed = HaplotypeCodec(DNAGPTTokenizer(dynamic_kmer=False), HaplotypeFormat(8))
     assert fixed.texts([[0] * 8]) == ["<R>AAAAAAAANNNN<!>"]
     assert fixed.prompt() == [DNAGPTTokenizer().get_vocab()["<R>"]]
 
 
 def test_allowed_tokens_are_all_that_alleles_can_be() -> None:
     tokenizer = DNAGPTTokenizer()
-    codec = HaplotypeCodec(tokenizer, 8)
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat(8))
     assert len(codec.allele_ids(0)) == 64
     assert tokenizer.convert_ids_to_tokens(codec.allele_ids(1).tolist()) == ["AA", "AT", "TA", "TT"]
 
 
 def test_many_rows_at_once() -> None:
-    codec = HaplotypeCodec(DNAGPTTokenizer(), 805)
+    codec = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(805))
     alleles = alleles_of(700, 805)
     assert (codec.decode(codec.encode(alleles)).alleles == alleles).all()
 
@@ -85,7 +86,7 @@ def changed(ids: Any, place: int, token: str) -> Any:
 
 
 def test_sequences_that_are_no_haplotypes() -> None:
-    codec = HaplotypeCodec(DNAGPTTokenizer(), 14, populations=POPULATIONS)
+    codec = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(14, populations=POPULATIONS))
     # <R> <1> 6-mer 6-mer 2-mer <!>
     ids = codec.encode(alleles_of(1, 14), ["EUR"])
     cases = {
@@ -110,7 +111,7 @@ def test_sequences_that_are_no_haplotypes() -> None:
 
 
 def test_other_lengths() -> None:
-    codec = HaplotypeCodec(DNAGPTTokenizer(), 14)
+    codec = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(14))
     ids = codec.encode(alleles_of(3, 14))
     longer = np.concatenate([ids, np.full((3, 4), 20)], axis=1)
     assert (codec.decode(longer).alleles == alleles_of(3, 14)).all()
@@ -136,18 +137,18 @@ def test_other_lengths() -> None:
 )
 def test_codecs_that_cannot_be(options: dict[str, Any], message: str) -> None:
     with pytest.raises(HaplotypeError, match=message):
-        HaplotypeCodec(DNAGPTTokenizer(), **{"num_sites": 4, **options})
+        HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(**{"num_sites": 4, **options}))
 
 
 def test_what_cannot_be_encoded() -> None:
-    codec = HaplotypeCodec(DNAGPTTokenizer(), 4)
+    codec = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(4))
     with pytest.raises(HaplotypeError, match=r"shape \(1, 3\), but \(haplotypes, 4\)"):
         codec.encode([[0, 1, 1]])
     with pytest.raises(HaplotypeError, match="haplotype 2 has the allele 3 at site 2"):
         codec.encode([[0, 1, 1, 0], [0, 3, 1, 0]])
     with pytest.raises(HaplotypeError, match="has no populations"):
         codec.encode([[0, 1, 1, 0]], ["EUR"])
-    known = HaplotypeCodec(DNAGPTTokenizer(), 4, populations=POPULATIONS)
+    known = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(4, populations=POPULATIONS))
     with pytest.raises(HaplotypeError, match="has populations: state one"):
         known.encode([[0, 1, 1, 0]])
     with pytest.raises(HaplotypeError, match="no token for population 'SAS'; there are EUR, AFR"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTTokenizer
-from dnagpt_hf.haplotypes.format import HaplotypeFormat, check_positions
+from dnagpt_hf.haplotypes.codec import HaplotypeCodec
+from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 
 
@@ -19,7 +20,7 @@ def test_a_checkpoint_keeps_it(
     tiny_config.save_pretrained(tmp_path)
     again = HaplotypeFormat.of_model(DNAGPTConfig.from_pretrained(tmp_path))
     assert again == form
-    codec = again.codec(tiny_tokenizer)
+    codec = HaplotypeCodec(tiny_tokenizer, again)
     assert codec.texts([[0] * 22 + [1]], ["EUR"]) == [f"<R><1>{'A' * 22}T<!>"]
 
 
@@ -37,7 +38,7 @@ def test_too_many_populations() -> None:
 
 
 def test_positions(tiny_tokenizer: DNAGPTTokenizer) -> None:
-    codec = HaplotypeFormat(10_000).codec(tiny_tokenizer)
-    check_positions(codec, 1669)
+    codec = HaplotypeCodec(tiny_tokenizer, HaplotypeFormat(10_000))
+    codec.check_positions(1669)
     with pytest.raises(HaplotypeError, match=r"10,000 sites are 1,669 tokens of 6 sites, .* 512"):
-        check_positions(codec, 512)
+        codec.check_positions(512)

@@ -57,7 +57,7 @@ def likely_model(tokenizer: DNAGPTTokenizer) -> DNAGPTForMultiTask:
     Its first layers are switched off, so that scores depend on the position alone.
     """
     model = make_model()
-    codec = HaplotypeFormat(SITES).codec(tokenizer)
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat(SITES))
     hidden = model.config.hidden_size
     with torch.no_grad():
         model.model.embed_tokens.weight.zero_()
@@ -133,7 +133,7 @@ def test_constrained_genomes_are_those_of_generate(
     model: DNAGPTForMultiTask, tokenizer: DNAGPTTokenizer, arguments: dict[str, Any]
 ) -> None:
     generated = generate_haplotypes(model, tokenizer, 12, constrained=True, **arguments)
-    codec = HaplotypeFormat(SITES).codec(tokenizer)
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat(SITES))
     sampling = Sampling(**{"temperature": 0.8, **arguments})
     keys = sequence_keys(sampling.seed, torch.arange(12), torch.zeros(12, dtype=torch.long))
     prompts = torch.tensor(codec.prompt())[None].expand(12, -1)
@@ -157,7 +157,7 @@ def test_free_genomes_are_those_of_any_token(
 ) -> None:
     number = 30
     generated = generate_haplotypes(likely_model, tokenizer, number, **arguments)
-    codec = HaplotypeFormat(SITES).codec(tokenizer)
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat(SITES))
     sampling = Sampling(**{"temperature": 0.8, **arguments})
     found: dict[int, list[int]] = {}
     rejected = 0
@@ -217,8 +217,8 @@ def test_genomes_do_not_depend_on_the_batch(
     assert not np.array_equal(other.haplotypes.alleles, results[0].haplotypes.alleles)
 
 
-def test_reasons_for_throwing_away(tokenizer: DNAGPTTokenizer) -> None:
-    codec = HaplotypeFormat(SITES).codec(tokenizer)
+def test_reasons_for_rejection(tokenizer: DNAGPTTokenizer) -> None:
+    codec = HaplotypeCodec(tokenizer, HaplotypeFormat(SITES))
     good = codec.encode(np.ones((1, SITES), np.uint8))[0]
     pad = tokenizer.pad_token_id
     early, missing, other, both = (good.copy() for _ in range(4))
@@ -230,7 +230,7 @@ def test_reasons_for_throwing_away(tokenizer: DNAGPTTokenizer) -> None:
 def test_a_model_that_writes_no_genomes(
     model: DNAGPTForMultiTask, tokenizer: DNAGPTTokenizer
 ) -> None:
-    with pytest.raises(HaplotypeError, match=r"was not valid in 2 tries.*thrown away \(.*train"):
+    with pytest.raises(HaplotypeError, match=r"was not valid in 2 tries.*rejected \(.*train"):
         generate_haplotypes(model, tokenizer, 3, max_tries=2)
 
 
@@ -308,7 +308,7 @@ def test_the_model_draws_populations_that_are_not_stated(tokenizer: DNAGPTTokeni
         ({"temperature": 0.0}, "temperature is 0.0: it must be above 0"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"population": "AFR"}, "knows no population 'AFR'; it knows none"),
-        ({"known": [0, 2]}, "known haplotype 1 has the allele 2 at site 2"),
+        ({"known": [0, 2]}, "known alleles: haplotype 1 has the allele 2 at site 2"),
         ({"known": [0] * SITES}, r"known alleles of shape \(20,\).*fewer than 20"),
     ],
 )

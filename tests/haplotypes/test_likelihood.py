@@ -8,6 +8,7 @@ import torch
 from haplotype_sets import make_haplotypes
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.likelihood import (
     haplotype_losses,
@@ -22,7 +23,7 @@ def test_losses_are_those_of_the_alleles(
 ) -> None:
     haplotypes = make_haplotypes(people=4, sites=50)
     names = haplotypes.populations.tolist() if with_populations else None
-    codec = HaplotypeFormat.of_populations(50, names).codec(tiny_tokenizer)
+    codec = HaplotypeCodec(tiny_tokenizer, HaplotypeFormat.of_populations(50, names))
     ids = codec.encode(haplotypes.alleles, names)
     losses = haplotype_losses(tiny_model, codec, ids, batch_size=3)
     with torch.no_grad():

@@ -53,10 +53,10 @@ def test_a_run_that_was_stopped_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     cut_off: int,
 ) -> None:
-    path = tmp_path / "genomes.unfinished"
+    path = tmp_path / "genomes.partial"
     expected = generate(model, tiny_tokenizer)
     with pytest.raises(Stopped):
-        generate(model, tiny_tokenizer, unfinished=path, on_batch=stop_after(2))
+        generate(model, tiny_tokenizer, partial=path, on_batch=stop_after(2))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) - cut_off])
 
@@ -69,7 +69,7 @@ def test_a_run_that_was_stopped_goes_on(
 
     monkeypatch.setattr(HaplotypeSampler, "draw", counted)
     done: list[int] = []
-    again = generate(model, tiny_tokenizer, unfinished=path, on_batch=done.append, batch_size=4)
+    again = generate(model, tiny_tokenizer, partial=path, on_batch=done.append, batch_size=4)
     assert np.array_equal(again, expected)
     first = 5 if cut_off else 6
     assert drawn == list(range(first, NUMBER))
@@ -91,37 +91,37 @@ def test_another_run_is_not_gone_on_with(
     arguments: dict[str, Any],
     message: str,
 ) -> None:
-    path = tmp_path / "genomes.unfinished"
-    generate(model, tiny_tokenizer, unfinished=path)
+    path = tmp_path / "genomes.partial"
+    generate(model, tiny_tokenizer, partial=path)
     with pytest.raises(ResumptionError, match=message):
-        generate(model, tiny_tokenizer, unfinished=path, **arguments)
+        generate(model, tiny_tokenizer, partial=path, **arguments)
 
 
 def test_another_model_is_not_gone_on_with(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer, tmp_path: Path
 ) -> None:
-    path = tmp_path / "genomes.unfinished"
-    generate(model, tiny_tokenizer, unfinished=path)
+    path = tmp_path / "genomes.partial"
+    generate(model, tiny_tokenizer, partial=path)
     with torch.no_grad():
         model.model.norm.weight[0] += 1e-3
     with pytest.raises(ResumptionError, match=r"model .*, not"):
-        generate(model, tiny_tokenizer, unfinished=path)
+        generate(model, tiny_tokenizer, partial=path)
 
 
 def test_other_files_are_not_written_to(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes")
-    with pytest.raises(ResumptionError, match="its first line says nothing of it"):
-        PartialGeneration(path, {"seed": 0}, 4, ("reason",))
+    with pytest.raises(ResumptionError, match="its first line is no description of a run"):
+        PartialGeneration(path, {"seed": 0}, 4, 1)
     assert path.read_text() == "my notes"
 
 
 def test_records_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    kept = PartialGeneration(path, {"seed": 0}, 2, ("a", "b"))
+    kept = PartialGeneration(path, {"seed": 0}, 2, 2)
     kept.append(np.asarray([3, 1]), np.asarray([[0, 1], [2, 0]]), np.asarray([[30, 31], [10, 11]]))
     kept.append(np.asarray([2]), np.zeros((1, 2), np.int64), np.asarray([[20, 21]]))
-    for one in (kept, PartialGeneration(path, {"seed": 0}, 2, ("a", "b"))):
+    for one in (kept, PartialGeneration(path, {"seed": 0}, 2, 2)):
         assert one.records["number"].tolist() == [1, 2, 3]
         assert one.records["ids"].tolist() == [[10, 11], [20, 21], [30, 31]]
         assert one.records["rejected"].tolist() == [[2, 0], [0, 0], [0, 1]]

@@ -81,8 +81,7 @@ def test_what_stands_in_the_folder(learnt: tuple[Path, Mapping[str, Any]]) -> No
     config = DNAGPTConfig.from_pretrained(folder)
     assert HaplotypeFormat.of_model(config) == HaplotypeFormat(SITES)
     assert config.use_cache
-    with open(folder / "sites.legend", "rb") as stream:
-        sites = read_legend(stream, "legend")
+    sites = read_legend(folder / "sites.legend")
     assert sites.positions.tolist() == make_haplotypes(2, SITES).sites.positions.tolist()
     assert "haplotypes" in (folder / "README.md").read_text()
 
@@ -105,7 +104,7 @@ def test_a_test_file(tmp_path: Path) -> None:
     assert np.array_equal(parts.test.sites.positions, parts.train.sites.positions)
     frequencies = read_haplotypes(real).minor_allele_frequencies()
     assert parts.train.num_sites == (frequencies >= 0.2).sum()
-    with pytest.raises(ValueError, match=r"60 people of .* are in .* as well, the first one P0"):
+    with pytest.raises(ValueError, match=r"60 samples of .* are in .* as well, such as P0"):
         read_splits(settings_of(real, tmp_path / "model", test=real).data)
 
 

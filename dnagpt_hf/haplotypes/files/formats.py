@@ -131,8 +131,8 @@ def _find_member(archive: Path, wanted: str) -> zipfile.Path:
     found = [name for name in known if wanted == "." or f"/{name}".endswith(f"/{wanted}")]
     if len(found) != 1:
         raise HaplotypeError(
-            f"{archive} has {len(found)} files {'.hapt' if wanted == '.' else wanted}: state one as "
-            f"{archive}/NAME; there are {', '.join(known) or 'none that end in .hapt'}"
+            f"{archive} has {len(found)} files {'.hapt' if wanted == '.' else wanted}: state one "
+            f"as {archive}/NAME; there are {', '.join(known) or 'none that end in .hapt'}"
         )
     return zipfile.Path(members, found[0])
 
@@ -208,6 +208,7 @@ def check_destination(path: Path, sites: Sites | None, *, overwrite: bool = Fals
         HaplotypeError: the ending is not known, or the format needs sites that are not known.
         ValueError: the file or its legend exists, and `overwrite` is not given.
     """
+    check_new_file(path, overwrite=overwrite)
     if is_vcf_name(path):
         check_vcf_sites(sites, str(path))
     elif _is_hapt(path.name):
@@ -218,7 +219,6 @@ def check_destination(path: Path, sites: Sites | None, *, overwrite: bool = Fals
             f"{path}: its ending names no format that haplotypes are written in: choose .hapt, "
             ".hapt.gz, .vcf, .vcf.gz, .bcf, .npy or .npz"
         )
-    check_new_file(path, overwrite=overwrite)
 
 
 def _write_numpy(haplotypes: Haplotypes, path: Path, overwrite: bool) -> None:

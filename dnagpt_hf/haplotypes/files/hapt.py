@@ -17,6 +17,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,8 @@ def _alleles(text: str, where: str, sites: Sites | None) -> Alleles:
 
 def find_legend(path: TextPath) -> TextPath | None:
     """Find the legend of a `.hapt` file: of the same name, or the only one beside it."""
-    beside = [one for one in path.parent.iterdir() if one.name.endswith(".legend")]
+    folder: Any = path.parent
+    beside = [one for one in folder.iterdir() if one.name.endswith(".legend")]
     named = [one for one in beside if one.name == _legend_name(path.name)]
     found = named or beside
     return found[0] if len(found) == 1 else None
@@ -141,8 +143,8 @@ def read_legend(path: TextPath) -> Sites:
     missing = [column for column in _COLUMNS if column not in header]
     if missing:
         raise HaplotypeError(
-            f"{path}: its header {shorten(' '.join(header))!r} lacks {', '.join(missing)}: a legend "
-            f"has the columns {' '.join(_COLUMNS)}"
+            f"{path}: its header {shorten(' '.join(header))!r} lacks {', '.join(missing)}: a "
+            f"legend has the columns {' '.join(_COLUMNS)}"
         )
     rows = []
     for number, line in lines:

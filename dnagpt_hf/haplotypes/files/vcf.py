@@ -109,7 +109,7 @@ def read_vcf(
         raise HaplotypeError(f"{path}: no site{where}{rare}; its chromosomes: {known}")
     # (sites, haplotypes) as read, transposed once
     alleles = np.ascontiguousarray(np.stack(columns).T)
-    return Haplotypes(alleles, reader.names(), _sites(sites), source=str(path))
+    return Haplotypes(alleles, np.asarray(reader.names()), _sites(sites), source=str(path))
 
 
 def _sites(rows: list[tuple[str, int, str, str, str]]) -> Sites:
@@ -285,8 +285,8 @@ def check_vcf_sites(sites: Sites | None, source: str) -> Sites:
     """
     if sites is None or not all(sites.chromosomes.tolist() + sites.references.tolist()):
         raise HaplotypeError(
-            f"{source}: VCF needs the chromosome, position and alleles of every site: give a legend "
-            "that has them"
+            f"{source}: VCF needs the chromosome, position and alleles of every site: give a "
+            "legend that has them"
         )
     return sites
 
@@ -314,7 +314,8 @@ def write_vcf(haplotypes: Haplotypes, path: Path, *, overwrite: bool = False) ->
     lengths = np.diff(np.r_[first_row, len(of_haplotype)])
     samples = of_haplotype[first_row].tolist()
     if len(set(samples)) < len(samples) or lengths.max() > 2:
-        twice = next(one for one, number in Counter(of_haplotype.tolist()).items() if number > 1)
+        runs = Counter(samples)
+        twice = next(one for one, n in zip(samples, lengths, strict=True) if n > 2 or runs[one] > 1)
         raise HaplotypeError(
             f"{haplotypes.source}: the haplotypes of {twice} do not follow each other in pairs, as "
             "in a genotype: sort them"
@@ -333,7 +334,7 @@ def write_vcf(haplotypes: Haplotypes, path: Path, *, overwrite: bool = False) ->
 
 
 def _header(sites: Sites, samples: list[str]) -> str:
-    columns = "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split()
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
     contigs = dict.fromkeys(sites.chromosomes.tolist())
     lines = [
         "##fileformat=VCFv4.2",

@@ -374,7 +374,8 @@ def _draw_bars(
 
 
 def _points(axes: Axes, xy: Any, size: float, color: str, alpha: float) -> None:
-    axes.scatter(*xy, s=size, color=color, alpha=alpha, linewidths=0, rasterized=True)
+    x, y = xy
+    axes.scatter(x, y, s=size, color=color, alpha=alpha, linewidths=0, rasterized=True)
 
 
 def _draw_diagonal(axes: Axes, end: float) -> None:

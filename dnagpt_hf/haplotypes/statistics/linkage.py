@@ -167,7 +167,7 @@ class _DistanceBins:
             self.edges = np.exp(self.low + self.span * np.arange(NUM_BINS + 1) / NUM_BINS)
 
     def _extent(self) -> tuple[float, float]:
-        """Find the shortest and longest distance of two sites of a chromosome, 0 if there are none."""
+        """Find the shortest and longest distance of two sites of a chromosome; 0 for none."""
         shortest, longest = np.inf, 0.0
         for chromosome in np.unique(self.chromosomes):
             positions = np.sort(self.positions[self.chromosomes == chromosome])
@@ -249,7 +249,7 @@ class _Accumulator:
         self.picture[first, second] += down.T @ values @ across
 
     def _pixels_of(self, part: slice) -> tuple[slice, Block]:
-        """Find the pixels of a block of sites, and a 0/1 matrix that sums sites: `(sites, pixels)`."""
+        """Find the pixels of a block of sites, and their 0/1 matrix: `(sites, pixels)`."""
         pixels = self._pixel[part]
         found = slice(int(pixels[0]), int(pixels[-1]) + 1)
         return found, (pixels[:, None] == np.arange(found.start, found.stop)).astype(np.float32)

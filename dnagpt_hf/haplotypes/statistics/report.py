@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -30,12 +31,12 @@ _DPI = 110
 
 def as_dict(evaluation: HaplotypeEvaluation) -> dict[str, Any]:
     """Collect all results as plain data, without arrays that only figures show."""
-    linkage = evaluation.linkage
+    real, linkage = evaluation.real, evaluation.linkage
     return {
         "real": {
             "source": evaluation.source,
-            "haplotypes": evaluation.real.num_haplotypes,
-            "sites": evaluation.real.num_sites,
+            "haplotypes": real.num_haplotypes,
+            "sites": real.num_sites,
             "test_was_given": evaluation.test_was_given,
         },
         "seed": evaluation.seed,
@@ -58,9 +59,12 @@ def _plain(value: Any) -> Any:
     """Turn dataclasses and arrays into dictionaries and lists; `repr=False` marks figure data."""
     if is_dataclass(value):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.repr}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    # JSON has no NaN
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def write_report(

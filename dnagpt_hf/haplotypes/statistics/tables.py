@@ -41,7 +41,7 @@ class Metric:
 
 
 def _linkage(name: str) -> Callable[[SetEvaluation], float | None]:
-    return lambda one: one.linkage and getattr(one.linkage, name)
+    return lambda one: None if one.linkage is None else getattr(one.linkage, name)
 
 
 def _three_point(gap: Gap) -> Callable[[SetEvaluation], float | None]:
@@ -99,7 +99,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("privacy score (0)", lambda one: one.privacy),
     Metric("copies of real haplotypes", lambda one: one.distances.num_copies, 0),
     Metric("haplotypes that repeat another one", lambda one: one.distances.num_repeats, 0),
-    Metric("three-point correlations, neighbours: r ↑", _three_point(0)),
+    Metric("three-point correlations, neighbors: r ↑", _three_point(0)),
     Metric("three-point correlations, 16 sites apart: r ↑", _three_point(16)),
     Metric("three-point correlations, anywhere: r ↑", _three_point("random")),
     Metric("pairs of neighboring alleles: total variation ↓", _window("total_variation", 2)),
@@ -156,14 +156,14 @@ def description(evaluation: HaplotypeEvaluation) -> list[str]:
     where = "" if real.sites is None else f" in {real.sites.extent()}"
     samples = len(set(real.samples.tolist()))
     given = (
-        f"The column “{TEST}” holds real haplotypes of other individuals. It shows the deviation of "
-        "each statistic by chance alone, which is larger with fewer haplotypes."
+        f"The column “{TEST}” holds real haplotypes of other individuals. It shows the deviation "
+        "of each statistic by chance alone, which is larger with fewer haplotypes."
     )
     if not evaluation.test_was_given:
         given = (
-            f"No test split was given, so that the column “{TEST}” holds individuals set aside from "
-            "the real haplotypes. It shows the deviation of each statistic by chance alone. A model "
-            "trained on all of them has seen these, so that there is no privacy score."
+            f"No test split was given, so that the column “{TEST}” holds individuals set aside "
+            "from the real haplotypes. It shows the deviation of each statistic by chance alone. A "
+            "model trained on all of them has seen these, so that there is no privacy score."
         )
     generators = ", ".join(one.name for one in evaluation.sets if one.kind == "generator")
     linkage = "Fewer than two sites vary in every set, so that there is no linkage."

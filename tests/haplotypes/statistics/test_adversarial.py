@@ -40,16 +40,16 @@ def test_both_parts() -> None:
     real, other = make_haplotypes(15, seed=1).alleles, make_haplotypes(15, seed=2).alleles
     found = adversarial_accuracy(blocks(real, other))
     assert (found.truth, found.synthetic) == plain_accuracy(real, other)
-    assert found.both == (found.truth + found.synthetic) / 2
+    assert found.aats == (found.truth + found.synthetic) / 2
     assert (found.size, found.draws) == (30, 1)
 
 
 def test_copies_and_strangers() -> None:
     real = make_haplotypes(20, seed=1).alleles
-    assert adversarial_accuracy(blocks(real, real)).both == 0
+    assert adversarial_accuracy(blocks(real, real)).aats == 0
     # all real ones are near each other, and so are the others
     found = adversarial_accuracy(blocks(real, 1 - real))
-    assert found.both > 0.9
+    assert found.aats > 0.9
 
 
 def test_sets_are_cut_to_the_same_size() -> None:
@@ -67,4 +67,4 @@ def test_sets_are_cut_to_the_same_size() -> None:
 
 def test_too_few_haplotypes() -> None:
     one = make_haplotypes(5).alleles
-    assert isnan(adversarial_accuracy(blocks(one, one[:1])).both)
+    assert isnan(adversarial_accuracy(blocks(one, one[:1])).aats)

@@ -13,13 +13,14 @@ import pytest
 from haplotype_sets import make_haplotypes
 
 from dnagpt_hf.atomic_files import DestinationError
+from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.haplotypes.statistics.evaluation import (
     TEST,
     HaplotypeEvaluation,
-    evaluate_haplotypes,
-    number_of_parts,
+    evaluate_sets,
+    number_of_steps,
 )
 from dnagpt_hf.haplotypes.statistics.figures import figures
 from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS, mosaic
@@ -29,7 +30,7 @@ from dnagpt_hf.haplotypes.statistics.report import (
     check_report_folder,
     write_report,
 )
-from dnagpt_hf.haplotypes.statistics.tables import METRICS, as_markdown, table
+from dnagpt_hf.haplotypes.statistics.tables import METRICS, as_markdown, metric_table
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
@@ -45,30 +46,30 @@ def parts() -> tuple[Haplotypes, dict[str, Haplotypes], Haplotypes]:
 @pytest.fixture(scope="module")
 def evaluation() -> HaplotypeEvaluation:
     real, generated, test = parts()
-    return evaluate_haplotypes(real, generated, test=test)
+    return evaluate_sets(real, generated, test)
 
 
 def test_references_always_stand_beside(evaluation: HaplotypeEvaluation) -> None:
     assert [one.name for one in evaluation.sets] == ["copies", "good", TEST, *GENERATORS]
     kinds = [one.kind for one in evaluation.sets]
     assert kinds == ["generated", "generated", "test", *["generator"] * 3]
-    assert [one.num_haplotypes for one in evaluation.sets] == [40, 60, 50, 80, 80, 80]
+    assert [one.haplotypes for one in evaluation.sets] == [40, 60, 50, 80, 80, 80]
 
 
 def test_what_the_figures_say(evaluation: HaplotypeEvaluation) -> None:
     by_name = {one.name: one for one in evaluation.sets}
     copies, good, test = by_name["copies"], by_name["good"], by_name[TEST]
-    assert copies.distances.num_copies == 40 and copies.adversarial.both < 0.3
-    assert good.distances.num_copies == 0 and good.adversarial.both > 0.3
+    assert copies.distances.num_copies == 40 and copies.adversarial.aats < 0.3
+    assert good.distances.num_copies == 0 and good.adversarial.aats > 0.3
     # what was copied is near the training part, and far from the test part
     assert copies.privacy > 0.3 and abs(good.privacy) < 0.2
     assert test.privacy is None
     independent = by_name["independent"]
     assert independent.linkage.correlation < 0.3 < good.linkage.correlation
-    assert independent.components.mean > 2 * test.components.mean
+    assert independent.pca.mean > 2 * test.pca.mean
     assert independent.frequencies.correlation > 0.95
-    gaps = [one.gap for one in good.triplets]
-    assert gaps == [0, 1, 4, 16, -1]
+    gaps = [one.gap for one in good.three_point]
+    assert gaps == [0, 1, 4, 16, "random"]
     assert [one.width for one in good.windows] == [2, 10]
 
 
@@ -88,7 +89,7 @@ def test_populations_that_a_set_states_are_believed() -> None:
     real, generated, test = parts()
     good = generated["good"]
     turned = replace(good, populations=np.where(good.populations == "EAST", "WEST", "EAST"))
-    one = evaluate_haplotypes(real, {"good": turned}, test=test).sets[0]
+    one = evaluate_sets(real, {"good": turned}, test).sets[0]
     assert one.populations[0].num_other == (good.populations == "WEST").sum()
     # frequencies are those of the other population
     assert one.populations[0].frequency_correlation < 0.8
@@ -97,38 +98,38 @@ def test_populations_that_a_set_states_are_believed() -> None:
 def test_populations_that_a_set_does_not_state() -> None:
     real, generated, test = parts()
     nameless = replace(generated["good"], populations=None)
-    one = evaluate_haplotypes(real, {"good": nameless}, test=test).sets[0]
+    one = evaluate_sets(real, {"good": nameless}, test).sets[0]
     # the nearest real haplotype tells the populations of these apart
     truth = (generated["good"].populations == "EAST").sum()
     assert one.populations[0].num_other == pytest.approx(truth, abs=6)
     unknown = replace(real, populations=None)
-    assert evaluate_haplotypes(unknown, {}, test=test).sets[0].populations == []
+    assert evaluate_sets(unknown, {}, test).sets[0].populations == []
 
 
 def test_same_seed_same_results(evaluation: HaplotypeEvaluation) -> None:
     real, generated, test = parts()
-    again = evaluate_haplotypes(real, generated, test=test)
+    again = evaluate_sets(real, generated, test)
     assert as_dict(again) == as_dict(evaluation)
-    other = evaluate_haplotypes(real, generated, test=test, seed=1)
+    other = evaluate_sets(real, generated, test, seed=1)
     assert as_dict(other) != as_dict(evaluation)
 
 
-def test_a_test_part_is_set_aside_by_person() -> None:
+def test_a_test_split_is_set_aside_by_sample() -> None:
     real, generated, _ = parts()
-    told: list[str] = []
-    found = evaluate_haplotypes(real, {"good": generated["good"]}, tell=told.append)
+    steps: list[str] = []
+    found = evaluate_haplotypes(real, {"good": generated["good"]}, on_step=steps.append)
     assert not found.test_was_given
     assert found.real.num_haplotypes == 64
     held_out = next(one for one in found.sets if one.name == TEST)
-    assert held_out.num_haplotypes == 16
+    assert held_out.haplotypes == 16
     assert all(one.privacy is None for one in found.sets)
-    assert len(told) == number_of_parts(1)
+    assert len(steps) == number_of_steps(1)
 
 
 def test_the_order_of_sets_does_not_matter(evaluation: HaplotypeEvaluation) -> None:
     real, generated, test = parts()
     turned = {name: generated[name] for name in ("good", "copies")}
-    found = as_dict(evaluate_haplotypes(real, turned, test=test))["sets"]
+    found = as_dict(evaluate_sets(real, turned, test))["sets"]
     expected = as_dict(evaluation)["sets"]
     assert sorted(found, key=lambda one: one["name"]) == sorted(
         expected, key=lambda one: one["name"]
@@ -140,27 +141,27 @@ def test_bad_input() -> None:
     good = generated["good"]
 
     def evaluate(one: Haplotypes, *, name: str = "x", held_out: Haplotypes = test) -> None:
-        evaluate_haplotypes(real, {name: one}, test=held_out)
+        evaluate_sets(real, {name: one}, held_out)
 
     fewer = replace(good.take_sites(np.arange(100)), sites=None, source="t0.8.npy")
     with pytest.raises(HaplotypeError, match=r"t0\.8\.npy has 100 sites, but set 1 has 120"):
         evaluate(fewer)
     with pytest.raises(HaplotypeError, match="in another order than set 1"):
         evaluate(good.take_sites(np.arange(120)[::-1]))
-    with pytest.raises(HaplotypeError, match=r"25 people are in both .*among them P0"):
+    with pytest.raises(HaplotypeError, match="25 samples of set 2 are in set 1 as well"):
         evaluate(good, held_out=make_haplotypes(25, seed=2))
     with pytest.raises(HaplotypeError, match="name 'mosaic' stands for a reference"):
         evaluate(good, name="mosaic")
     with pytest.raises(HaplotypeError, match="set 4 has one haplotype"):
         evaluate(good.take_haplotypes(np.arange(1)))
-    with pytest.raises(HaplotypeError, match="leaves one part without any"):
+    with pytest.raises(HaplotypeError, match="one split would be empty"):
         evaluate_haplotypes(real.take_haplotypes(np.arange(2)), {})
 
 
 def test_sites_that_vary_nowhere() -> None:
     real, _, test = parts()
     fixed = replace(real, alleles=np.zeros_like(real.alleles))
-    found = evaluate_haplotypes(fixed, {"x": test}, test=replace(test, alleles=fixed.alleles[:50]))
+    found = evaluate_sets(fixed, {"x": test}, replace(test, alleles=fixed.alleles[:50]))
     assert found.linkage is None and found.sets[0].linkage is None
     json.dumps(as_dict(found), allow_nan=False)
     assert "no linkage" in as_markdown(found)
@@ -175,7 +176,7 @@ def test_json_has_no_nan(evaluation: HaplotypeEvaluation) -> None:
 
 
 def test_table(evaluation: HaplotypeEvaluation) -> None:
-    header, rows = table(evaluation)
+    header, rows = metric_table(evaluation)
     assert header[-3:] == ["GAN*", "RBM*", "DNAGPT*"]
     assert len(rows) == len(METRICS) and all(len(row) == len(header) for row in rows)
     by_label = {row[0]: row[1:] for row in rows}
@@ -194,7 +195,7 @@ def test_table(evaluation: HaplotypeEvaluation) -> None:
 def test_report(evaluation: HaplotypeEvaluation, tmp_path: Path) -> None:
     files = write_report(evaluation, tmp_path / "report")
     names = {path.name for path in files}
-    assert {"evaluation.json", "evaluation.md", "evaluation.html", "components.png"} <= names
+    assert {"evaluation.json", "evaluation.md", "evaluation.html", "pca.png"} <= names
     assert {path.name for path in (tmp_path / "report").iterdir()} == names
     page = (tmp_path / "report" / "evaluation.html").read_text()
     # nothing is fetched: all images are in the page
@@ -212,7 +213,7 @@ def test_report(evaluation: HaplotypeEvaluation, tmp_path: Path) -> None:
 
 def test_names_are_escaped() -> None:
     real, generated, test = parts()
-    found = evaluate_haplotypes(real, {"<b>t|1*": generated["good"]}, test=test)
+    found = evaluate_sets(real, {"<b>t|1*": generated["good"]}, test)
     assert "&lt;b&gt;t|1*" in as_html(found, [])
     assert "<b>t\\|1\\*" in as_markdown(found)
 
@@ -220,24 +221,24 @@ def test_names_are_escaped() -> None:
 def test_figures_leave_pyplot_alone(evaluation: HaplotypeEvaluation) -> None:
     found: dict[str, Any] = {name: figure for name, _, figure in figures(evaluation)}
     assert list(found) == [
-        "components",
+        "pca",
         "frequencies",
         "linkage",
         "decay",
         "distances",
         "adversarial",
-        "stretches",
+        "ibs_tracts",
         "populations",
     ]
     from matplotlib import pyplot
 
     assert pyplot.get_fignums() == []
     # a column for each set, three pairs of components
-    assert len(found["components"].axes) == 18
+    assert len(found["pca"].axes) == 18
 
 
 def test_generator_with_other_settings_as_a_set() -> None:
     real, _, test = parts()
     few = mosaic(real, 30, seed=5, effective_size=1e6)
-    (one, *_) = evaluate_haplotypes(real, {"mixed": few}, test=test).sets
+    (one, *_) = evaluate_sets(real, {"mixed": few}, test).sets
     assert one.linkage.decay_difference > 0

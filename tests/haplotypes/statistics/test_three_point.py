@@ -11,7 +11,6 @@ import pytest
 from haplotype_sets import make_haplotypes
 
 from dnagpt_hf.haplotypes.statistics.three_point import (
-    RANDOM,
     compare_three_point,
     site_triplets,
     three_point_correlations,
@@ -36,7 +35,7 @@ def plain_correlations(alleles: Any, sites: Any) -> list[float]:
 
 def test_the_eight_correlations_are_one_number() -> None:
     alleles = make_haplotypes().alleles
-    triplets = site_triplets(120, RANDOM, number=300)
+    triplets = site_triplets(120, "random", number=300)
     found = three_point_correlations(alleles, triplets)
     for value, sites in zip(found, triplets, strict=True):
         plain = plain_correlations(alleles, sites)
@@ -62,18 +61,18 @@ def test_gaps(gap: int) -> None:
 
 
 def test_random_triplets() -> None:
-    triplets = site_triplets(20, RANDOM, number=500)
+    triplets = site_triplets(20, "random", number=500)
     assert all(len(set(row)) == 3 for row in triplets.tolist())
     assert set(triplets.ravel().tolist()) == set(range(20))
-    assert (site_triplets(20, RANDOM, 500, seed=0) == triplets).all()
-    assert (site_triplets(20, RANDOM, 500, seed=1) != triplets).any()
+    assert (site_triplets(20, "random", 500, seed=0) == triplets).all()
+    assert (site_triplets(20, "random", 500, seed=1) != triplets).any()
 
 
 def test_too_few_sites() -> None:
-    assert len(site_triplets(2, RANDOM)) == 0
+    assert len(site_triplets(2, "random")) == 0
     assert len(site_triplets(2, 0)) == 0 and len(site_triplets(3, 0)) == 1000
     assert len(site_triplets(8, 3)) == 0 and len(site_triplets(9, 3)) == 1000
     alleles = make_haplotypes(sites=12).alleles
-    assert [one.gap for one in compare_three_point(alleles, alleles)] == [0, 1, 4, RANDOM]
+    assert [one.gap for one in compare_three_point(alleles, alleles)] == [0, 1, 4, "random"]
     fixed = np.zeros_like(alleles)
     assert isnan(compare_three_point(alleles, fixed)[0].correlation)
