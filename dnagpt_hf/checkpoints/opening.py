@@ -218,8 +218,9 @@ def find_device(name: str | torch.device) -> torch.device:
     import torch
 
     if name == "auto":
-        found = [one for one in ("cuda", "mps") if getattr(torch, one).is_available()]
-        return torch.device(found[0] if found else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -22,6 +22,7 @@ from webserver import Fault
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
 from dnagpt_hf.checkpoints.card_metadata import CardError
+from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.checkpoints.published_files import CODE, checkpoint_files
 from dnagpt_hf.checkpoints.publishing import PublishingError, push_checkpoint
 from dnagpt_hf.checkpoints.saving import init_checkpoint
@@ -408,6 +409,22 @@ def test_a_second_load_downloads_nothing(hub: Hub, made: Path) -> None:
     assert hub.asked("GET", "/storage/") + hub.asked("GET", "/resolve/") == []
     assert_same_weights(first, second)
     assert_same_weights(first, DNAGPTForMultiTask.from_pretrained(made))
+
+
+def test_a_published_checkpoint_is_opened_by_its_name(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_checkpoint(folder, NAME)
+    HfApi().upload_file(path_or_fileobj=b"mine", path_in_repo="pytorch_model.bin", repo_id=NAME)
+    checkpoint = open_checkpoint(NAME)
+    assert_same_weights(checkpoint.load_model(), DNAGPTForMultiTask.from_pretrained(folder))
+    assert checkpoint.tokenizer.kmer_size == 3
+    # neither pickles nor code are downloaded
+    assert not {path.suffix for path in checkpoint.folder.iterdir()} & {".bin", ".py"}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert open_checkpoint(NAME, local_files_only=True).folder == checkpoint.folder
+    with pytest.raises(CheckpointFolderError, match=r"^org/other: no such checkpoint folder"):
+        open_checkpoint("org/other")
 
 
 def test_a_sharded_checkpoint(hub: Hub, made: Path, tmp_path: Path) -> None:
