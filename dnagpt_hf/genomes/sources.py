@@ -47,6 +47,9 @@ def check_accession(accession: str) -> str:
     return accession
 
 
+Accession = Annotated[str, AfterValidator(check_accession)]
+
+
 class EnsemblRelease(Settings):
     """A genome in a release of Ensembl or Ensembl Genomes.
 
@@ -77,7 +80,7 @@ class EnsemblSource(Settings):
 class AccessionSource(Settings):
     """An assembly of NCBI, as `GCF_000001405.40`; without a version, the newest."""
 
-    accession: Annotated[str, AfterValidator(check_accession)]
+    accession: Accession
 
 
 class AddressSource(Settings):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, unquote
+
+from pydantic import BaseModel
 
 from dnagpt_hf.genomes.download.checksums import Checksum
 from dnagpt_hf.genomes.download.http import HttpClient, MissingError
 from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
-from dnagpt_hf.genomes.sources import check_accession
+from dnagpt_hf.genomes.sources import Accession, check_accession
+from dnagpt_hf.yaml_files import validated
 
 PAGE_SIZE = 500
 # roles of records that repeat a part of the primary assembly in another version
@@ -23,13 +23,31 @@ _ORGANISM = re.compile(r"#\s*Organism name:\s*(.*?)\s*(\([^()]*\))?\s*")
 _LINK = re.compile(r"""<a\s[^>]*href\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class ReferenceGenome:
+class _Organism(BaseModel):
+    organism_name: str
+
+
+class _Statistics(BaseModel):
+    total_sequence_length: int | None = None
+
+
+class ReferenceGenome(BaseModel):
     """A reference genome in NCBI's list: accession, organism and number of base pairs."""
 
-    accession: str
-    organism: str
-    bases: int | None
+    accession: Accession
+    organism: _Organism
+    assembly_stats: _Statistics = _Statistics()
+    paired_accession: str | None = None
+
+    @property
+    def bases(self) -> int | None:
+        """Number of base pairs, if NCBI states it."""
+        return self.assembly_stats.total_sequence_length
+
+
+class _Page(BaseModel):
+    reports: list[ReferenceGenome] = []
+    next_page_token: str = ""
 
 
 def ncbi_genome(accession: str, client: HttpClient, servers: Servers) -> RemoteFile:
@@ -63,18 +81,33 @@ def reference_genomes(taxon: str, client: HttpClient, servers: Servers) -> list[
         DownloadError: the server does not answer.
     """
     url = f"{servers.datasets}/genome/taxon/{quote(taxon, safe='')}/dataset_report"
-    reports = list(_reports(url, client))
-    accessions = {report.get("accession") for report in reports}
-    # an assembly may be there twice, under the accessions of RefSeq and of GenBank
-    genomes = [
-        _reference_genome(report, url)
-        for report in reports
-        if not str(report.get("accession")).startswith("GCA_")
-        or report.get("paired_accession") not in accessions
-    ]
+    parameters = {
+        "filters.reference_only": "true",
+        "filters.exclude_paired_reports": "true",
+        "filters.assembly_version": "current",
+        "page_size": str(PAGE_SIZE),
+    }
+    genomes: dict[str, ReferenceGenome] = {}
+    while parameters.get("page_token") != "":
+        page = _read_page(client.text(url, parameters), url)
+        genomes.update((genome.accession, genome) for genome in page.reports)
+        parameters["page_token"] = page.next_page_token
     if not genomes:
         raise ValueError(f"NCBI lists no reference genome for the taxon {taxon!r}: check its name")
-    return list({genome.accession: genome for genome in genomes}.values())
+    # an assembly may be there twice, under the accessions of RefSeq and of GenBank
+    return [
+        genome
+        for genome in genomes.values()
+        if genome.accession.startswith("GCF_") or genome.paired_accession not in genomes
+    ]
+
+
+def _read_page(text: str, url: str) -> _Page:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{url}: the answer is not a list of assemblies ({error})") from error
+    return validated(_Page, content, url)
 
 
 def parse_report(text: str, *, refseq: bool) -> tuple[str | None, tuple[str, ...]]:
@@ -143,37 +176,3 @@ def _md5(text: str) -> dict[str, Checksum]:
     """Read checksums by file name; a line is `digits  ./name`."""
     pairs = re.findall(r"^([0-9a-fA-F]{32})\s+(?:\./)?(.*?)\s*$", text, re.MULTILINE)
     return {name: Checksum("md5", digits) for digits, name in pairs}
-
-
-def _reports(url: str, client: HttpClient) -> Iterator[Mapping[str, Any]]:
-    """Read the list of assemblies page by page."""
-    parameters = {
-        "filters.reference_only": "true",
-        "filters.exclude_paired_reports": "true",
-        "filters.assembly_version": "current",
-        "page_size": str(PAGE_SIZE),
-    }
-    tokens = {""}
-    while True:
-        try:
-            page = json.loads(client.text(url, parameters))
-            yield from page.get("reports", [])
-            token = page.get("next_page_token", "")
-        except (json.JSONDecodeError, AttributeError, TypeError) as error:
-            raise ValueError(f"{url}: the answer is not a list of assemblies ({error})") from error
-        if token in tokens:
-            return
-        tokens.add(token)
-        parameters["page_token"] = token
-
-
-def _reference_genome(report: Mapping[str, Any], url: str) -> ReferenceGenome:
-    try:
-        length = str(report.get("assembly_stats", {}).get("total_sequence_length", ""))
-        return ReferenceGenome(
-            check_accession(report["accession"]),
-            report["organism"]["organism_name"],
-            int(length) if length.isdecimal() else None,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{url}: an assembly in the list has no {error}") from error

@@ -122,8 +122,8 @@ def taxon_requests(
         requests.append(
             GenomeRequest(
                 AccessionSource(accession=genome.accession),
-                species_name(genome.organism),
-                organism_token(genome.organism, other_token),
+                species_name(genome.organism.organism_name),
+                organism_token(genome.organism.organism_name, other_token),
                 own,
             )
         )

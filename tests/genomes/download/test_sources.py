@@ -15,7 +15,7 @@ from webserver import Server, web_server
 from dnagpt_hf.genomes.download.checksums import Checksum
 from dnagpt_hf.genomes.download.ensembl import ensembl_genome
 from dnagpt_hf.genomes.download.http import DownloadError, HttpClient, MissingError
-from dnagpt_hf.genomes.download.ncbi import ReferenceGenome, links, ncbi_genome, reference_genomes
+from dnagpt_hf.genomes.download.ncbi import links, ncbi_genome, reference_genomes
 from dnagpt_hf.genomes.download.transfer import download
 from dnagpt_hf.genomes.manifest import SpeciesEntry, load_manifest
 from dnagpt_hf.genomes.sources import (
@@ -257,9 +257,10 @@ def test_reference_genomes_of_a_taxon_page_by_page(server: Server) -> None:
             [listed("GCA_123456789.1", "Felis catus", assembly_stats={})],
         ],
     )
-    assert reference_genomes("40674", CLIENT, servers(server)) == [
-        ReferenceGenome("GCF_000001405.40", "Homo sapiens", 12000),
-        ReferenceGenome("GCA_123456789.1", "Felis catus", None),
+    found = reference_genomes("40674", CLIENT, servers(server))
+    assert [(one.accession, one.organism.organism_name, one.bases) for one in found] == [
+        ("GCF_000001405.40", "Homo sapiens", 12000),
+        ("GCA_123456789.1", "Felis catus", None),
     ]
     assert [asked for _, asked, _ in server.requests] == [path] * 3
     queries = [parse_qs(urlsplit(query).query) for query in server.queries]
@@ -278,8 +279,8 @@ def test_taxa_that_are_none(server: Server) -> None:
         find("1")
     for answer, message in (
         (b"<html>", "is not a list of assemblies"),
-        (b"[1]", "is not a list of assemblies"),
-        (b'{"reports": [{"accession": "GCF_000001405.40"}]}', "has no 'organism'"),
+        (b"[1]", "should be a mapping"),
+        (b'{"reports": [{"accession": "GCF_000001405.40"}]}', "reports 1, organism is missing"),
         (b'{"reports": [{"accession": "../x", "organism": {}}]}', "is not the accession"),
     ):
         server.pages[path][""] = answer
