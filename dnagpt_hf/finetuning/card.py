@@ -14,7 +14,7 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.evaluation.report import metrics_table
 from dnagpt_hf.finetuning.settings import FineTuningSettings
 from dnagpt_hf.tasks.dataset import TaskData
-from dnagpt_hf.tasks.hub_datasets import dataset_names
+from dnagpt_hf.tasks.sources import dataset_names
 
 
 def write_finetuning_card(

@@ -13,8 +13,16 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from dnagpt_hf.records.reading import Record, RecordReader
-from dnagpt_hf.tasks.sources import Names, Source, Splits, existing
-from dnagpt_hf.tasks.streams import ALL, RecordStream, file_stream, split_files
+from dnagpt_hf.tasks.sources import (
+    ALL,
+    Names,
+    RecordStream,
+    Source,
+    Splits,
+    existing,
+    file_stream,
+    split_files,
+)
 
 logger = logging.getLogger(__name__)
 

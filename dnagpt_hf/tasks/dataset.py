@@ -18,8 +18,8 @@ from dnagpt_hf.tasks.examples import (
     fit_standardization,
     to_head_targets,
 )
+from dnagpt_hf.tasks.sources import ALL, SPLITS
 from dnagpt_hf.tasks.splits import FRACTIONS, ClassTooSmall, divide, duplicates
-from dnagpt_hf.tasks.streams import ALL, SPLITS
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:

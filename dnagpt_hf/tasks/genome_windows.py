@@ -11,8 +11,7 @@ from pydantic import BeforeValidator
 from dnagpt_hf.annotation.genes import GeneTable
 from dnagpt_hf.annotation.negatives import Negatives
 from dnagpt_hf.annotation.site_windows import RegionWindows
-from dnagpt_hf.tasks.sources import Source, Splits, existing
-from dnagpt_hf.tasks.streams import ALL
+from dnagpt_hf.tasks.sources import ALL, Source, Splits, existing
 from dnagpt_hf.tasks.task import Text, as_text
 
 

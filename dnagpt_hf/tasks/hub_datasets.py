@@ -9,8 +9,7 @@ from typing import Any
 
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.in_memory import dataset_records
-from dnagpt_hf.tasks.sources import Source, Splits
-from dnagpt_hf.tasks.streams import ALL, SPLIT_NAMES, SPLITS, RecordStream
+from dnagpt_hf.tasks.sources import ALL, SPLIT_NAMES, SPLITS, RecordStream, Source, Splits
 
 # files by which a folder that `save_to_disk` made is known
 _SAVED = ("dataset_dict.json", "state.json")
@@ -42,22 +41,6 @@ class HubDataset(Source):
             split: RecordStream(partial(dataset_records, loaded[name], f"{self.dataset} ({name})"))
             for split, name in _chosen(self.dataset, list(loaded), self.splits).items()
         }
-
-
-def dataset_names(spec: Any) -> list[str]:
-    """List the datasets that the entry `data:` of a task names.
-
-    Example:
-
-        >>> dataset_names({"train": {"dataset": "ORG/promoters"}, "test": {"files": "a.csv"}})
-        ['ORG/promoters']
-    """
-    if isinstance(spec, Mapping):
-        here = [spec["dataset"]] if isinstance(spec.get("dataset"), str) else []
-        return list(dict.fromkeys(here + dataset_names(list(spec.values()))))
-    if isinstance(spec, list | tuple):
-        return list(dict.fromkeys(name for entry in spec for name in dataset_names(entry)))
-    return []
 
 
 def _load(dataset: str, folder: Path, name: str | None, revision: str | None) -> Mapping[str, Any]:

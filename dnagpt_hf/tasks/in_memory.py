@@ -11,8 +11,7 @@ from typing import Any
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.records.in_memory import to_records
-from dnagpt_hf.tasks.sources import FORMS
-from dnagpt_hf.tasks.streams import SPLITS
+from dnagpt_hf.tasks.sources import FORMS, SPLITS
 
 
 def as_source(data: Any, folder: Path) -> Any:

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from itertools import chain, islice
@@ -34,13 +34,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from dnagpt_hf.messages import did_you_mean
-from dnagpt_hf.records.reading import Record
-from dnagpt_hf.tasks.streams import ALL, SPLITS, RecordStream, file_stream
+from dnagpt_hf.records.reading import Record, RecordReader
 from dnagpt_hf.tasks.task import Text
 from dnagpt_hf.yaml_files import Settings, validated
 
 Splits = Mapping[str, Iterable[Record]]
 
+# splits, and the names that files and data sets give to them
+SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
+SPLITS = tuple(SPLIT_NAMES)
+# the records of a source that is not split yet
+ALL = "all"
 # modules and models by the key that tells a form
 FORMS = {
     "files": ("sources", "Files"),
@@ -63,6 +71,20 @@ def _as_list(value: Any) -> list[Any]:
 
 
 Names = Annotated[list[Text], BeforeValidator(_as_list)]
+
+
+@dataclass(frozen=True)
+class RecordStream:
+    """Records that are read anew in each iteration.
+
+    Args:
+        read: opens the source and gives its records.
+    """
+
+    read: Callable[[], Iterator[Record]]
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.read()
 
 
 class Source(Settings):
@@ -209,6 +231,53 @@ def _by_split(spec: Mapping[str, Any], folder: Path) -> Splits:
     return opened
 
 
+def file_stream(paths: Sequence[Path], format: str | None = None) -> RecordStream:
+    """Read the records of files, one file after the other.
+
+    Args:
+        paths: the files.
+        format: one of `FORMATS`; by default the format of each file is recognized.
+    """
+    return RecordStream(partial(_read_files, tuple(paths), format))
+
+
+def _read_files(paths: Sequence[Path], format: str | None) -> Iterator[Record]:
+    for path in paths:
+        with RecordReader(path, format=format) as reader:
+            yield from reader
+
+
+def split_files(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+    """Find the files of the splits in a folder by their names.
+
+    Args:
+        folder: the folder.
+        endings: endings that the names may have, the preferred ones first.
+
+    Returns:
+        A file for each of `SPLITS` that is there: `train`; `validation`, also called `valid`,
+        `val` or `dev`; `test`.
+
+    Raises:
+        ValueError: there is no such folder, or no such file in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found: dict[str, Path] = {}
+    for split, stems in SPLIT_NAMES.items():
+        names = (folder / f"{stem}{ending}" for ending in endings for stem in stems)
+        path = next(filter(Path.is_file, names), None)
+        if path is not None:
+            found[split] = path
+    if not found:
+        raise ValueError(
+            f"{folder} has none of the files "
+            f"{', '.join(stems[-1] + endings[0] for stems in SPLIT_NAMES.values())}"
+            f" (endings: {', '.join(endings)})"
+        )
+    return found
+
+
 def existing(folder: Path, name: str) -> Path:
     """Find a file or folder.
 
@@ -237,3 +306,19 @@ def _matching(folder: Path, name: str) -> list[Path]:
         problem = "no file fits this pattern" if glob.has_magic(name) else "no such file"
         raise ValueError(f"{path}: {'is a folder: name files in it' if path.is_dir() else problem}")
     return files
+
+
+def dataset_names(spec: Any) -> list[str]:
+    """List the datasets that the entry `data:` of a task names.
+
+    Example:
+
+        >>> dataset_names({"train": {"dataset": "ORG/promoters"}, "test": {"files": "a.csv"}})
+        ['ORG/promoters']
+    """
+    if isinstance(spec, Mapping):
+        here = [spec["dataset"]] if isinstance(spec.get("dataset"), str) else []
+        return list(dict.fromkeys(here + dataset_names(list(spec.values()))))
+    if isinstance(spec, list | tuple):
+        return list(dict.fromkeys(name for entry in spec for name in dataset_names(entry)))
+    return []

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.genomes.bases import reverse_complement
-from dnagpt_hf.tasks.streams import SPLITS
+from dnagpt_hf.tasks.sources import SPLITS
 
 # 6 : 1.5 : 2.5, section 3.1 of the paper
 FRACTIONS = (0.6, 0.15, 0.25)

@@ -18,8 +18,16 @@ from pydantic import Field
 from dnagpt_hf.annotation.genes import FEATURES, ID, PROMOTER, TARGET
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.reading import Record, RecordError, RecordReader
-from dnagpt_hf.tasks.sources import Names, Source, Splits, existing
-from dnagpt_hf.tasks.streams import ALL, SPLITS, RecordStream, split_files
+from dnagpt_hf.tasks.sources import (
+    ALL,
+    SPLITS,
+    Names,
+    RecordStream,
+    Source,
+    Splits,
+    existing,
+    split_files,
+)
 
 _HDF5 = (".h5", ".hdf5")
 _SPLIT_SIZE = 1000

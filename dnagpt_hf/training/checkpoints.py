@@ -1,7 +1,7 @@
-"""Training checkpoints that are complete or not there.
+"""Training checkpoints that are either complete or ignored.
 
-The last thing written to a folder `checkpoint-STEP` is a list of its files. A folder without it, or
-in which a file is missing or has another size, was cut off and is not resumed from.
+The last file written to a folder `checkpoint-STEP` is a list of its files. A folder without it, or
+in which a file is missing or has another size, is incomplete, and no run resumes from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.atomic_files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class CheckpointError(ValueError):
 
 
 def checkpoints(output_folder: Path) -> list[Path]:
-    """All folders `checkpoint-STEP`, complete or not, by their steps."""
+    """List all folders `checkpoint-STEP`, complete or not, in the order of their steps."""
     found = [
         (int(match.group(1)), path)
         for path in output_folder.glob("checkpoint-*")
@@ -42,16 +42,16 @@ def checkpoints(output_folder: Path) -> list[Path]:
 
 def seal_checkpoint(folder: Path) -> None:
     """Write the list of files that makes a checkpoint complete."""
-    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)}
-    with new_file(folder / CONTENTS, overwrite=True) as partial:
-        partial.write_text(json.dumps(sizes, indent=2) + "\n", encoding="utf-8")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != CONTENTS]
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    write_json(folder / CONTENTS, sizes)
 
 
 def check_checkpoint(folder: Path) -> None:
     """Refuse a checkpoint that is not complete.
 
     Raises:
-        CheckpointError: it is no folder, was cut off, or a file is missing or has another size.
+        CheckpointError: it is no folder, is incomplete, or a file has another size.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is no folder: give a folder checkpoint-STEP")
@@ -77,7 +77,7 @@ def check_checkpoint(folder: Path) -> None:
 
 @contextmanager
 def loading(folder: str | Path) -> Iterator[None]:
-    """Name the checkpoint if what is read from it cannot be used.
+    """Name the checkpoint in errors of reading it.
 
     Raises:
         CheckpointError: a file has the right size and the wrong content, or is of another model.
@@ -93,7 +93,7 @@ def loading(folder: str | Path) -> Iterator[None]:
 
 
 def last_checkpoint(output_folder: Path) -> Path | None:
-    """The newest complete checkpoint of a run, or `None`; incomplete ones are reported."""
+    """Find the newest complete checkpoint of a run; incomplete ones are reported."""
     for folder in reversed(checkpoints(output_folder)):
         try:
             check_checkpoint(folder)
@@ -105,12 +105,12 @@ def last_checkpoint(output_folder: Path) -> Path | None:
 
 
 def rotate_checkpoints(output_folder: Path, limit: int, keep: str | None = None) -> None:
-    """Delete the oldest checkpoints but `limit`, once there are so many complete ones.
+    """Delete the oldest complete checkpoints, and keep `limit` of them.
 
     Args:
         output_folder: folder of the run.
-        limit: how many to keep.
-        keep: a checkpoint that stays in any case, such as the best one.
+        limit: number of checkpoints to keep.
+        keep: a checkpoint that is never deleted, such as the best one.
     """
     complete = [path for path in checkpoints(output_folder) if (path / CONTENTS).is_file()]
     for folder in complete[: max(0, len(complete) - max(1, limit))]:
@@ -119,12 +119,8 @@ def rotate_checkpoints(output_folder: Path, limit: int, keep: str | None = None)
 
 
 def remove_later_checkpoints(folder: Path) -> None:
-    """Delete the checkpoints of later steps than one just written: they are of an earlier run."""
+    """Delete the checkpoints of later steps than a new one, since they are of an earlier run."""
     everything = checkpoints(folder.parent)
     for later in everything[everything.index(folder) + 1 :]:
         logger.warning("%s of an earlier run is removed", later)
         shutil.rmtree(later, ignore_errors=True)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != CONTENTS)

@@ -1,7 +1,7 @@
-"""Which checkpoint a run goes on from, and that it is one of the same run.
+"""Choice of the checkpoint from which a run resumes, and a check that it is of the same run.
 
-Each checkpoint keeps in `run.json` the settings that decide what is learned. Who starts a command
-again with one of them changed would otherwise get the model of the one before.
+Each checkpoint keeps in `run.json` the settings on which the trained weights depend. A command that
+is started again with one of them changed would otherwise give the model of the earlier command.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
 
 # fmt: off
-# of the package's own settings: what is measured, written or done faster, but not learned
+# of the package's own settings: without influence on the weights
 _FREE = {
     "attention", "bootstrap", "cache_folder", "check_genomes", "early_stopping", "eval_rows",
     "lora", "merge", "metric", "name", "seeds", "task", "token_loss",
 }
 # files, which may lie in another folder when the next job goes on
 _FILES = {"data", "genomes", "haplotypes", "legend", "model", "populations", "test"}
-# of TrainingArguments, whose names differ between releases; more epochs, or fewer, are the same run
+# of TrainingArguments, whose names differ between releases; more or fewer epochs are the same run
 _COMPARED = {
     "adam_beta1", "adam_beta2", "adam_epsilon", "data_seed", "label_smoothing_factor",
     "learning_rate", "lr_scheduler_type", "max_grad_norm", "optim", "seed", "warmup_ratio",
@@ -32,7 +32,7 @@ _COMPARED = {
 
 
 def checkpoint_to_resume(settings: Any) -> Path | None:
-    """The checkpoint that training goes on from: the stated one, or the last one of the run.
+    """Find the checkpoint from which training resumes: the stated one, or the last of the run.
 
     Args:
         settings: of pre-training, fine-tuning, or training on haplotypes.
@@ -54,7 +54,7 @@ def checkpoint_to_resume(settings: Any) -> Path | None:
 
 
 def run_settings(settings: Any) -> dict[str, Any]:
-    """The settings that decide what is learned, as JSON has them."""
+    """Collect the settings on which the weights depend, as plain data."""
     training = settings.training
     found = {name: getattr(training, name) for name in _COMPARED if hasattr(training, name)}
     found["total batch size"] = (
@@ -89,7 +89,7 @@ def _check_same(checkpoint: Path, now: dict[str, Any]) -> None:
 
 
 def _without_folders(value: Any) -> Any:
-    """The same with the last part of each path."""
+    """Keep the last component of each path."""
     if isinstance(value, Mapping):
         return {key: _without_folders(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -21,15 +21,18 @@ logger = logging.getLogger(__name__)
 TokenLoss = Literal["auto", "chunked", "liger"]
 
 
-def choose_token_loss(model: DNAGPTForMultiTask, name: str = "auto") -> None:
+def choose_token_loss(model: DNAGPTForMultiTask, name: TokenLoss = "auto") -> None:
     """Choose the token loss of `model(..., labels=labels, skip_logits=True)`.
+
+    The kernel of liger has no mask for rows of the weight that are no tokens, so that they are cut
+    off. They are the last rows of every vocabulary of this package; another model keeps its loss.
 
     Args:
         model: the model, on any device.
-        name: `"auto"` is `"chunked"`, the one that computes less.
+        name: `"auto"` is `"chunked"`, which computes less.
 
     Raises:
-        ValueError: the name is none of them, or there is no CUDA device for `"liger"`.
+        ValueError: there is no such loss, or no CUDA device for `"liger"`.
         ImportError: liger-kernel is not installed.
 
     Example:
@@ -41,25 +44,11 @@ def choose_token_loss(model: DNAGPTForMultiTask, name: str = "auto") -> None:
         'chunked_token_loss'
     """
     if name not in get_args(TokenLoss):
-        raise ValueError(
-            f"unknown token loss {name!r}: choose one of {', '.join(get_args(TokenLoss))}"
-        )
-    if name == "liger":
-        use_liger(model)
-    else:
+        names = ", ".join(get_args(TokenLoss))
+        raise ValueError(f"unknown token loss {name!r}: choose one of {names}")
+    if name != "liger":
         model.token_loss_function = chunked_token_loss
-
-
-def use_liger(model: DNAGPTForMultiTask) -> None:
-    """Compute the token loss of a model with the kernel of liger-kernel.
-
-    The kernel has no mask for rows of the weight that are no tokens, so that they are cut off. They
-    are the last rows of every vocabulary of this package; another model keeps its loss.
-
-    Raises:
-        ValueError: there is no CUDA device.
-        ImportError: liger-kernel is not installed.
-    """
+        return
     try:
         import liger_kernel.transformers.functional  # noqa: F401
     except ImportError as error:
@@ -70,15 +59,15 @@ def use_liger(model: DNAGPTForMultiTask) -> None:
     if not torch.cuda.is_available():
         raise ValueError("the token loss 'liger' needs a CUDA device: choose 'chunked'")
     config = model.config
-    if config.num_tokens != config.number_token_id + 1:
-        logger.warning(
-            "the number position %s is not the last of %s tokens, as the token loss 'liger' needs "
-            "it: the loss stays as it was",
-            f"{config.number_token_id:,}",
-            f"{config.num_tokens:,}",
-        )
+    if config.num_tokens == config.number_token_id + 1:
+        model.token_loss_function = liger_token_loss
         return
-    model.token_loss_function = liger_token_loss
+    logger.warning(
+        "the number position %s is not the last of %s tokens, as the token loss 'liger' needs it: "
+        "the loss stays as it was",
+        f"{config.number_token_id:,}",
+        f"{config.num_tokens:,}",
+    )
 
 
 def liger_token_loss(

@@ -1,4 +1,4 @@
-"""Transformers' `Trainer` with checkpoints that are complete or not there."""
+"""Transformers' `Trainer` with checkpoints that are either complete or ignored."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from dnagpt_hf.training.checkpoints import (
 
 
 class CheckpointingTrainer(Trainer):
-    """What training a DNAGPT needs in any case.
+    """`Trainer` for all trainings of a DNAGPT.
 
     - Weights of linear layers decay; embeddings and norms do not.
-    - A checkpoint is complete or not there, and an old one goes when a new one is complete.
+    - A checkpoint counts once it is complete, and only then are older ones deleted.
 
     Args:
         model: a DNAGPT model.
         args: of `Trainer`, whose `args`, `train_dataset` and `processing_class` (the
             tokenizer) must be given.
-        run: the settings that every checkpoint keeps, so that no other run goes on from it.
+        run: settings that every checkpoint keeps, so that no other run resumes from it.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class CheckpointingTrainer(Trainer):
     ) -> None:
         use_cache = model.config.use_cache
         super().__init__(model, *args, **kwargs)
-        # Trainer switches the cache off in the configuration, which is saved: the checkpoint would
-        # generate without one. Training asks for none anyway.
+        # Trainer switches the cache off in the configuration that is saved, and the checkpoint
+        # would generate without it; the forward of training does not use it anyway
         model.config.use_cache = use_cache
         if self.args.n_gpu > 1:
             raise ValueError(
@@ -54,7 +54,7 @@ class CheckpointingTrainer(Trainer):
         self._model_class = type(self.accelerator.unwrap_model(self.model))
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """Names of the weights of linear layers."""
+        """List the weights of linear layers."""
         return [
             f"{name}.weight" if name else "weight"
             for name, module in model.named_modules()
@@ -62,8 +62,8 @@ class CheckpointingTrainer(Trainer):
         ]
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        # Trainer deletes old checkpoints before the new one is known to be complete, and in the end
-        # the last one, by which a run that is started again would know that it is at its end
+        # Trainer deletes old checkpoints before the new one is complete, and at the end the last
+        # one, which tells a run that is started again that it has finished
         self._checkpoints_kept = self.args.save_total_limit
         self.args.save_total_limit = None
         try:
@@ -73,7 +73,7 @@ class CheckpointingTrainer(Trainer):
 
     @contextmanager
     def _stopped_clock(self) -> Iterator[None]:
-        """Keep what is not training out of figures of speed."""
+        """Exclude time that is not spent on training from figures of speed."""
         yield
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -81,7 +81,7 @@ class CheckpointingTrainer(Trainer):
         with self._stopped_clock():
             try:
                 if self.args.should_save:
-                    # what an earlier run left behind must not be taken for this one's
+                    # files of an earlier run would be mixed with those of this one
                     shutil.rmtree(folder, ignore_errors=True)
                 self.accelerator.wait_for_everyone()
                 super()._save_checkpoint(model, trial)
@@ -100,8 +100,8 @@ class CheckpointingTrainer(Trainer):
     def _save(
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
     ) -> None:
-        # FSDP2 gives a model a class of its own; save_pretrained would put the source of that one
-        # beside the weights instead of the model's
+        # FSDP2 gives a model a class of its own, and save_pretrained would write the source of that
+        # class in place of the model's
         model = self.accelerator.unwrap_model(self.model)
         wrapped = type(model)
         model.__class__ = self._model_class

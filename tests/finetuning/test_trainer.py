@@ -26,10 +26,9 @@ from transformers import TrainingArguments
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.evaluation.evaluation import Evaluation
-from dnagpt_hf.finetuning.class_weights import balanced_weights, class_weights
 from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.finetuning.model import head_labels, new_model
-from dnagpt_hf.finetuning.trainer import FineTuningTrainer
+from dnagpt_hf.finetuning.trainer import FineTuningTrainer, balanced_weights, class_weights
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task

@@ -10,7 +10,7 @@ import pytest
 from annotated_genome import write
 
 from dnagpt_hf.records.reading import Record, RecordError
-from dnagpt_hf.tasks.sources import FORMS, TEXT_KEYS, Files, open_source
+from dnagpt_hf.tasks.sources import FORMS, TEXT_KEYS, Files, file_stream, open_source, split_files
 from dnagpt_hf.yaml_files import parse_yaml
 
 
@@ -252,3 +252,25 @@ def test_every_form_is_described() -> None:
         *("files", "deepgsr", "xpresso", "gue", "nucleotide_transformer"),
         *("dataset", "regions", "genes"),
     }
+
+
+def test_files_are_read_one_after_the_other_and_anew(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    (tmp_path / "b.csv").write_text("id,x\nb,1\n")
+    stream = file_stream([tmp_path / "a.fa", tmp_path / "b.csv"])
+    assert [(r.name, r.line) for r in stream] == [("a", 1), ("b", 2)]
+    (tmp_path / "b.csv").write_text("id,x\nc,1\nd,1\n")
+    assert [record.name for record in stream] == ["a", "c", "d"]
+
+
+def test_splits_by_the_names_of_files(tmp_path: Path) -> None:
+    for name in ("train.csv.gz", "train.csv", "dev.csv", "valid.tsv", "testing.csv"):
+        (tmp_path / name).touch()
+    assert split_files(tmp_path, (".csv", ".csv.gz", ".tsv")) == {
+        "train": tmp_path / "train.csv",
+        "validation": tmp_path / "dev.csv",
+    }
+    with pytest.raises(ValueError, match=r"has none of the files train\.h5, dev\.h5, test\.h5"):
+        split_files(tmp_path, (".h5",))
+    with pytest.raises(ValueError, match="no such folder"):
+        split_files(tmp_path / "none", (".h5",))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dnagpt_hf.modeling_dnagpt import chunked_token_loss
-from dnagpt_hf.training.token_loss import choose_token_loss, liger_token_loss, use_liger
+from dnagpt_hf.training.token_loss import choose_token_loss, liger_token_loss
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def test_liger_needs_its_library(tiny_model, monkeypatch):
 def test_liger_needs_cuda(tiny_model, with_liger, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="needs a CUDA device: choose 'chunked'"):
-        use_liger(tiny_model)
+        choose_token_loss(tiny_model, "liger")
 
 
 def test_a_vocabulary_with_tokens_behind_the_number_keeps_its_loss(tiny_model, with_liger, caplog):
     tiny_model.resize_token_embeddings(tiny_model.config.num_tokens + 3)
     with caplog.at_level(logging.WARNING):
-        use_liger(tiny_model)
+        choose_token_loss(tiny_model, "liger")
     assert tiny_model.token_loss_function is chunked_token_loss
     assert "the number position 19,564 is not the last of 19,568 tokens" in caplog.text
 
@@ -61,7 +61,7 @@ def test_rows_that_are_no_tokens_do_not_reach_the_kernel(tiny_model, with_liger)
         return torch.nn.functional.cross_entropy(scores, targets, reduction="none")
 
     with_liger.liger_fused_linear_cross_entropy = kernel
-    use_liger(tiny_model)
+    choose_token_loss(tiny_model, "liger")
     ids = torch.randint(34, 19000, (2, 9), generator=torch.Generator().manual_seed(0))
     labels = ids.clone()
     labels[0, 3:6] = -100
