@@ -31,7 +31,7 @@ TEMPLATE = "<R>{sequence}<=><M>"
 
 def whole_records(scored: ScoredRecord) -> np.ndarray[Any, Any]:
     """The effects `(bases, 4)`, from texts in which one letter is replaced."""
-    sequence = scored.placed.columns["sequence"].bases
+    sequence = scored.tokenized.columns["sequence"].bases
     config = scored.model.config
     encoder = RecordEncoder(scored.tokenizer, Template(TEMPLATE), config.max_position_embeddings)
     cells = [
@@ -86,7 +86,7 @@ def main() -> None:
     is_gc = np.array([letter in "GC" for letter in sequence])
     change = np.array([letter in "GC" for letter in BASES]) - is_gc[:, None].astype(float)
     # a token's value is spread over its bases, and so is what it should be
-    token = scored.placed.columns["sequence"].token
+    token = scored.tokenized.columns["sequence"].token
     share = np.array([is_gc[token == one].mean() for one in token])
     results = {
         "bases": options.bases,

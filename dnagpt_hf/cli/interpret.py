@@ -191,8 +191,8 @@ def attribute(
         target=target,
         truncation=truncate,
     )
-    column = scored.placed.column(column)
-    regions = regions_within(parts, scored.placed, column)
+    column = scored.tokenized.column(column)
+    regions = regions_within(parts, scored.tokenized, column)
     methods = list(dict.fromkeys(method or [Method.gradient, Method.mutagenesis]))
     tracks: list[Attribution | Mutagenesis] = [
         _gradients(scored, one, steps, batch_tokens)
@@ -233,7 +233,7 @@ def _summary(scored: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]) 
     """What the figure shows, in lines of text."""
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
-    yield f"{scored.placed.record.name}: {scored.unit} = {scored.score:.4g}"
+    yield f"{scored.tokenized.record.name}: {scored.unit} = {scored.score:.4g}"
     for one in tracks:
         if isinstance(one, Mutagenesis):
             effects = ", ".join(f"{name} {value:+.3g}" for name, value in one.largest(5))

@@ -163,16 +163,16 @@ def load_any_model(
     return model, tokenizer
 
 
-def regions_within(regions: list[Region], placed: TokenizedRecord, column: str) -> list[Region]:
+def regions_within(regions: list[Region], tokenized: TokenizedRecord, column: str) -> list[Region]:
     """The regions, if they lie in a column.
 
     Raises:
         RecordError: one ends behind it.
     """
-    length = len(placed.columns[column].bases)
+    length = len(tokenized.columns[column].bases)
     for region in regions:
         if region.end > length:
-            raise placed.record.error(
+            raise tokenized.record.error(
                 f"its {column} has {length:,} bases, and region {region.name} ends at "
                 f"{region.end:,}"
             )

@@ -1,4 +1,4 @@
-"""What a model answers for a record as one score, to see what in the record it depends on.
+"""One answer to a record as a differentiable score, for attribution and mutagenesis.
 
 The score of a class is its log-odds against all other answers, and that of a number is the number.
 Unlike a probability it does not saturate where the model is sure.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.batching import padded_batch
+from dnagpt_hf.inference.batching import check_finite, padded_batch
 from dnagpt_hf.inference.prediction import prompt_encoder, resolve_head
 from dnagpt_hf.inference.prediction_heads import (
     ClassificationHead,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 AnswerKind = Literal["class", "label", "number"]
-# inputs of a model to what it says before it is turned into a score, (batch, labels)
+# from inputs of a model to logits or numbers, (batch, labels)
 RawAnswer = Callable[..., torch.Tensor]
 
 
@@ -40,10 +40,10 @@ class ScoredRecord:
     """A record and the score of one answer to it.
 
     Args:
-        model: the model that was asked.
+        model: the model.
         tokenizer: its tokenizer.
-        placed: the record, token by token, up to the answer.
-        answer: the class, the label or the number whose score it is.
+        tokenized: the record, token by token, up to the answer.
+        answer: the class, the label or the number that is scored.
         kind: `"class"`, one of several that exclude each other, `"label"`, which holds or not, or
             `"number"`.
         score: log-odds of the class or label in nats, or the number.
@@ -53,7 +53,7 @@ class ScoredRecord:
 
     model: Predictor
     tokenizer: DNAGPTTokenizer
-    placed: TokenizedRecord
+    tokenized: TokenizedRecord
     answer: str
     kind: AnswerKind
     score: float
@@ -61,12 +61,12 @@ class ScoredRecord:
 
     @property
     def unit(self) -> str:
-        """What the score is, for axes and messages."""
+        """Name the score, for axes and messages."""
         return self.answer if self.kind == "number" else f"log-odds of {self.answer}"
 
     def inputs(self) -> dict[str, torch.Tensor]:
-        """`input_ids`, `attention_mask` and `number_values` of the record, `(1, tokens)`."""
-        return _inputs(self.model, self.placed)
+        """Return `input_ids`, `attention_mask` and `number_values`, `(1, tokens)`."""
+        return _inputs(self.model, self.tokenized)
 
 
 def score_answer(
@@ -81,7 +81,7 @@ def score_answer(
     target: str | None = None,
     truncation: Truncation | None = None,
 ) -> ScoredRecord:
-    """Ask a model about one record.
+    """Score one answer of a model to one record.
 
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`], in evaluation mode.
@@ -90,9 +90,9 @@ def score_answer(
         task: as in [`~dnagpt_hf.inference.prediction.predict_records`].
         template: as there.
         answers: as there.
-        answer: the column that is answered, where the task has several; by default the first. In
-            the token language it follows what the model answers before.
-        target: the label whose score is wanted; by default that with the highest score.
+        answer: the column of the answer, where the task has several; by default the first. In the
+            token language it follows the model's answers before it.
+        target: the label to score; by default that with the highest score.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
     Raises:
@@ -106,34 +106,30 @@ def score_answer(
         >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
         >>> record = Record({"sequence": "ACGTAC"}, "first", "a.fa", 1, 1)
         >>> template, answers = "<R>{sequence}<=><B>", {"A": "false", "N": "true"}
-        >>> answered = score_answer(
+        >>> scored = score_answer(
         ...     model, DNAGPTTokenizer(), record, template=template, answers=answers, target="true"
         ... )
-        >>> answered.kind, answered.unit
+        >>> scored.kind, scored.unit
         ('class', 'log-odds of true')
     """
-    asked, answering = resolve_head(model, tokenizer, task, template, answers)
-    place = _chosen([output.name for output in answering.outputs], answer, "answer") or 0
+    asked, head = resolve_head(model, tokenizer, task, template, answers)
+    index = _chosen([output.name for output in head.outputs], answer, "answer") or 0
     encoder = prompt_encoder(model, tokenizer, asked, truncation)
-    placed = tokenize_record(encoder, record, None if asked is None else asked.sequences)
-    if isinstance(answering, LanguageHead):
-        for before in range(place):
-            placed = _continued(placed, answering, before, tokenizer)
-    output, raw = answering.outputs[place], _raw_answer(answering, place)
+    tokenized = tokenize_record(encoder, record, None if asked is None else asked.sequences)
+    if isinstance(head, LanguageHead):
+        for before in range(index):
+            tokenized = _continued(tokenized, head, before, tokenizer)
+    output, raw = head.outputs[index], _raw_answer(head, index)
     with torch.inference_mode():
-        found = raw(**_inputs(model, placed))
-    if not found.isfinite().all():
-        raise record.error(
-            "the model's output is not finite: its weights are damaged, or their data type is too "
-            "narrow (--dtype float32)"
-        )
+        found = raw(**_inputs(model, tokenized))
+    check_finite(record, found.float().cpu().numpy())
     kind = _kind(output)
     label = _chosen(list(output.labels or (output.name,)), target, "target")
     label = int(found[0].argmax()) if label is None else label
     return ScoredRecord(
         model,
         tokenizer,
-        placed,
+        tokenized,
         (output.labels or (output.name,))[label],
         kind,
         float(_score(found, kind, label)),
@@ -141,8 +137,8 @@ def score_answer(
     )
 
 
-def _inputs(model: Predictor, placed: TokenizedRecord) -> dict[str, torch.Tensor]:
-    inputs = padded_batch([placed.encoded], model.config.pad_token_id)
+def _inputs(model: Predictor, tokenized: TokenizedRecord) -> dict[str, torch.Tensor]:
+    inputs = padded_batch([tokenized.encoded], model.config.pad_token_id)
     return {name: value.to(model.device) for name, value in inputs.items()}
 
 
@@ -167,19 +163,19 @@ def _kind(output: Output) -> AnswerKind:
     return "class"
 
 
-def _raw_answer(answering: PredictionHead, place: int) -> RawAnswer:
-    """Logits of labels, `(batch, labels)`, or the number put back, `(batch, 1)`."""
-    is_number = not answering.outputs[place].labels
-    mean, deviation = answering.scales[place] if is_number else (0.0, 1.0)
-    if isinstance(answering, ClassificationHead):
-        where = slice(place, place + 1) if is_number else slice(None)
+def _raw_answer(head: PredictionHead, index: int) -> RawAnswer:
+    """Make the function of logits, `(batch, labels)`, or of the number put back, `(batch, 1)`."""
+    is_number = not head.outputs[index].labels
+    mean, deviation = head.scales[index] if is_number else (0.0, 1.0)
+    if isinstance(head, ClassificationHead):
+        where = slice(index, index + 1) if is_number else slice(None)
         return lambda **inputs: (
-            answering.model(**inputs, use_cache=False).logits[:, where].float() * deviation + mean
+            head.model(**inputs, use_cache=False).logits[:, where].float() * deviation + mean
         )
-    ids = list(answering.tokens[place])
+    ids = list(head.tokens[index])
 
     def raw(**inputs: torch.Tensor) -> torch.Tensor:
-        outputs = answering.model(**inputs, use_cache=False, logits_to_keep=1)
+        outputs = head.model(**inputs, use_cache=False, logits_to_keep=1)
         if is_number:
             return outputs.number_predictions.float() * deviation + mean
         logits: torch.Tensor = outputs.logits[:, -1, ids].float()
@@ -189,38 +185,38 @@ def _raw_answer(answering: PredictionHead, place: int) -> RawAnswer:
 
 
 def _score(raw: torch.Tensor, kind: AnswerKind, label: int) -> torch.Tensor:
-    """(batch, labels) to the score of one label, (batch,)."""
+    """Turn logits, `(batch, labels)`, into the score of one label, `(batch,)`."""
     if kind != "class":
-        # the sigmoid of a label's output is its probability, so that the output is its log-odds
+        # the sigmoid of a label's logit is its probability, so that the logit is its log-odds
         return raw[:, label]
     others = torch.cat([raw[:, :label], raw[:, label + 1 :]], -1)
     return raw[:, label] - others.logsumexp(-1)
 
 
 def _continued(
-    placed: TokenizedRecord, answering: LanguageHead, place: int, tokenizer: DNAGPTTokenizer
+    tokenized: TokenizedRecord, head: LanguageHead, index: int, tokenizer: DNAGPTTokenizer
 ) -> TokenizedRecord:
-    """A record with what the model answers at a place, and what leads to the next answer."""
+    """Append the model's answer of an index, and the text before the next one, to a record."""
     with torch.inference_mode():
-        found = _raw_answer(answering, place)(**_inputs(answering.model, placed))
-    tokens, value = list(answering.tokens[place]), 0.0
+        found = _raw_answer(head, index)(**_inputs(head.model, tokenized))
+    tokens, value = list(head.tokens[index]), 0.0
     if tokens:
         chosen = tokens[int(found.argmax())]
     else:
-        mean, deviation = answering.scales[place]
+        mean, deviation = head.scales[index]
         chosen, value = tokenizer.number_token_id, (float(found) - mean) / deviation
-    ids = [chosen, *answering.between[place + 1]]
+    ids = [chosen, *head.between[index + 1]]
     names = tokenizer.convert_ids_to_tokens(ids)
     values = np.zeros(len(ids), np.float32)
     values[0] = value
     encoded = replace(
-        placed.encoded,
-        input_ids=np.append(placed.encoded.input_ids, ids),
-        number_values=np.append(placed.encoded.number_values, values),
+        tokenized.encoded,
+        input_ids=np.append(tokenized.encoded.input_ids, ids),
+        number_values=np.append(tokenized.encoded.number_values, values),
     )
     return replace(
-        placed,
+        tokenized,
         encoded=encoded,
-        tokens=(*placed.tokens, *(TokenSpan(name, token_kind(name)) for name in names)),
-        bases_of_token=np.append(placed.bases_of_token, np.zeros(len(ids), np.int64)),
+        tokens=(*tokenized.tokens, *(TokenSpan(name, token_kind(name)) for name in names)),
+        bases_of_token=np.append(tokenized.bases_of_token, np.zeros(len(ids), np.int64)),
     )

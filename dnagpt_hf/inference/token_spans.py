@@ -1,4 +1,4 @@
-"""Where the tokens of a record stand: in which column, and at which of its bases."""
+"""Token spans: the column and the bases of a record that each token covers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TokenKind = Literal["sequence", "number", "property"]
 
 @dataclass(frozen=True)
 class TokenSpan:
-    """One token of a record, and what it stands for.
+    """One token of a record, and the part of the record that it covers.
 
     Args:
         text: its bases, a property token such as `<R>`, or `<number>`.
         kind: `"sequence"`, `"number"` or `"property"`.
-        column: the column of the record from which it comes; `None` for the template's own text.
-            A token with the end of one column and the start of the next belongs to the first.
-        start: its first base in that column, from 0, or the place of a number among the column's.
-        end: the place behind its last one. Bases between them may have been cut out.
+        column: its column of the record; `None` for text of the template. A token with the end of
+            one column and the start of the next belongs to the first.
+        start: its first base in that column, from 0, or the index of a number in the column.
+        end: the base behind its last one. Bases between the two may have been cut out.
     """
 
     text: str
@@ -45,19 +45,19 @@ class DNAColumn:
 
     Args:
         bases: its letters A, C, G, T and N as they stand in the record.
-        token: the token of each base, int64 `(bases,)`; −1 where it was not read: cut out or off,
-            or dropped.
-        place: its place in that token, int64 `(bases,)`.
+        token: index of the token of each base, int64 `(bases,)`; −1 where it was not read: cut out
+            or off, or dropped.
+        offset: index of each base in its token, int64 `(bases,)`; −1 likewise.
     """
 
     bases: str
     token: Array
-    place: Array
+    offset: Array
 
 
 @dataclass(frozen=True)
 class TokenizedRecord:
-    """A record as a model reads it, token by token and base by base.
+    """A record as the model reads it, token by token and base by base.
 
     Args:
         encoded: its ids and numbers.
@@ -73,11 +73,11 @@ class TokenizedRecord:
 
     @property
     def record(self) -> Record:
-        """The record itself."""
+        """Return the record itself."""
         return self.encoded.record
 
     def column(self, name: str | None = None) -> str:
-        """The name of a column of DNA; by default the longest one.
+        """Return the name of a column of DNA; by default the longest one.
 
         Raises:
             RecordError: there is no such column, or none at all.
@@ -93,7 +93,7 @@ class TokenizedRecord:
         return name
 
     def per_base(self, values: Array, column: str) -> Array:
-        """Values of tokens as values of bases: that of a token is divided evenly among its bases.
+        """Spread values of tokens over bases; that of a token is divided evenly among its bases.
 
         Args:
             values: floats of shape `(..., tokens)`.
@@ -105,11 +105,11 @@ class TokenizedRecord:
         return self.at_bases(self.shares(values), column, elsewhere=0.0)
 
     def shares(self, values: Array) -> Array:
-        """The part of a token's value that each of its bases has, `(..., tokens)`."""
+        """Divide the values of tokens by their numbers of bases, `(..., tokens)`."""
         return values / np.maximum(self.bases_of_token, 1).astype(values.dtype)
 
     def at_bases(self, values: Array, column: str, elsewhere: float) -> Array:
-        """The value of each base's token, `(..., bases)`; `elsewhere` where no token has it."""
+        """Give each base the value of its token, `(..., bases)`; `elsewhere` where it has none."""
         tokens = self.columns[column].token
         return np.where(tokens >= 0, values[..., tokens], np.asarray(elsewhere, values.dtype))
 
@@ -117,12 +117,12 @@ class TokenizedRecord:
 def tokenize_record(
     encoder: RecordEncoder, record: Record, cuts: Mapping[str, SequenceCut] | None = None
 ) -> TokenizedRecord:
-    """Encode a record, and find the place of each of its tokens.
+    """Encode a record, and find the span of each of its tokens.
 
     Args:
         encoder: turns the record into ids.
         record: the record.
-        cuts: the part of each sequence that the encoder reads, by column. Places are those in the
+        cuts: the part of each sequence that the encoder reads, by column. Spans are those of the
             whole sequence.
 
     Raises:
@@ -133,10 +133,11 @@ def tokenize_record(
         >>> from dnagpt_hf import DNAGPTTokenizer
         >>> from dnagpt_hf.records.templates import Template
         >>> encoder = RecordEncoder(DNAGPTTokenizer(), Template("<R>{sequence}<=><M>"), 512)
-        >>> placed = tokenize_record(encoder, Record({"sequence": "acgtacgta"}, "a", "a.fa", 1, 1))
-        >>> [(token.text, token.column, token.start, token.end) for token in placed.tokens[:3]]
+        >>> record = Record({"sequence": "acgtacgta"}, "a", "a.fa", 1, 1)
+        >>> tokenized = tokenize_record(encoder, record)
+        >>> [(token.text, token.column, token.start, token.end) for token in tokenized.tokens[:3]]
         [('<R>', None, 0, 0), ('ACGTAC', 'sequence', 0, 6), ('GTA', 'sequence', 6, 9)]
-        >>> placed.per_base(np.array([9.0, 6.0, 3.0, 9.0, 9.0]), "sequence").tolist()
+        >>> tokenized.per_base(np.array([9.0, 6.0, 3.0, 9.0, 9.0]), "sequence").tolist()
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     encoded = encoder(record)
@@ -146,20 +147,20 @@ def tokenize_record(
     columns: dict[str, DNAColumn] = {}
     for name, is_number, start, end in _slots(encoder, texts):
         if is_number:
-            _place_numbers(tokens, letters.numbers_between(start, end), name)
+            _span_numbers(tokens, letters.numbers_between(start, end), name)
             continue
         column = letters.bases_between(start, end)
         if not column.bases:
             continue
         if name in columns:
             raise record.error(f"its column {name!r} stands twice in the template")
-        columns[name] = _whole(column, record.values[name], (cuts or {}).get(name), encoder)
-        _place_bases(tokens, columns[name].token, name)
+        columns[name] = _restored(column, record.values[name], (cuts or {}).get(name), encoder)
+        _span_bases(tokens, columns[name].token, name)
     return TokenizedRecord(encoded, tuple(tokens), columns, letters.bases_of_token())
 
 
 class _Letters:
-    """The letters of a text: which of them are bases, and of which token."""
+    """The letters of a text, of which some are bases of a token."""
 
     def __init__(self, encoder: RecordEncoder, encoded: EncodedRecord, text: str) -> None:
         tokenizer = encoder.tokenizer
@@ -178,16 +179,16 @@ class _Letters:
         self.bases = np.flatnonzero(is_base)
         self.token = token[self.bases]
         _, first, owner = np.unique(self.token, return_index=True, return_inverse=True)
-        self.place = np.arange(len(self.bases)) - first[owner]
+        self.offset = np.arange(len(self.bases)) - first[owner]
 
     def bases_between(self, start: int, end: int) -> DNAColumn:
-        """The bases in a part of the text."""
+        """Select the bases in a part of the text."""
         first, last = np.searchsorted(self.bases, [start, end])
         letters = "".join(self.text[at] for at in self.bases[first:last].tolist())
-        return DNAColumn(_normalised(letters), self.token[first:last], self.place[first:last])
+        return DNAColumn(_normalized(letters), self.token[first:last], self.offset[first:last])
 
     def numbers_between(self, start: int, end: int) -> list[int]:
-        """The tokens of the numbers in a part of the text."""
+        """List the indices of the number tokens in a part of the text."""
         return [
             number
             for number, (token, (at, _)) in enumerate(zip(self.tokens, self.offsets, strict=True))
@@ -199,7 +200,7 @@ class _Letters:
 
 
 def token_kind(name: str) -> TokenKind:
-    """The kind of a token by its name.
+    """Return the kind of a token by its name.
 
     Example:
 
@@ -212,7 +213,7 @@ def token_kind(name: str) -> TokenKind:
 
 
 def _slots(encoder: RecordEncoder, texts: list[str]) -> list[tuple[str, bool, int, int]]:
-    """Column, whether it holds numbers, and extent in the text, of each slot of the template."""
+    """List column, kind and extent in the text of each slot of the template."""
     ends = np.cumsum([len(text) for text in texts]).tolist()
     return [
         (part.column, part.is_number, end - len(text), end)
@@ -221,14 +222,14 @@ def _slots(encoder: RecordEncoder, texts: list[str]) -> list[tuple[str, bool, in
     ]
 
 
-def _normalised(letters: str) -> str:
+def _normalized(letters: str) -> str:
     return normalize_bases(letters.encode()).tobytes().decode()
 
 
-def _whole(
+def _restored(
     column: DNAColumn, value: str, cut: SequenceCut | None, encoder: RecordEncoder
 ) -> DNAColumn:
-    """A column as it stands in the record, with the bases that were not read."""
+    """Restore the bases of a column that were not read."""
     text = "".join(value.split())
     # a column with tokens in it is not cut
     if "<" in text:
@@ -236,17 +237,17 @@ def _whole(
     kept = np.arange(len(text)) if cut is None else cut.positions(len(text))
     count = len(column.bases)
     kept = kept[len(kept) - count :] if encoder.truncation == "left" else kept[:count]
-    token, place = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
-    token[kept], place[kept] = column.token, column.place
-    return DNAColumn(_normalised(text), token, place)
+    token, offset = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
+    token[kept], offset[kept] = column.token, column.offset
+    return DNAColumn(_normalized(text), token, offset)
 
 
-def _place_numbers(tokens: list[TokenSpan], numbers: list[int], column: str) -> None:
-    for place, number in enumerate(numbers):
-        tokens[number] = replace(tokens[number], column=column, start=place, end=place + 1)
+def _span_numbers(tokens: list[TokenSpan], numbers: list[int], column: str) -> None:
+    for index, number in enumerate(numbers):
+        tokens[number] = replace(tokens[number], column=column, start=index, end=index + 1)
 
 
-def _place_bases(tokens: list[TokenSpan], token_of_base: Array, column: str) -> None:
+def _span_bases(tokens: list[TokenSpan], token_of_base: Array, column: str) -> None:
     read = np.flatnonzero(token_of_base >= 0)
     owners, first, count = np.unique(token_of_base[read], return_index=True, return_counts=True)
     for owner, start, last in zip(

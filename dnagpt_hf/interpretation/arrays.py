@@ -53,7 +53,7 @@ def track_arrays(
         answer, its score, and the range of the mutated bases.
     """
     scored = tracks[0].scored
-    arrays, description = _record_arrays(scored.placed, column)
+    arrays, description = _record_arrays(scored.tokenized, column)
     description |= {"answer": scored.answer, "kind": scored.kind, "score": scored.score}
     for one in tracks:
         if isinstance(one, Mutagenesis):

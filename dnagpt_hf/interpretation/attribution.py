@@ -38,8 +38,8 @@ class Attribution:
         Returns:
             float32 `(bases,)`.
         """
-        placed = self.scored.placed
-        return placed.per_base(self.values, placed.column(column))
+        tokenized = self.scored.tokenized
+        return tokenized.per_base(self.values, tokenized.column(column))
 
 
 def input_gradients(scored: ScoredRecord) -> Attribution:
@@ -144,7 +144,7 @@ def _baseline(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Replace the DNA of a record by N and its numbers by 0, in ids and numbers `(1, tokens)`."""
     ids, numbers = inputs["input_ids"].clone(), inputs["number_values"].clone()
-    for place, token in enumerate(scored.placed.tokens):
+    for place, token in enumerate(scored.tokenized.tokens):
         if token.column is None:
             continue
         if token.kind == "number":
@@ -157,5 +157,5 @@ def _baseline(
 def _array(scored: ScoredRecord, values: torch.Tensor) -> Array:
     """Check values `(1, tokens)` and turn them into an array `(tokens,)`."""
     array: Array = values[0].detach().cpu().numpy()
-    check_finite(scored.placed.record, array)
+    check_finite(scored.tokenized.record, array)
     return array

@@ -154,8 +154,8 @@ def track_figure(
     if not tracks:
         raise ValueError("there are no tracks to draw: give one or more")
     scored = tracks[0].scored
-    column = scored.placed.column(column)
-    bases = scored.placed.columns[column].bases
+    column = scored.tokenized.column(column)
+    bases = scored.tokenized.columns[column].bases
     mutated = [one for one in tracks if isinstance(one, Mutagenesis)]
     if any(one.column != column for one in mutated):
         raise ValueError(f"column {mutated[0].column!r} was mutated, not {column!r}: draw that one")
@@ -177,7 +177,7 @@ def track_figure(
         _mark(panel, regions)
     panels[-1].set_xlabel(f"base of {column}")
     _write_letters(panels[-1], bases, start, end)
-    figure.suptitle(f"{scored.placed.record.name}: {scored.unit} = {scored.score:.3g}")
+    figure.suptitle(f"{scored.tokenized.record.name}: {scored.unit} = {scored.score:.3g}")
     _legend(figure, regions)
     return figure
 

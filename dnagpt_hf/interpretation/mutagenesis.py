@@ -47,7 +47,7 @@ class Mutagenesis:
     def largest(self, count: int) -> list[tuple[str, float]]:
         """List the substitutions with the largest effects, such as `A301G`, which counts from 1."""
         effects = np.nan_to_num(self.effects).ravel()
-        bases = self.scored.placed.columns[self.column].bases
+        bases = self.scored.tokenized.columns[self.column].bases
         found = []
         for cell in np.argsort(-np.abs(effects), kind="stable")[:count].tolist():
             base, letter = self.start + cell // len(BASES), BASES[cell % len(BASES)]
@@ -99,19 +99,19 @@ def in_silico_mutagenesis(
         >>> found.effects[0, BASES.index("G")]
         np.float32(0.0)
     """
-    placed = scored.placed
-    column = placed.column(column)
-    bases = placed.columns[column].bases
+    tokenized = scored.tokenized
+    column = tokenized.column(column)
+    bases = tokenized.columns[column].bases
     end = len(bases) if end is None else end
     if not 0 <= start < end <= len(bases):
-        raise placed.record.error(
+        raise tokenized.record.error(
             f"its {column} has {len(bases):,} bases: {start + 1:,}-{end:,} is no part of it"
         )
     substitutions = list(_substitutions(scored, column, start, end))
     effects = np.full((end - start, len(BASES)), np.nan, np.float32)
     for one in substitutions:
         effects[one.base - start, BASES.index(bases[one.base])] = 0.0
-    rows = max(1, min(max_records, max_tokens // len(placed.tokens)))
+    rows = max(1, min(max_records, max_tokens // len(tokenized.tokens)))
     recompute = _Recomputation(scored)
     for done in range(0, len(substitutions), rows):
         batch = substitutions[done : done + rows]
@@ -136,13 +136,13 @@ def _substitutions(
     scored: ScoredRecord, column: str, start: int, end: int
 ) -> Iterator[_Substitution]:
     """Yield all substitutions in a range, from left to right, except for N and unread bases."""
-    placed = scored.placed
-    of_column = placed.columns[column]
+    tokenized = scored.tokenized
+    of_column = tokenized.columns[column]
     for base in range(start, end):
-        token, place = int(of_column.token[base]), int(of_column.place[base])
+        token, place = int(of_column.token[base]), int(of_column.offset[base])
         if token < 0 or of_column.bases[base] not in BASES:
             continue
-        kmer = placed.tokens[token].text
+        kmer = tokenized.tokens[token].text
         for letter in BASES.replace(of_column.bases[base], ""):
             mutated = kmer[:place] + letter + kmer[place + 1 :]
             yield _Substitution(base, letter, token, int(scored.tokenizer.encode_dna(mutated)[0]))
@@ -196,5 +196,5 @@ class _Recomputation:
             attention_mask=rows["attention_mask"],
             past_key_values=Cache(layers=prefix) if first else None,
         )
-        check_finite(self.scored.placed.record, scores.cpu().numpy())
+        check_finite(self.scored.tokenized.record, scores.cpu().numpy())
         return scores.tolist()

@@ -102,7 +102,7 @@ def test_a_checkpoint_knows_its_task(
     found = score_answer(model, tiny_tokenizer, one)
     assert found.score == pytest.approx(predicted.numbers["y"], abs=1e-4)
     assert found.unit == "y"
-    assert found.placed.columns["sequence"].bases == one.values["sequence"]
+    assert found.tokenized.columns["sequence"].bases == one.values["sequence"]
     stated = score_answer(model, tiny_tokenizer, one, task=task)
     assert stated.score == found.score
 

@@ -56,7 +56,7 @@ def test_tokens_and_their_bases_are_those_of_the_text(template: str, length: int
     found = placed(template, one)
     for name, column in found.columns.items():
         assert column.bases == one.values[name]
-        for base, token, place in zip(column.bases, column.token, column.place, strict=True):
+        for base, token, place in zip(column.bases, column.token, column.offset, strict=True):
             assert found.tokens[token].text[place] == base
     text = Template(template).fill(one.values)
     assert found.bases_of_token.sum() == len(re.sub("<.>|<=>", "", text))
@@ -133,7 +133,7 @@ def test_what_a_task_cuts_out_keeps_its_place(
     assert column.bases == sequence
     assert np.flatnonzero(column.token >= 0).tolist() == read
     for base in read:
-        assert found.tokens[column.token[base]].text[column.place[base]] == sequence[base]
+        assert found.tokens[column.token[base]].text[column.offset[base]] == sequence[base]
     for token in found.tokens[1:-1]:
         assert sequence[token.start] == token.text[0]
         assert sequence[token.end - 1] == token.text[-1]

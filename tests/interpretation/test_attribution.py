@@ -56,7 +56,7 @@ def test_gradients_are_small_differences(
     found = input_gradients(scored)
     embeds, step = embeddings(scored), 1e-5
     with torch.no_grad():
-        for place in range(len(scored.placed.tokens)):
+        for place in range(len(scored.tokenized.tokens)):
             scores = []
             for factor in (1 - step, 1 + step):
                 changed = embeds.clone()
@@ -72,7 +72,7 @@ def test_gradients_of_numbers(model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTT
     found = input_gradients(asked(model, tiny_tokenizer, template=NUMBER))
     assert found.number_gradients is not None
     places = np.flatnonzero(np.isfinite(found.number_gradients))
-    assert [found.scored.placed.tokens[place].start for place in places] == [0, 1]
+    assert [found.scored.tokenized.tokens[place].start for place in places] == [0, 1]
     step = 1e-2
     for place, numbers in zip(places, (("{} -1", 0.5), ("0.5 {}", -1.0)), strict=True):
         scores = [
@@ -92,7 +92,7 @@ def plain_integral(scored: ScoredRecord, steps: int) -> np.ndarray[Any, Any]:
     """The definition: gradients at Gauss-Legendre points from baseline to record, one by one."""
     inputs, embed = scored.inputs(), scored.model.base_model.embed
     ids, numbers = inputs["input_ids"].clone(), inputs["number_values"].clone()
-    for place, token in enumerate(scored.placed.tokens):
+    for place, token in enumerate(scored.tokenized.tokens):
         if token.kind == "sequence":
             ids[0, place] = int(scored.tokenizer.encode_dna("N" * len(token.text))[0])
         elif token.kind == "number":
@@ -156,7 +156,7 @@ def test_the_baseline_is_n_and_0(
     found = integrated_gradients(scored, steps=2)
     assert found.baseline_score == pytest.approx(baseline.score, abs=1e-5)
     # the template's own tokens are the same in both
-    own = [token.column is None for token in scored.placed.tokens]
+    own = [token.column is None for token in scored.tokenized.tokens]
     assert not found.values[own].any()
     assert found.values[np.logical_not(own)].all()
     with pytest.raises(ValueError, match="in 0 steps"):

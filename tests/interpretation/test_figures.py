@@ -105,7 +105,7 @@ def test_tracks_stand_under_each_other(scored: ScoredRecord) -> None:
     np.testing.assert_array_equal(heat_map.mask, np.isnan(effects.T))
     np.testing.assert_array_equal(heat_map[:, :30], effects[:30].T)
     letters = [label.get_text() for label in figure.axes[3].get_xticklabels(minor=True)]
-    assert "".join(letters) == scored.placed.columns["sequence"].bases
+    assert "".join(letters) == scored.tokenized.columns["sequence"].bases
     assert scored.unit in figure.get_suptitle()
     with pytest.raises(ValueError, match="no tracks"):
         track_figure([])

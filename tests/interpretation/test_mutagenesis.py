@@ -38,7 +38,7 @@ def model(tiny_model: DNAGPTForMultiTask) -> DNAGPTForMultiTask:
 
 def reference(scored: ScoredRecord, template: str, column: str) -> np.ndarray[Any, Any]:
     """Effects of substitutions that are written into the record, each read as a whole."""
-    values = dict(scored.placed.record.values)
+    values = dict(scored.tokenized.record.values)
     sequence = values[column]
     changed = [
         record(**{**values, column: sequence[:base] + letter + sequence[base + 1 :]})
