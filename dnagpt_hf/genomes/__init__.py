@@ -1,1 +1,1 @@
-"""Genomes: FASTA as arrays of bases, its index, manifests, exclusions and composition."""
+"""Genomes: FASTA as arrays of bases, its index, regions, manifests, downloads, composition."""

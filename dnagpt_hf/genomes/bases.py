@@ -1,7 +1,7 @@
-"""FASTA files as arrays of bases, and the windows that may be cut from them.
+"""Sequences as arrays of bases.
 
 A sequence is a `uint8` array of upper-case ASCII letters: A, C, G, T and N. Positions count from 0,
-and intervals leave out their end.
+and intervals exclude their end.
 """
 
 from typing import NamedTuple, TypeVar
@@ -16,16 +16,11 @@ G, C, N = b"GCN"
 MAX_N_FRACTION = 0.05
 
 
-def _letters(pairs: dict[str, str], default: int) -> Bases:
-    table = np.full(256, default, dtype=np.uint8)
-    for letters, base in pairs.items():
-        for letter in letters:
-            table[[ord(letter), ord(letter.lower())]] = ord(base)
-    return table
-
-
-# 0 marks what is no nucleotide letter
-_NORMALIZED = _letters({"A": "A", "C": "C", "G": "G", "TU": "T", "NRYSWKMBDHV": "N"}, default=0)
+# soft masks are read as upper case, U as T, ambiguity codes as N; 0 marks other characters
+_LETTERS, _BASES = b"ACGTUNRYSWKMBDHV", b"ACGTTNNNNNNNNNNN"
+_NORMALIZED = np.zeros(256, dtype=np.uint8)
+_NORMALIZED[list(_LETTERS + _LETTERS.lower())] = list(_BASES + _BASES)
+# the same as a table of bytes.translate, the fastest look-up for the bytes of a file
 NORMALIZED = _NORMALIZED.tobytes()
 _COMPLEMENT = bytes.maketrans(b"ACGTURYKMBVDHacgturykmbvdh", b"TGCAAYRMKVBHDtgcaayrmkvbhd")
 # an array of bases, or letters
@@ -44,13 +39,13 @@ class Interval(NamedTuple):
 
 
 def normalize_bases(letters: bytes | Bases, source: str = "sequence", start: int = 0) -> Bases:
-    """Bring letters to A, C, G, T and N.
+    """Reduce letters to A, C, G, T and N.
 
     Lower case (soft masks) is read as upper case, U as T, and IUPAC ambiguity codes as N.
 
     Args:
         letters: ASCII letters.
-        source: what to call the sequence in an error.
+        source: name of the sequence for errors.
         start: position of the first letter in it.
 
     Raises:
@@ -90,7 +85,7 @@ def reverse_complement(bases: BasesT) -> BasesT:
 
 
 def gc_content(bases: Bases) -> float:
-    """Fraction of G and C among the bases that are not N; NaN if there are none.
+    """Compute the fraction of G and C among the bases that are not N; NaN if there are none.
 
     Example:
 

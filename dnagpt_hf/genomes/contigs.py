@@ -1,7 +1,7 @@
 """Contigs of a FASTA file, read by slices from a memory map.
 
-What is read of a mapped file lies in the system's page cache, shared by all processes, and gives
-way where memory is short.
+Pages of a mapped file that were read are in the system's page cache, which all processes share and
+which shrinks where memory is short.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from dnagpt_hf.genomes.bases import NORMALIZED, Bases, GenomeError, normalize_bases
 
 _LINE_ENDS = b"\r\n"
-# what is longer lies on several pages: one request for all of them is faster than one for each
+# longer parts are on several pages: one request for all of them is faster than one for each
 _PAGE = 1 << 12
 
 
 @dataclass(frozen=True)
 class MappedFile:
-    """The bytes of a file, which each process maps when it first reads them.
+    """The bytes of a file, which each process maps at its first reading.
 
     Args:
         path: the file.
         num_bytes: its length.
-        modified: when it was last changed, in nanoseconds.
+        modified: time of its last change, in nanoseconds.
     """
 
     path: Path
@@ -43,10 +43,10 @@ class MappedFile:
 
     @cached_property
     def mapped(self) -> mmap.mmap:
-        """All of it.
+        """The memory map of the whole file.
 
         Raises:
-            GenomeError: the file is not as it was when it was opened.
+            GenomeError: the file has changed since it was opened.
         """
         with open(self.path, "rb") as stream:
             status = os.fstat(stream.fileno())
@@ -54,25 +54,25 @@ class MappedFile:
                 raise self._changed()
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         if "MADV_RANDOM" in dir(mmap):
-            # windows are drawn from anywhere: what stands around them is not needed
+            # windows are drawn at random: reading ahead would be of no use
             mapped.madvise(mmap.MADV_RANDOM)
         return mapped
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes `start` to `end`.
+        """Read the bytes `start` to `end`.
 
         Raises:
-            GenomeError: the file has another length than when it was opened.
+            GenomeError: the length of the file has changed since it was opened.
         """
         return self._requested(start, end)[start:end]
 
     def view(self, start: int, end: int) -> NDArray[np.uint8]:
-        """The same as an array that is not copied: to be used at once."""
+        """View the bytes `start` to `end` as an array without a copy, to be used at once."""
         return np.frombuffer(self._requested(start, end), np.uint8, end - start, start)
 
     def _requested(self, start: int, end: int) -> mmap.mmap:
         mapped = self.mapped
-        # reading behind the end of a file that has become shorter would end the process
+        # reading behind the end of a file that was cut would end the process (SIGBUS)
         if mapped.size() != self.num_bytes:
             raise self._changed()
         if end - start > _PAGE and "MADV_WILLNEED" in dir(mmap):
@@ -81,7 +81,7 @@ class MappedFile:
         return mapped
 
     def release_pages(self, start: int, end: int) -> None:
-        """Take bytes out of this process's memory; they stay in the page cache."""
+        """Release pages from this process's memory; they stay in the page cache."""
         if "MADV_DONTNEED" in dir(mmap):
             page = start - start % mmap.PAGESIZE
             self.mapped.madvise(mmap.MADV_DONTNEED, page, end - page)
@@ -100,16 +100,16 @@ class Contig:
     """One record of a FASTA file: `len(contig)` bases, read by `contig[start:end]`.
 
     Args:
-        name: its name, up to the first white space.
+        name: name of the record, up to the first white space.
         file: the (uncompressed) file.
-        num_bases: its length.
-        offset: byte at which its first base stands.
-        line_bases: bases on a full line.
-        line_bytes: bytes of a full line, its end included.
+        num_bases: number of bases.
+        offset: byte of the first base.
+        line_bases: number of bases on a full line.
+        line_bytes: number of bytes of a full line, line end included.
 
     Raises:
-        GenomeError: from reading, if a character is no nucleotide letter, with file, record and
-            position; or if the file has changed.
+        GenomeError: in reading, a character is no nucleotide letter (the message names file, record
+            and position), or the file has changed.
     """
 
     name: str
@@ -139,21 +139,21 @@ class Contig:
         if len(bases) != end - start:
             raise self._uneven()
         if 0 in bases:
-            # says what it is and where it stands
+            # raises an error that names the character and its position
             normalize_bases(self.letters(start, end), f"{self.path}: record {self.name}", start)
         return np.frombuffer(bases, np.uint8)
 
     def letters(self, start: int, end: int) -> NDArray[np.uint8]:
-        """Letters as they stand in the file, line ends left out: fast for many at a time.
+        """Read letters as they are in the file, without line ends: fast for many at a time.
 
         Raises:
-            GenomeError: lines do not end where the index has their ends.
+            GenomeError: line ends are not at the bytes that the index states.
         """
         if end <= start:
             return np.empty(0, np.uint8)
         first, last = start // self.line_bases, (end - 1) // self.line_bases
         read = self.file.view(self.offset + first * self.line_bytes, self.byte_of(end - 1) + 1)
-        # full lines as rows of a matrix, whose last columns are line ends
+        # (full lines, bytes of a line): the last columns are line ends
         num_lines = last - first
         lines = read[: num_lines * self.line_bytes].reshape(num_lines, self.line_bytes)
         if (lines[:, self.line_bases :] > max(_LINE_ENDS)).any():
@@ -165,7 +165,7 @@ class Contig:
         return letters[start - first * self.line_bases :]
 
     def release_pages(self, start: int, end: int) -> None:
-        """Take bases that were read out of this process's memory; the system keeps them cached."""
+        """Release pages with bases from this process's memory; the system keeps them cached."""
         if start < end:
             self.file.release_pages(self.byte_of(start), self.byte_of(end - 1) + 1)
 
@@ -176,15 +176,15 @@ class Contig:
         )
 
     def byte_of(self, position: int) -> int:
-        """Where the base at a position stands in the file."""
+        """Compute the byte of the base at a position."""
         line, column = divmod(position, self.line_bases)
         return self.offset + line * self.line_bytes + column
 
     def part(self, start: int, end: int) -> ContigPart:
-        """Bases `start` to `end`, without `end`.
+        """Cut the bases `start` to `end`, without `end`, as a part that is read as a contig is.
 
         Raises:
-            ValueError: they do not lie in the contig.
+            ValueError: the part does not lie in the contig.
         """
         if not 0 <= start <= end <= self.num_bases:
             raise ValueError(
@@ -203,7 +203,7 @@ class ContigPart:
 
     @property
     def name(self) -> str:
-        """As samtools writes it: `chr1:1001-2000`, positions from 1, the last one included."""
+        """Region of the part in samtools' form: `chr1:1001-2000`, counted from 1, ends included."""
         return f"{self.contig.name}:{self.start + 1}-{self.end}"
 
     def __len__(self) -> int:

@@ -15,10 +15,8 @@ from pathlib import Path
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.bases import GenomeError
-from dnagpt_hf.genomes.contigs import Contig, ContigPart
+from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta_index import read_index, write_index
-
-__all__ = ["Contig", "ContigPart", "Genome", "open_genome"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +38,26 @@ def open_genome(path: str | os.PathLike[str], cache_folder: Path | None = None) 
     """Open a FASTA file, plain or compressed with bgzip or gzip.
 
     Args:
-        path: the file. A compressed one is unpacked once, next to it or into the cache folder.
-        cache_folder: where indexes and unpacked files are kept; by default next to the file.
+        path: the file. A compressed file is unpacked once.
+        cache_folder: folder for the index and the unpacked file; by default next to the file.
 
     Raises:
-        GenomeError: the file is missing, damaged or no FASTA, has no record or one twice, or a
+        GenomeError: the file is missing, damaged or not FASTA; has no record or one twice; or a
             record is empty or has lines of different lengths.
+
+    Example:
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "genome.fa")
+        >>> _ = path.write_text(">chr1 first\\nACGTacgt\\nNN\\n")
+        >>> genome = open_genome(path)
+        >>> genome.contigs["chr1"][2:9].tobytes()
+        b'GTACGTN'
     """
     source = Path(path)
     if not source.is_file():
-        what = "is a folder: give a FASTA file" if source.is_dir() else "no such file"
-        raise GenomeError(f"{source}: {what}")
+        problem = "is a folder: give a FASTA file" if source.is_dir() else "no such file"
+        raise GenomeError(f"{source}: {problem}")
     try:
         with open(source, "rb") as stream:
             is_compressed = stream.read(2) == _GZIP_MAGIC
@@ -67,7 +74,7 @@ def open_genome(path: str | os.PathLike[str], cache_folder: Path | None = None) 
 
 
 def _unpacked(source: Path, cache_folder: Path | None) -> Path:
-    """The plain file of a compressed one, made if it is missing or of another state of it."""
+    """Unpack a compressed file, unless an unpacked file of its present state exists."""
     plain = _derived(source, f"{source.name}.unpacked", cache_folder)
     modified = source.stat().st_mtime_ns
     if not _is_of(plain, modified):
@@ -81,7 +88,7 @@ def _unpacked(source: Path, cache_folder: Path | None) -> Path:
 
 
 def _is_of(plain: Path, modified: int) -> bool:
-    """Whether a file was unpacked from one that was changed last at that time."""
+    """Test whether a file was unpacked from one whose last change was at that time."""
     return plain.is_file() and abs(plain.stat().st_mtime_ns - modified) < _COARSEST_TIME
 
 
@@ -96,7 +103,7 @@ def _unpack(source: Path, target: Path) -> None:
 
 
 def _derived(source: Path, name: str, cache_folder: Path | None) -> Path:
-    """Where something made from a file is kept: next to it, or in the cache folder."""
+    """Name a file that is derived from another: next to it, or in the cache folder."""
     if cache_folder is None or source.parent.resolve() == cache_folder.resolve():
         return source.with_name(name)
     # files of two folders may have the same name
@@ -106,7 +113,7 @@ def _derived(source: Path, name: str, cache_folder: Path | None) -> Path:
 
 @contextmanager
 def _making(source: Path, place: Path) -> Iterator[None]:
-    """Let one process make a file while the others wait for it."""
+    """Lock a file that one process makes while the others wait for it."""
     from filelock import FileLock
 
     try:
@@ -121,7 +128,7 @@ def _making(source: Path, place: Path) -> Iterator[None]:
 
 
 def _indexed(plain: Path, source: Path, cache_folder: Path | None) -> dict[str, Contig]:
-    """Contigs by an index, which is made anew where it is missing or does not fit."""
+    """Read contigs by an index, which is made anew where it is missing or does not fit."""
     place = _derived(plain, f"{plain.name}.fai", cache_folder)
     beside = Path(f"{plain}.fai")
     for index in dict.fromkeys((beside, place)):

@@ -1,4 +1,4 @@
-"""Indexes of FASTA files in the usual form (`.fai`): where each record and its lines stand."""
+"""Indexes of FASTA files in samtools' form (`.fai`): the bytes of each record and its lines."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 def write_index(plain: Path, index: Path, source: Path) -> None:
-    """Make the index of a file.
+    """Write the index of a file.
 
     Args:
         plain: the file.
-        index: where to write.
-        source: what to call it in an error.
+        index: the index.
+        source: name of the file for errors.
 
     Raises:
-        GenomeError: it is no FASTA file, a name stands there twice, or lines of a record have
-            different lengths.
+        GenomeError: the file is not FASTA, has a name twice, or a record has lines of different
+            lengths.
     """
     from pyfaidx import Faidx, FastaIndexingError
 
@@ -41,7 +41,7 @@ def write_index(plain: Path, index: Path, source: Path) -> None:
 
 
 def _explained(reason: str) -> str:
-    """What is wrong with a file, and what to do, by what pyfaidx says."""
+    """Turn a message of pyfaidx into the problem of the file and its remedy."""
     if blank := re.search(r"indexing at entry (.*)Please report .* \[\((\d+),", reason):
         return (
             f"record {blank[1]} has blank lines (from line {int(blank[2]) + 1} of the file): "
@@ -53,12 +53,12 @@ def _explained(reason: str) -> str:
             "the file): write lines of one length, as seqtk seq -l 60 does"
         )
     if twice := re.search(r'Duplicate key "(.*)"', reason):
-        return f"record {twice[1]} stands there twice: rename one"
+        return f"record {twice[1]} occurs twice: rename one"
     return f"no FASTA file: {reason}"
 
 
 def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Contig] | None:
-    """Contigs of a file by its index.
+    """Read the contigs of a file from its index.
 
     Args:
         index: the index.
@@ -66,7 +66,7 @@ def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Conti
         older: whether the index may be older than the file.
 
     Returns:
-        Contigs by name, or `None` if there is no index or it is not that of the file as it is.
+        Contigs by name, or `None` if there is no index, or it does not fit the file as it is.
     """
     status = plain.stat()
     try:
@@ -89,7 +89,7 @@ def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Conti
         contigs[contig.name] = contig
         end = next_record
     else:
-        # one that was cut off knows only some of the records
+        # an index that was cut off has only some of the records
         if contigs and end == file.num_bytes:
             return contigs
     logger.warning("%s is not the index of %s as that is now: it is not used", index, plain)
@@ -97,7 +97,7 @@ def read_index(index: Path, plain: Path, older: bool = False) -> dict[str, Conti
 
 
 def _first_record(file: MappedFile) -> int:
-    """Byte behind the comments and blank lines that may stand before all records."""
+    """Find the first byte behind comments and blank lines at the beginning of a file."""
     start = 0
     while file.mapped[start : start + 1] in (b";", b"\n", b"\r"):
         start = file.mapped.find(b"\n", start) + 1 or file.num_bytes
@@ -105,10 +105,10 @@ def _first_record(file: MappedFile) -> int:
 
 
 def _end_of(contig: Contig, start: int) -> int | None:
-    """Byte behind a record that starts at a byte, or `None` if there is no such record."""
+    """Find the byte behind a record that starts at a byte; `None` if there is no such record."""
     mapped, size = contig.file.mapped, contig.file.num_bytes
     behind = mapped.find(b"\n", start) + 1 or size
-    # white space is what it is to pyfaidx, which reads text
+    # white space as pyfaidx sees it, which reads text
     header = mapped[start:behind].decode(errors="replace")
     if header[:1] != ">" or header[1:].split()[:1] != [contig.name] or contig.offset != behind:
         return None

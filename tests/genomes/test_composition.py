@@ -15,7 +15,8 @@ from dnagpt_hf.genomes.composition import (
     check_genomes,
     drop_undetermined,
 )
-from dnagpt_hf.genomes.fasta import Contig, open_genome
+from dnagpt_hf.genomes.contigs import Contig
+from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.manifest import SpeciesGenome
 
 

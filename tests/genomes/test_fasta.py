@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from dnagpt_hf.genomes.bases import GenomeError
-from dnagpt_hf.genomes.fasta import Contig, ContigPart, Genome, open_genome
+from dnagpt_hf.genomes.contigs import Contig, ContigPart
+from dnagpt_hf.genomes.fasta import Genome, open_genome
 
 CODES = "ACGTUNRYSWKMBDHVacgtunryswkmbdhv"
 READ_AS = str.maketrans(CODES, "ACGTTNNNNNNNNNNNACGTTNNNNNNNNNNN")
@@ -123,7 +124,7 @@ def test_one_long_line(tmp_path: Path) -> None:
         (">a\nAC\n>b\n>c\nGG\n", "record b is empty"),
         (">a\nAC\n>b\n", "record b is empty"),
         (">a\nAC\n>b", "record b is empty"),
-        (">a\nAC\n>a\nGG\n", "record a stands there twice: rename one"),
+        (">a\nAC\n>a\nGG\n", "record a occurs twice: rename one"),
         (">\nAC\n", "name"),
         (">a\nACG\nACGTA\nAC\n", r"record a has lines of different lengths .*\(line 3 "),
         (">b\nAC\n>a\nACGT\nA\nACGT\n", r"record a has .*\(line 5 "),
@@ -240,7 +241,7 @@ def test_indexes_that_nearly_fit(tmp_path: Path) -> None:
     assert index.read_text() == "a\t4\t3\t4\t5\n"
     path = write(tmp_path, ">a\nAC\n>a\nGG\n")
     write(tmp_path, "a\t2\t3\t2\t3\na\t2\t9\t2\t3\n", "genome.fa.fai")
-    with pytest.raises(GenomeError, match="record a stands there twice"):
+    with pytest.raises(GenomeError, match="record a occurs twice"):
         open_genome(path)
 
 
