@@ -15,14 +15,13 @@ from dnagpt_hf.cli.checkpoints import convert, export, info, init, push
 from dnagpt_hf.cli.data import data_app
 from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.evaluate import evaluate
-from dnagpt_hf.cli.finetune import finetune
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
 from dnagpt_hf.cli.haplotypes import haplotypes_app
 from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
-from dnagpt_hf.cli.pretrain import CONTEXT, pretrain
+from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
 
 # errors in the command itself are reported by typer
 REPORTED = (

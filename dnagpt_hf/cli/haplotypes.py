@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.pretrain import CONTEXT
 from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.training import CONTEXT
 from dnagpt_hf.messages import count
 
 if TYPE_CHECKING:
