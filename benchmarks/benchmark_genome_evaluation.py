@@ -32,7 +32,7 @@ from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
 from dnagpt_hf.haplotypes.sites import Sites
 from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, haplotype_distances
 from dnagpt_hf.haplotypes.statistics.evaluation import STEPS
-from dnagpt_hf.haplotypes.statistics.linkage import linkage_disequilibrium
+from dnagpt_hf.haplotypes.statistics.linkage import compare_linkage
 from dnagpt_hf.haplotypes.statistics.pca import compare_pca
 from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS, mosaic
 from dnagpt_hf.haplotypes.statistics.report import write_report
@@ -149,7 +149,7 @@ def beside_scikit_allel(real: Haplotypes, haplotypes: int, sites: int) -> dict[s
     pairs = {
         "linkage": (
             f"{len(near):,} haplotypes, {sites:,} sites",
-            lambda: linkage_disequilibrium(near),
+            lambda: compare_linkage(near, {}),
             lambda: allel.rogers_huff_r(doubled) ** 2,
         ),
         "distances": (

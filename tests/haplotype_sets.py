@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
@@ -40,3 +42,9 @@ def make_haplotypes(
         np.asarray(["EAST", "WEST"])[population],
         source=f"set {seed}",
     )
+
+
+def plain_linkage(alleles: Any) -> Any:
+    """r² of all pairs of sites, NaN where one is fixed: `(sites, sites)`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.corrcoef(alleles.astype(float), rowvar=False) ** 2

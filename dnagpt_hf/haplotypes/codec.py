@@ -282,9 +282,10 @@ class HaplotypeCodec:
         """Make the ids before the alleles: `(haplotypes, start)`."""
         if bool(self.populations) != (populations is not None):
             raise HaplotypeError(
-                "this format has populations: state one for each haplotype"
+                "a population stands before the alleles: state it, one of "
+                + ", ".join(self.populations)
                 if self.populations
-                else "this format has no populations: state their tokens in it"
+                else "the model or format has no populations"
             )
         heads = np.empty((rows, self.start), np.int64)
         heads[:, : len(self._prefix_ids)] = self._prefix_ids
@@ -292,7 +293,7 @@ class HaplotypeCodec:
             unknown = [one for one in populations if one not in self._population_ids]
             if unknown:
                 known = ", ".join(self.populations)
-                raise HaplotypeError(f"no token for population {unknown[0]!r}; there are {known}")
+                raise HaplotypeError(f"unknown population {unknown[0]!r}; there are {known}")
             heads[:, -1] = [self._population_ids[one] for one in populations]
         return heads
 

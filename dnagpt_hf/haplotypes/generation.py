@@ -129,7 +129,9 @@ def generate_haplotypes(
             f"the list of sites has {len(sites):,}, but the model writes {codec.num_sites:,}"
         )
     rows = _known_alleles(codec, known)
-    populations = _populations(codec, population, number, rows)
+    populations = [population] * number if isinstance(population, str) else population
+    if populations is not None and len(populations) != number:
+        raise HaplotypeError(f"{len(populations):,} populations for {number:,} genomes")
     run = {
         "model": weights_checksum(model) if partial is not None else "",
         "number": number,
@@ -138,7 +140,7 @@ def generate_haplotypes(
         "top_p": top_p,
         "seed": seed,
         "constrained": constrained,
-        "population": population if isinstance(population, str) else populations,
+        "population": population if isinstance(population, str | None) else list(population),
         "known": None if rows is None else f"{zlib.crc32(rows.tobytes()):08x}",
     }
     kept = PartialGeneration(partial, run, codec.length, len(REASONS))
@@ -208,27 +210,3 @@ def _known_alleles(codec: HaplotypeCodec, known: Any) -> Alleles | None:
             f"{codec.num_sites:,} sites are needed"
         )
     return rows
-
-
-def _populations(
-    codec: HaplotypeCodec,
-    population: str | Sequence[str] | None,
-    number: int,
-    known: Alleles | None,
-) -> list[str] | None:
-    """Choose a population for each genome; `None` if the model draws them or knows none."""
-    if population is None:
-        if codec.populations and known is not None:
-            raise HaplotypeError(
-                "the population stands before the known sites: state it, one of "
-                f"{', '.join(codec.populations)}"
-            )
-        return None
-    names = [population] * number if isinstance(population, str) else list(population)
-    if len(names) != number:
-        raise HaplotypeError(f"{len(names):,} populations for {number:,} genomes")
-    for name in names:
-        if name not in codec.populations:
-            known_names = ", ".join(codec.populations) or "none: it was trained without populations"
-            raise HaplotypeError(f"the model knows no population {name!r}; it knows {known_names}")
-    return names

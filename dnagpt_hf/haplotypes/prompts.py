@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,22 +41,24 @@ class Prompts:
             number: genomes to generate.
             populations: one for each genome; `None` if the model draws them or knows none.
             known: alleles of the first sites, which genomes continue in turn, `(rows, sites)`.
+
+        Raises:
+            HaplotypeError: a population is not known, or `known` lacks the population before it.
         """
-        genomes = np.arange(number)
-        known = np.zeros((1, 0), np.uint8) if known is None else known
-        names = [] if populations is None else sorted(set(populations))
-        if populations is None and codec.populations:
+        if populations is None and codec.populations and known is None:
             first = codec.prompt(next(iter(codec.populations)))[:-1]
             return cls(np.asarray([first]), np.zeros((1, 0), np.uint8), np.zeros(number, np.int64))
-        per_token = int(codec.tokenizer.kmer_size)
-        whole = known.shape[1] // per_token
+        known = np.zeros((1, 0), np.uint8) if known is None else known
+        kmer_size = int(codec.tokenizer.kmer_size)
+        whole = known.shape[1] // kmer_size
         filled = np.zeros((len(known), codec.num_sites), np.uint8)
         filled[:, : known.shape[1]] = known
-        heads: list[list[str] | None] = [[name] * len(known) for name in names]
-        heads = heads or [None]
-        ids = np.concatenate([codec.encode(filled, head) for head in heads])
+        # every row of known alleles after every population
+        names: Any = [None]
         head = np.zeros(number, np.int64)
         if populations is not None:
-            head = np.searchsorted(names, populations)
-        begun = np.tile(known[:, whole * per_token :], (len(heads), 1))
-        return cls(ids[:, : codec.start + whole], begun, head * len(known) + genomes % len(known))
+            names, head = np.unique(populations, return_inverse=True)
+        ids = [codec.encode(filled, name and [str(name)] * len(known)) for name in names]
+        begun = np.tile(known[:, whole * kmer_size :], (len(names), 1))
+        which = head * len(known) + np.arange(number) % len(known)
+        return cls(np.concatenate(ids)[:, : codec.start + whole], begun, which)

@@ -9,6 +9,8 @@ for many positions at once.
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -192,18 +194,13 @@ class HaplotypeSampler:
         """
         if self.filters:
             return
-        same: list[Drawn] = []
-        for number, one in enumerate(drawn):
-            same.append(one)
-            named = self._named(one[0])
-            if number + 1 < len(drawn) and torch.equal(named, self._named(drawn[number + 1][0])):
-                continue
+        for ids, group in groupby(drawn, key=lambda one: self._named(one[0]).tolist()):
+            same, named = list(group), torch.tensor(ids, device=self.device)
             totals = self._others(torch.cat([states for _, states, _ in same]), named)
             other = named.new_tensor([self.other])
             for (position, _, best), total in zip(same, totals.split(len(keys)), strict=True):
                 noise = gumbel_noise(keys, position - given, other)[:, 0]
                 sequences[:, position].masked_fill_(total + noise > best, self.other)
-            same = []
 
     def _others(self, states: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
         """Compute the joint score of all tokens but the named ones: `(states,)`."""

@@ -13,9 +13,9 @@ import torch
 from transformers import EarlyStoppingCallback, set_seed
 
 from dnagpt_hf.atomic_files import write_json
+from dnagpt_hf.checkpoints.card import describe_settings, write_card
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-from dnagpt_hf.haplotypes.card import write_haplotype_card
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
@@ -35,6 +35,7 @@ from dnagpt_hf.haplotypes.settings import (
     parse_haplotype_settings,
 )
 from dnagpt_hf.haplotypes.trainer import HaplotypeRows, HaplotypeTrainer
+from dnagpt_hf.messages import markdown_table
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import PRESETS, preset_config, vocabulary_fields, vocabulary_size
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -134,7 +135,7 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         if splits.train.sites is not None:
             write_legend(splits.train.sites, folder / LEGEND, overwrite=True)
         config = trainer.accelerator.unwrap_model(trainer.model).config
-        write_haplotype_card(settings, config, results)
+        _write_card(settings, config, results)
     trainer.accelerator.wait_for_everyone()
     return results
 
@@ -226,3 +227,38 @@ def _results(trainer: HaplotypeTrainer, splits: HaplotypeSplits) -> dict[str, An
                 splits.train.alleles, split.alleles
             )
     return results
+
+
+def _write_card(
+    settings: HaplotypeSettings, config: DNAGPTConfig, results: Mapping[str, Any]
+) -> None:
+    training: Any = settings.training
+    name, from_scratch = settings.model.model, settings.model.from_scratch
+    facts = {
+        "haplotypes": config.haplotypes,
+        "model": name,
+        "from scratch": from_scratch,
+        "epochs": training.num_train_epochs,
+        "learning rate": training.learning_rate,
+        "batch size": training.train_batch_size,
+        "seed": training.seed,
+    }
+    columns = list(dict.fromkeys(name for split in results.values() for name in split))
+    rows = [[split, *(_cell(one.get(name)) for name in columns)] for split, one in results.items()]
+    table = markdown_table(["split", *(name.replace("_", " ") for name in columns)], rows)
+    write_card(
+        training.output_dir,
+        config,
+        summary="A DNAGPT model that writes haplotypes of one set of sites.",
+        origin="Trained on haplotypes with `dnagpt haplotypes train`, from "
+        f"{'new weights of the sizes of ' if from_scratch else ''}`{name}`.",
+        training=describe_settings(facts),
+        results=f"{table}\n\nNot measured: other populations and other sites.",
+        base_model=None if from_scratch else name,
+    )
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

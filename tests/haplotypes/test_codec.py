@@ -149,9 +149,9 @@ def test_what_cannot_be_encoded() -> None:
     with pytest.raises(HaplotypeError, match="has no populations"):
         codec.encode([[0, 1, 1, 0]], ["EUR"])
     known = HaplotypeCodec(DNAGPTTokenizer(), HaplotypeFormat(4, populations=POPULATIONS))
-    with pytest.raises(HaplotypeError, match="has populations: state one"):
+    with pytest.raises(HaplotypeError, match="population stands before the alleles"):
         known.encode([[0, 1, 1, 0]])
-    with pytest.raises(HaplotypeError, match="no token for population 'SAS'; there are EUR, AFR"):
+    with pytest.raises(HaplotypeError, match="unknown population 'SAS'; there are EUR, AFR"):
         known.encode([[0, 1, 1, 0]], ["SAS"])
     with pytest.raises(HaplotypeError, match="ids below 19,56"):
         codec.decode([[10**6]])

@@ -81,24 +81,6 @@ class Linkage:
     others: dict[str, SetLinkage]
 
 
-def linkage_disequilibrium(alleles: Alleles) -> Block:
-    """Compute r² of all pairs of sites, NaN where one is fixed: float32 `(sites, sites)`.
-
-    Args:
-        alleles: `(haplotypes, sites)`.
-
-    Example:
-
-        >>> linkage_disequilibrium(np.array([[0, 0, 1], [1, 1, 1]], np.uint8)).round(3)
-        array([[ 1.,  1., nan], [ 1.,  1., nan], [nan, nan, nan]], dtype=float32)
-    """
-    standardized = _standardized(alleles, allele_frequencies(alleles))
-    squared = (standardized.T @ standardized) ** 2
-    fixed = ~varies(alleles)
-    squared[fixed], squared[:, fixed] = np.nan, np.nan
-    return squared
-
-
 def compare_linkage(
     real: Alleles,
     others: Mapping[str, Alleles],

@@ -85,6 +85,17 @@ def write_report(
     Raises:
         DestinationError: the folder has content and `overwrite` is not given, or is a file.
         ImportError: matplotlib is not installed.
+
+    Example:
+
+        >>> import tempfile
+        >>> from dnagpt_hf import Haplotypes, evaluate_haplotypes
+        >>> alleles = np.random.default_rng(0).integers(0, 2, (60, 20), np.uint8)
+        >>> real, other = (Haplotypes(half, np.arange(30)) for half in (alleles[:30], alleles[30:]))
+        >>> evaluation = evaluate_haplotypes(real, {"model": other})
+        >>> files = write_report(evaluation, tempfile.mkdtemp())
+        >>> [path.name for path in files][:3]
+        ['evaluation.json', 'evaluation.md', 'evaluation.html']
     """
     path = check_report_folder(folder, overwrite=overwrite)
     from dnagpt_hf.haplotypes.statistics.figures import figures
