@@ -154,8 +154,7 @@ def _fetch(
         with counter("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:
             failures = fetch_genomes(genomes, client=client, jobs=jobs, progress=bar.update)
         _report(failures)
-        failed = {failure.name for failure in failures}
-        arrived = [genome for genome in genomes if genome.name not in failed]
+        arrived = [genome for genome in genomes if genome.path.exists()]
         if arrived:
             path = update_manifest(folder, arrived)
             size = size_text(sum(genome.received for genome in arrived))

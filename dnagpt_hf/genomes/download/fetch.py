@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,11 +48,6 @@ class LocatedGenome:
         """Name of the species."""
         return str(self.entry["name"])
 
-    def renamed(self) -> LocatedGenome:
-        """Give the genome a name that no other has."""
-        name = f"{self.name}_{self.remote.accession or self.remote.name}"
-        return replace(self, entry={**self.entry, "name": name})
-
     @property
     def received(self) -> int:
         """Number of bytes that are in the folder already."""
@@ -88,7 +83,7 @@ def locate_genomes(
         progress: called with 1 for each genome.
 
     Returns:
-        The genomes, each file once, with different names; and those that failed.
+        The genomes, each file once, and those that failed.
     """
 
     def locate(request: GenomeRequest) -> LocatedGenome:
@@ -107,11 +102,8 @@ def locate_genomes(
         if isinstance(outcome, Exception):
             failures.append(FailedDownload(request.label, outcome))
             continue
-        other = located.get(outcome.path)
-        if other is None:
-            is_named = any(outcome.name == one.name for one in located.values())
-            located[outcome.path] = outcome.renamed() if is_named else outcome
-        elif other.remote.url != outcome.remote.url:
+        other = located.setdefault(outcome.path, outcome)
+        if other.remote.url != outcome.remote.url:
             error = ValueError(
                 f"{outcome.remote.url} and {other.remote.url} have the same file name: give one "
                 "another with file: NAME in its source"

@@ -94,18 +94,22 @@ def update_manifest(folder: Path, genomes: Sequence[LocatedGenome]) -> Path:
 
 
 def _merge(entries: list[dict[str, Any]], genome: LocatedGenome) -> None:
-    def known(key: str) -> list[dict[str, Any]]:
-        return [entry for entry in entries if entry.get(key) == genome.entry[key]]
+    new = dict(genome.entry)
+    same = next((entry for entry in entries if _is_same(entry, genome)), None)
+    if same is None:
+        if any(entry["name"] == new["name"] for entry in entries):
+            # another assembly of the species
+            new["name"] += f"_{genome.remote.accession or genome.remote.name}"
+        entries.append(new)
+    elif same.get("files") != new["files"]:
+        same.pop("leave_out", None)
+        kept = ("files", "leave_out", "source")
+        same.update({key: new[key] for key in kept if key in new})
 
-    has_accession = genome.remote.accession is not None
-    same = known("source") if has_accession else []
-    if has_accession and not same and known("name"):
-        # another assembly of the species
-        genome = genome.renamed()
-    for entry in same or known("name"):
-        if entry.get("files") != genome.entry["files"]:
-            entry.pop("leave_out", None)
-            kept = ("files", "leave_out", "source")
-            entry.update({key: genome.entry[key] for key in kept if key in genome.entry})
-        return
-    entries.append(genome.entry)
+
+def _is_same(entry: dict[str, Any], genome: LocatedGenome) -> bool:
+    """Test whether an entry is that of a genome, by its accession or else by its name."""
+    source = entry.get("source") or {}
+    if genome.remote.accession is not None:
+        return bool(source == genome.entry["source"])
+    return entry["name"] == genome.name and "accession" not in source
