@@ -19,20 +19,37 @@ except ImportError as error:
 class DNAGPTSFTTrainer(SFTTrainer):
     """TRL's `SFTTrainer` with the loss of the model.
 
-    `SFTTrainer` takes a token head for one linear map and multiplies the hidden states by its
-    weight. That of DNAGPT has a layer before that, which would be left out without a word: the
-    model would be trained as another one. Here the model computes its loss itself.
+    `SFTTrainer` multiplies the hidden states by the weight of a linear token head. The token head
+    of DNAGPT has a layer before it, which would be skipped silently. Here the model computes its
+    loss itself.
 
-    Records come as text (`text`), or as `prompt` and `completion`, of which the completion alone
-    is learned. TRL ends each with `SFTConfig(eos_token=...)`, one of the property tokens that the
-    records do not use, such as `<!>`. It hands on ids alone: records with numbers are an error,
-    and are learned with `dnagpt finetune`.
+    Records are texts (`text`), or a `prompt` and a `completion`, of which the completion alone is
+    a target. TRL ends each with `SFTConfig(eos_token=...)`, one of the property tokens that the
+    records do not use, such as `<!>`. It passes ids alone: records with numbers are an error, and
+    need [`finetune`].
 
     Args:
         args: those of `SFTTrainer`.
 
     Raises:
         ValueError: while training, if a record holds numbers.
+
+    Example:
+
+        >>> import contextlib, io, tempfile
+        >>> from datasets import Dataset
+        >>> from dnagpt_hf import DNAGPTSFTTrainer, preset_config, preset_tokenizer
+        >>> from dnagpt_hf import DNAGPTForMultiTask
+        >>> with contextlib.redirect_stdout(io.StringIO()):  # the log
+        ...     trainer = DNAGPTSFTTrainer(
+        ...         DNAGPTForMultiTask(preset_config("dnagpt-test")),
+        ...         SFTConfig(tempfile.mkdtemp(), eos_token="<!>", max_steps=1, use_cpu=True),
+        ...         train_dataset=Dataset.from_dict({"text": ["<R>ACGT<=><B>A", "<R>GC<=><B>N"]}),
+        ...         processing_class=preset_tokenizer("dnagpt-test"),
+        ...     )
+        ...     _ = trainer.train()
+        >>> trainer.state.global_step
+        1
     """
 
     def __init__(
