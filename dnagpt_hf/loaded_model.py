@@ -192,11 +192,8 @@ class LoadedModel:
             ValueError: the model has no head, or template and answers do not fit it.
         """
         from dnagpt_hf.inference.prediction import predict_records
-        from dnagpt_hf.modeling_dnagpt import DNAGPTModel
         from dnagpt_hf.records.in_memory import to_records
 
-        if isinstance(self.model, DNAGPTModel):
-            raise ValueError("a DNAGPTModel has no head to predict with: load a model with heads")
         return predict_records(
             self.model,
             self.tokenizer,

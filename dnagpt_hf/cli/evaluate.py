@@ -1,4 +1,4 @@
-"""`dnagpt evaluate`: how good a model's answers are."""
+"""`dnagpt evaluate`: metrics of a model on labeled records."""
 
 from __future__ import annotations
 
@@ -19,33 +19,37 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folder: options.Folder,
+    model: options.Model,
     input: Annotated[
         str,
         typer.Argument(
             metavar="INPUT",
-            help="Labelled records: a table, FASTA or JSON lines with the columns of the task, or "
-            "the TASK.yaml of a fine-tuning, whose data and division are used.",
+            help="Labeled records: a table, FASTA or JSON lines with the columns of the task, or "
+            "the TASK.yaml of a fine-tuning, whose data and splits are used.",
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="The folder for what is written."),
+        typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the results."),
     ],
-    part: Annotated[str, typer.Option(help="With TASK.yaml: train, validation or test.")] = "test",
+    split: Annotated[str, typer.Option(help="Of TASK.yaml: train, validation or test.")] = "test",
     template: options.Template = None,
     answers: options.Answers = None,
     compare: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Published figures to put beside, such as gsr-human-pas-aataaa.",
+            help="Task with published results to compare with, such as gsr-human-pas-aataaa.",
             show_default=False,
         ),
     ] = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Draws for the intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    plots: Annotated[bool, typer.Option(help="Draw curves, confusion and scatter.")] = True,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Bootstrap samples for the intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    plots: Annotated[
+        bool, typer.Option(help="Draw curves, confusion matrix and scatter plot.")
+    ] = True,
     format: options.InputFormatOption = None,
     truncate: options.Truncate = None,
     batch_size: options.BatchSize = 64,
@@ -55,39 +59,45 @@ def evaluate(
     threads: options.Threads = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Measure a model on labelled records.
+    """Evaluate a model on labeled records.
 
     Writes predictions.parquet, metrics.json with intervals, metrics.md, and plots: ROC and
-    precision-recall curves and the confusion of classes, and numbers predicted against true ones.
+    precision-recall curves, confusion matrices, and predicted against true numbers.
     """
     from dnagpt_hf.atomic_files import check_new_file, new_file
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
-    from dnagpt_hf.inference.prediction_heads import prediction_head
+    from dnagpt_hf.inference.prediction import resolve_task
+    from dnagpt_hf.inference.prediction_heads import LanguageHead, prediction_head
 
     check_new_file(output / "metrics.json", overwrite=overwrite)
     if compare is not None:
-        # a name that does not exist is an error before the work
+        # an unknown name is an error before the work
         paper_results(compare)
-    checkpoint = open_checkpoint(folder)
+    checkpoint = open_checkpoint(model)
     if checkpoint.architecture == "DNAGPTModel":
-        raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
-    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
-    task = _task(model.config, template, answers)
-    head = "language" if checkpoint.architecture == "DNAGPTForMultiTask" else "classification"
+        raise ValueError(f"{model} holds a DNAGPTModel, which has no head to predict with")
+    network, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
+    labels = parse_answers(answers) if answers else None
+    task = resolve_task(network.config, template, labels)
+    if task is None:
+        raise ValueError(
+            "the checkpoint does not say what it was trained for: state a template with the column "
+            "of the answer (--template '<R>{sequence}<=><B>{label}' --answers A=true,N=false)"
+        )
+    head = prediction_head(network, tokenizer, task)
     settings: dict[str, Any] = {
-        "head": head,
-        "max_length": model.config.max_position_embeddings,
+        "head": "language" if isinstance(head, LanguageHead) else "classification",
+        "max_length": network.config.max_position_embeddings,
         "truncation": truncate,
     }
     if Path(input).suffix in (".yaml", ".yml"):
-        examples = _part_of_task(checkpoint.folder, Path(input), part, task, tokenizer, settings)
+        examples = _split_of_task(checkpoint.folder, Path(input), split, task, tokenizer, settings)
     else:
         examples = _records(input, format, task, tokenizer, settings)
-    asked = prediction_head(model, tokenizer, task)
     evaluation = Evaluation.of_model(
-        asked, task, examples, max_records=batch_size, max_tokens=batch_tokens
+        head, task, examples, max_records=batch_size, max_tokens=batch_tokens
     )
     content = evaluation.write(output, samples=bootstrap, seed=seed)
     text = report(
@@ -100,18 +110,6 @@ def evaluate(
         write_figures(evaluation, output)
 
 
-def _task(config: Any, template: str | None, answers: str | None) -> Task:
-    from dnagpt_hf.inference.prediction import resolve_task
-
-    task = resolve_task(config, template, parse_answers(answers) if answers else None)
-    if task is None:
-        raise ValueError(
-            "the checkpoint does not say what it was trained for: state a template with the column "
-            "of the answer (--template '<R>{sequence}<=><B>{label}' --answers A=true,N=false)"
-        )
-    return task
-
-
 def _records(
     path: str, format: str | None, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
@@ -122,10 +120,10 @@ def _records(
         return read_examples(task, tokenizer, reported(reader, bar), **settings)
 
 
-def _part_of_task(
-    folder: Path, path: Path, part: str, task: Task, tokenizer: Any, settings: dict[str, Any]
+def _split_of_task(
+    folder: Path, path: Path, split: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
-    """A part of the data of a fine-tuning, divided as there, for the task of the checkpoint."""
+    """Read a split of the data of a fine-tuning for the task of the checkpoint."""
     from dnagpt_hf.finetuning.data_report import as_divided, check_same_records, read_data_report
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.dataset import prepare_task
@@ -149,6 +147,6 @@ def _part_of_task(
     )
     if report.get("data") == stated.data:
         check_same_records(report, data.report, path)
-    if part not in data.splits:
-        raise ValueError(f"{path}: there is no split {part!r}, only {', '.join(data.splits)}")
-    return data.splits[part]
+    if split not in data.splits:
+        raise ValueError(f"{path}: there is no split {split!r}, only {', '.join(data.splits)}")
+    return data.splits[split]

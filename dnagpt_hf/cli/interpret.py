@@ -1,44 +1,68 @@
-"""`dnagpt attention` and `dnagpt attribute`: what a model looks at, and what an answer rests on."""
+"""`dnagpt attention` and `dnagpt attribute`: attention maps and attributions of one record."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.cli import interpret_options as shown
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.interpret_options import (
-    check_outputs,
-    find_record,
-    load_any_model,
-    parse_layer,
-    parse_range,
-    parse_region,
-    regions_within,
-)
-from dnagpt_hf.cli.loading import Placement
+from dnagpt_hf.cli.loading import load
 from dnagpt_hf.cli.predict import parse_answers
 from dnagpt_hf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from dnagpt_hf.inference.scored_records import ScoredRecord
+    from dnagpt_hf.inference.token_spans import TokenizedRecord
     from dnagpt_hf.interpretation.attribution import Attribution
+    from dnagpt_hf.interpretation.figures import Region
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
+    from dnagpt_hf.records.reading import Record
 
-
-class HeadsChoice(str, Enum):
-    """Whether attention heads are averaged."""
-
-    mean = "mean"
-    all = "all"
+Figure = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Figure: .png, .svg or .pdf.", show_default=False
+    ),
+]
+Arrays = Annotated[
+    Path | None,
+    typer.Option("--arrays", metavar="FILE", help="Arrays: .npz.", show_default=False),
+]
+RecordName = Annotated[
+    str | None,
+    typer.Option(
+        "--record",
+        metavar="NAME",
+        help="Name of the record, or its number in the file. By default the first.",
+        show_default=False,
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Column of DNA whose bases are drawn. By default the longest.",
+        show_default=False,
+    ),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="NAME:START-END",
+        help="Part of the sequence to mark, bases from 1, the last one included; repeatable.",
+        show_default=False,
+    ),
+]
 
 
 class Method(str, Enum):
-    """Ways to say what an answer rests on."""
+    """Methods of attribution; Typer has no lists of literals."""
 
     gradient = "gradient"
     integrated = "integrated"
@@ -46,20 +70,20 @@ class Method(str, Enum):
 
 
 def attention(
-    folder: options.Folder,
+    model: options.Model,
     input: options.Input,
-    output: shown.Figure = None,
-    arrays: shown.Arrays = None,
+    output: Figure = None,
+    arrays: Arrays = None,
     template: options.Template = None,
-    record: shown.RecordOption = None,
+    record: RecordName = None,
     layer: Annotated[
         str, typer.Option(metavar="NUMBER", help="all, or one: 1 is the first, -1 the last.")
     ] = "all",
-    heads: Annotated[HeadsChoice, typer.Option(help="Average the heads, or show all.")] = (
-        HeadsChoice.mean
-    ),
-    column: shown.Column = None,
-    region: shown.Regions = None,
+    heads: Annotated[
+        Literal["mean", "all"], typer.Option(help="Average the heads, or show all.")
+    ] = "mean",
+    column: Column = None,
+    region: Regions = None,
     format: options.InputFormatOption = None,
     truncate: options.Truncate = None,
     remainder: options.RemainderOption = None,
@@ -70,33 +94,26 @@ def attention(
 ) -> None:
     """Draw the attention maps of one record.
 
-    One layer with averaged heads is drawn with the attention that each base gets from the position
-    of the answer; otherwise there is a panel for each layer, or for each head.
+    One layer with averaged heads is drawn above the attention of the answering position to each
+    base; otherwise there is a panel for each layer, or for each head.
     """
-    from dnagpt_hf.records.reading import RecordReader
-
-    parts = [parse_region(text) for text in region or []]
+    regions = [parse_region(text) for text in region or []]
     layers = None if layer == "all" else [parse_layer(layer)]
     check_outputs(output, arrays, overwrite=overwrite)
-    checkpoint = open_checkpoint(folder)
-    with RecordReader(input, format=format) as reader:
-        found = find_record(reader, record)
+    found = find_record(input, format, record)
     from dnagpt_hf.evaluation.figures import save_figure
     from dnagpt_hf.interpretation.arrays import attention_arrays, save_arrays
     from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
     from dnagpt_hf.interpretation.figures import attention_figure, attention_grid
 
-    model, tokenizer = load_any_model(checkpoint, Placement(device, dtype, threads), remainder)
-    question: dict[str, Any] = {
-        "template": template,
-        "layers": layers,
-        "truncation": truncate,
-    }
-    received = received_by_base(model, tokenizer, found, column=column, **question)
-    regions = regions_within(parts, received.record, received.column)
-    maps = attention_maps(model, tokenizer, found, heads=heads.value, **question)
+    loaded = load(model, device, dtype, threads, remainder)
+    arguments = loaded.model, loaded.tokenizer, found
+    prompt: dict[str, Any] = {"template": template, "layers": layers, "truncation": truncate}
+    received = received_by_base(*arguments, column=column, **prompt)
+    check_regions(regions, received.record, received.column)
+    maps = attention_maps(*arguments, heads=heads, **prompt)
     if output is not None:
-        if layers is not None and heads is HeadsChoice.mean:
+        if layers is not None and heads == "mean":
             figure = attention_figure(maps, received, layer=maps.layers[0], regions=regions)
         else:
             figure = attention_grid(maps, column=received.column, regions=regions)
@@ -106,10 +123,10 @@ def attention(
 
 
 def attribute(
-    folder: options.Folder,
+    model: options.Model,
     input: options.Input,
-    output: shown.Figure = None,
-    arrays: shown.Arrays = None,
+    output: Figure = None,
+    arrays: Arrays = None,
     method: Annotated[
         list[Method] | None,
         typer.Option(
@@ -124,7 +141,7 @@ def attribute(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Column that is answered, where the task has several. By default the first.",
+            help="Column of the answer, if the task has several. By default the first.",
             show_default=False,
         ),
     ] = None,
@@ -132,12 +149,12 @@ def attribute(
         str | None,
         typer.Option(
             metavar="LABEL",
-            help="Label whose score is explained. By default the one that the model answers.",
+            help="Label whose score is explained. By default the most probable one.",
             show_default=False,
         ),
     ] = None,
-    record: shown.RecordOption = None,
-    column: shown.Column = None,
+    record: RecordName = None,
+    column: Column = None,
     mutated: Annotated[
         str | None,
         typer.Option(
@@ -147,7 +164,7 @@ def attribute(
             show_default=False,
         ),
     ] = None,
-    region: shown.Regions = None,
+    region: Regions = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of integrated gradients.")] = 64,
     format: options.InputFormatOption = None,
     truncate: options.Truncate = None,
@@ -159,31 +176,26 @@ def attribute(
     threads: options.Threads = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Show which bases of one record an answer rests on.
+    """Attribute an answer to the bases of one record.
 
     The score of a class is its log-odds against the other answers, and that of a number the number.
     """
-    from dnagpt_hf.records.reading import RecordReader
-
-    parts = [parse_region(text) for text in region or []]
+    regions = [parse_region(text) for text in region or []]
     start, end = (0, None) if mutated is None else parse_range(mutated)
     labels = None if answers is None else parse_answers(answers)
     check_outputs(output, arrays, overwrite=overwrite)
-    checkpoint = open_checkpoint(folder)
-    if checkpoint.architecture == "DNAGPTModel":
-        raise ValueError(f"{folder} holds a DNAGPTModel, which has no head to answer with")
-    with RecordReader(input, format=format) as reader:
-        found = find_record(reader, record)
+    found = find_record(input, format, record)
     from dnagpt_hf.evaluation.figures import save_figure
     from dnagpt_hf.inference.scored_records import score_answer
     from dnagpt_hf.interpretation.arrays import save_arrays, track_arrays
+    from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
     from dnagpt_hf.interpretation.figures import track_figure
     from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
-    model, tokenizer = load_any_model(checkpoint, Placement(device, dtype, threads), remainder)
+    loaded = load(model, device, dtype, threads, remainder)
     scored = score_answer(
-        model,
-        tokenizer,
+        loaded.model,
+        loaded.tokenizer,
         found,
         template=template,
         answers=labels,
@@ -192,15 +204,15 @@ def attribute(
         truncation=truncate,
     )
     column = scored.tokenized.column(column)
-    regions = regions_within(parts, scored.tokenized, column)
-    methods = list(dict.fromkeys(method or [Method.gradient, Method.mutagenesis]))
-    tracks: list[Attribution | Mutagenesis] = [
-        _gradients(scored, one, steps, batch_tokens)
-        for one in methods
-        if one is not Method.mutagenesis
-    ]
+    check_regions(regions, scored.tokenized, column)
+    methods = method or [Method.gradient, Method.mutagenesis]
+    tracks: list[Attribution | Mutagenesis] = []
+    if Method.gradient in methods:
+        tracks.append(input_gradients(scored))
+    if Method.integrated in methods:
+        tracks.append(integrated_gradients(scored, steps=steps, max_tokens=batch_tokens))
     if Method.mutagenesis in methods:
-        with progress_bar("mutating", None) as report:
+        with progress_bar("mutating", None) as progress:
             tracks.append(
                 in_silico_mutagenesis(
                     scored,
@@ -209,7 +221,7 @@ def attribute(
                     end=end,
                     max_records=batch_size,
                     max_tokens=batch_tokens,
-                    progress=report,
+                    progress=progress,
                 )
             )
     if output is not None:
@@ -221,16 +233,121 @@ def attribute(
         typer.echo(line)
 
 
-def _gradients(scored: ScoredRecord, method: Method, steps: int, max_tokens: int) -> Attribution:
-    from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
+def find_record(path: str, format: str | None, name: str | None) -> Record:
+    """Find the record with a name or, if there is none, with a number; by default the first.
 
-    if method is Method.gradient:
-        return input_gradients(scored)
-    return integrated_gradients(scored, steps=steps, max_tokens=max_tokens)
+    Raises:
+        RecordError: there is no such record, or the file cannot be read.
+    """
+    from dnagpt_hf.records.reading import RecordError, RecordReader
+
+    numbered: Record | None = None
+    count = 0
+    with RecordReader(path, format=format) as reader:
+        for record in reader:
+            if name is None or record.name == name:
+                return record
+            count = record.number
+            if str(count) == name:
+                numbered = record
+    if numbered is None:
+        raise RecordError(
+            f"{reader.source}: none of its {count:,} records is named {name!r} or has this number"
+        )
+    return numbered
+
+
+def parse_region(text: str) -> Region:
+    """Read a named part of a sequence.
+
+    Raises:
+        ValueError: the text is not of the form `NAME:START-END`.
+
+    Example:
+
+        >>> parse_region("5'UTR:1-300")
+        Region(name="5'UTR", start=0, end=300)
+    """
+    from dnagpt_hf.genomes.regions import Region as GenomeRegion
+    from dnagpt_hf.interpretation.figures import Region
+
+    region = GenomeRegion.parse(text)
+    if region.end is None:
+        raise ValueError(f"region {text!r} is not of the form NAME:START-END, as in 5'UTR:1-300")
+    return Region(region.contig, region.start - 1, region.end)
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """Read a range of bases, which count from 1, as first base (from 0) and end (excluded).
+
+    Raises:
+        ValueError: the text is not of the form `START-END`.
+
+    Example:
+
+        >>> parse_range("271-340")
+        (270, 340)
+    """
+    from dnagpt_hf.genomes.regions import Region
+
+    region = Region.parse(f"range:{text.strip()}")
+    if region.end is None:
+        raise ValueError(f"range {text!r} is not of the form START-END, as in 271-340")
+    return region.start - 1, region.end
+
+
+def parse_layer(text: str) -> int:
+    """Read the number of a layer.
+
+    Raises:
+        ValueError: the text is no number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"layer {text!r} is no number: give all, or one such as 1 or -1") from None
+
+
+def check_outputs(output: Path | None, arrays: Path | None, *, overwrite: bool) -> None:
+    """Refuse outputs that cannot be written, before any work is done.
+
+    Raises:
+        ValueError: a name has an unknown ending, or the file exists and may not be replaced.
+        ImportError: a figure is wanted, and matplotlib is not installed.
+    """
+    from dnagpt_hf.atomic_files import check_new_file
+    from dnagpt_hf.evaluation.figures import figure_format, new_figure
+    from dnagpt_hf.interpretation.arrays import check_array_name
+
+    if output is None and arrays is None:
+        raise typer.BadParameter("state what to write, with --output or --arrays")
+    if output is not None:
+        figure_format(output)
+        # an error if matplotlib is not there
+        new_figure(1.0, 1.0)
+        check_new_file(output, overwrite=overwrite)
+    if arrays is not None:
+        check_array_name(arrays)
+        check_new_file(arrays, overwrite=overwrite)
+
+
+def check_regions(regions: list[Region], tokenized: TokenizedRecord, column: str) -> None:
+    """Refuse regions that do not lie in a column.
+
+    Raises:
+        RecordError: a region ends after the column.
+    """
+    length = len(tokenized.columns[column].bases)
+    for region in regions:
+        if region.end > length:
+            raise tokenized.record.error(
+                f"its {column} has {length:,} bases, and region {region.name} ends at "
+                f"{region.end:,}"
+            )
 
 
 def _summary(scored: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]) -> Iterator[str]:
-    """What the figure shows, in lines of text."""
+    """Describe the figure in lines of text."""
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
     yield f"{scored.tokenized.record.name}: {scored.unit} = {scored.score:.4g}"

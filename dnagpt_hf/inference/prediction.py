@@ -183,7 +183,7 @@ def resolve_head(
     Raises:
         ValueError: template and answers do not fit the model.
     """
-    if answers is not None and not isinstance(model, DNAGPTForMultiTask):
+    if answers is not None and isinstance(model, DNAGPTForSequenceClassification):
         raise ValueError(
             "answers are tokens, and this model has a classification head: its labels are "
             "those of config.id2label"

@@ -198,10 +198,12 @@ def prediction_head(
     """Choose the prediction head of a model for a task.
 
     Raises:
-        ValueError: the model answers in the token language and there is no task.
+        ValueError: the model has no head, or it answers in the token language and there is no task.
     """
     if isinstance(model, DNAGPTForSequenceClassification):
         return ClassificationHead(model, task)
+    if not isinstance(model, DNAGPTForMultiTask):
+        raise ValueError("a DNAGPTModel has no head to predict with: load a model with heads")
     if task is None:
         raise ValueError(NO_TASK)
     return LanguageHead(model, tokenizer, task)
