@@ -28,7 +28,7 @@ from transformers import (
     set_seed,
 )
 
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+import dnagpt_hf  # noqa: F401  the Auto classes know DNAGPT
 from dnagpt_hf.evaluation.metrics import metric_path
 
 
@@ -53,10 +53,9 @@ def main(arguments: Sequence[str]) -> None:
     if unknown:
         raise ValueError(f"{own.test_file} has labels that {own.train_file} lacks: {unknown}")
 
-    source = resolve_checkpoint(own.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(own.model)
     model = AutoModelForSequenceClassification.from_pretrained(
-        source,
+        own.model,
         num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: number for number, label in enumerate(labels)},

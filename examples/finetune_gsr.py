@@ -25,8 +25,7 @@ from dataclasses import dataclass, field
 
 from transformers import HfArgumentParser
 
-from dnagpt_hf.finetuning.run import finetune
-from dnagpt_hf.finetuning.settings import parse_finetuning_settings
+from dnagpt_hf import finetune
 
 
 @dataclass
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
             {"files": own.negatives, "set": {"label": "none"}},
         ],
     }
-    tuned = finetune(parse_finetuning_settings(others, stated))
+    tuned = finetune(stated, arguments=others)
     print(f"{tuned.folder}: on the {tuned.split} split")
     for name, value in tuned.metrics.items():
         print(f"{name:>12} {value:.4f}")

@@ -18,12 +18,11 @@ same program with its settings in a file.
 import sys
 from collections.abc import Sequence
 
-from dnagpt_hf.pretraining.run import pretrain
-from dnagpt_hf.pretraining.settings import parse_settings
+from dnagpt_hf import pretrain
 
 
 def main(arguments: Sequence[str]) -> None:
-    pretrain(parse_settings(arguments))
+    pretrain(arguments=arguments)
 
 
 if __name__ == "__main__":

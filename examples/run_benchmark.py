@@ -24,10 +24,9 @@ from pathlib import Path
 
 from transformers import HfArgumentParser
 
+from dnagpt_hf import finetune
 from dnagpt_hf.evaluation.baselines import KmerBaseline
 from dnagpt_hf.evaluation.metrics import classification_metrics
-from dnagpt_hf.finetuning.run import finetune
-from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 from dnagpt_hf.tasks.sources import open_source
 
 
@@ -56,7 +55,7 @@ def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> di
         "data": data,
         "output_dir": str(output),
     }
-    tuned = finetune(parse_finetuning_settings(others, stated))
+    tuned = finetune(stated, arguments=others)
     figures = {
         "mcc": tuned.metrics["mcc"],
         "mcc_deviation": tuned.deviations.get("mcc"),

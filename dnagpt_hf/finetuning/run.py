@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +48,10 @@ class FineTuned:
 
 
 def finetune(
-    settings: FineTuningSettings | Mapping[str, Any] | str | Path | None = None, **overrides: Any
+    settings: FineTuningSettings | Mapping[str, Any] | str | Path | None = None,
+    *,
+    arguments: Sequence[str] = (),
+    **overrides: Any,
 ) -> FineTuned:
     """Train a model on a task, and write it to `output_dir`.
 
@@ -57,10 +60,12 @@ def finetune(
 
     Args:
         settings: path of a YAML file, or names and values of settings.
-        overrides: further settings, which win, such as `learning_rate=1e-4`, `lora=True` and all
-            other arguments of `TrainingArguments`. `data` may be a path, a pandas `DataFrame`, a
-            `datasets.Dataset`, a list of mappings, or a mapping of `train`, `validation` and `test`
-            to one of these; tables in memory are kept as files in `output_dir`.
+        arguments: options of a command line, such as `["--lora"]`, which override all others.
+        overrides: further settings, which override those of the file: `learning_rate=1e-4`,
+            `lora=True`, and all other arguments of `TrainingArguments`. `data` may be a path, a
+            pandas `DataFrame`, a `datasets.Dataset`, a list of mappings, or a mapping of `train`,
+            `validation` and `test` to one of these; tables in memory are kept as files in
+            `output_dir`.
 
     Returns:
         Folder and metrics.
@@ -88,7 +93,7 @@ def finetune(
         ('test', ['accuracy', 'auprc'])
     """
     if not isinstance(settings, FineTuningSettings):
-        settings = read_finetuning_settings(settings, overrides)
+        settings = read_finetuning_settings(settings, overrides, arguments)
     checkpoint = open_checkpoint(settings.tuning.model)
     _check_base_stays(settings, checkpoint.folder)
     data = read_task(settings, checkpoint)

@@ -143,18 +143,21 @@ def parse_finetuning_settings(
 
 
 def read_finetuning_settings(
-    settings: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]
+    settings: str | Path | Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
+    arguments: Sequence[str] = (),
 ) -> FineTuningSettings:
     """Read the settings that [`finetune`] was given.
 
     Args:
         settings: path of a YAML file, or names and values.
-        overrides: further settings, which win.
+        overrides: further settings, which override those of the file.
+        arguments: options of a command line, which override both.
     """
     stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
     output = Path(str(stated.get("output_dir", _DEFAULTS["output_dir"])))
     data = as_source(stated.get("data"), output)
-    return parse_finetuning_settings([], {**stated, "data": data}, folder)
+    return parse_finetuning_settings(arguments, {**stated, "data": data}, folder)
 
 
 def finetuning_recipe(model: str) -> Recipe:

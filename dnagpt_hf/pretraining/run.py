@@ -57,7 +57,10 @@ class Pretrained:
 
 
 def pretrain(
-    settings: PretrainingSettings | Mapping[str, Any] | str | Path | None = None, **overrides: Any
+    settings: PretrainingSettings | Mapping[str, Any] | str | Path | None = None,
+    *,
+    arguments: Sequence[str] = (),
+    **overrides: Any,
 ) -> Pretrained:
     """Train a model on genomes, and write it to `output_dir`.
 
@@ -66,8 +69,9 @@ def pretrain(
 
     Args:
         settings: path of a YAML file, or names and values of settings.
-        overrides: further settings, which win, such as `max_steps=1000` and all other arguments of
-            `TrainingArguments`.
+        arguments: options of a command line, which override all others.
+        overrides: further settings, which override those of the file: `max_steps=1000`, and all
+            other arguments of `TrainingArguments`.
 
     Returns:
         Folder, steps and figures.
@@ -99,7 +103,7 @@ def pretrain(
         (2, True)
     """
     if not isinstance(settings, PretrainingSettings):
-        settings = read_pretraining_settings(settings, overrides)
+        settings = read_pretraining_settings(settings, overrides, arguments)
     training = settings.training
     folder = Path(str(training.output_dir))
     set_seed(training.seed)

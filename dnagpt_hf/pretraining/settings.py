@@ -107,12 +107,15 @@ def parse_settings(
 
 
 def read_pretraining_settings(
-    settings: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any]
+    settings: str | Path | Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
+    arguments: Sequence[str] = (),
 ) -> PretrainingSettings:
     """Read the settings that [`pretrain`] was given.
 
     Args:
         settings: path of a YAML file, or names and values.
-        overrides: further settings, which win.
+        overrides: further settings, which override those of the file.
+        arguments: options of a command line, which override both.
     """
-    return parse_settings([], stated_settings(settings, overrides)[0])
+    return parse_settings(arguments, stated_settings(settings, overrides)[0])
