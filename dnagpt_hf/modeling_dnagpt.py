@@ -315,10 +315,20 @@ class DNAGPTTokenHead(DNAGPTProjection):
         return total, None if losses is None else losses.view(targets.shape)
 
     def _scores(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        scores = super().forward(hidden_states)
-        ids = torch.arange(scores.shape[-1], device=scores.device)
-        unused = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
-        return scores.masked_fill(unused, torch.finfo(scores.dtype).min)
+        weight = self.out_proj.weight
+        states = self.transform(hidden_states)
+        one_state = states.numel() == states.shape[-1] and _are_values_known(states)
+        if one_state and not torch.is_grad_enabled() and self._is_whole(weight, states.device):
+            # MKL reads a wide map twice as fast in blocks of rows as in one product with a vector
+            blocks = weight.view(math.gcd(len(weight), 64), -1, weight.shape[1])
+            scores = torch.bmm(blocks, states.view(1, 1, -1).mT.expand(len(blocks), -1, 1))
+            scores = scores.view(*states.shape[:-1], -1)
+        else:
+            scores = self.out_proj(states)
+        lowest = torch.finfo(scores.dtype).min
+        scores[..., self.config.number_token_id] = lowest
+        scores[..., self.config.num_tokens :] = lowest
+        return scores
 
     def _is_whole(self, weight: torch.Tensor, device: torch.device) -> bool:
         """Whether the last map is nothing but a product with this weight."""
@@ -586,29 +596,25 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         output_attentions = _default(output_attentions, self.config.output_attentions)
         output_hidden_states = _default(output_hidden_states, self.config.output_hidden_states)
         use_cache = _default(use_cache, self.config.use_cache)
-        if use_cache and self.gradient_checkpointing and self.training:
+        if self.gradient_checkpointing and self.training:
             use_cache = False
+        # generate() of Transformers 5.24 calls it so
+        cache = kwargs.pop("cache", past_key_values)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
+        past = 0 if cache is None else cache.get_seq_length()
+        self._check_inputs(
+            input_ids, inputs_embeds, number_values, attention_mask, position_ids, past
+        )
         if inputs_embeds is None:
-            inputs_embeds = self.embed(input_ids, number_values)
-        elif input_ids is not None:
-            raise ValueError("input_ids and inputs_embeds were both given: pass one of them")
-        elif number_values is not None:
-            raise ValueError(
-                "number_values need input_ids, which say where numbers stand: "
-                "with inputs_embeds, pass the result of model.embed(input_ids, number_values)"
-            )
-        # so generate() of Transformers 5.24 calls it
-        past_key_values = kwargs.pop("cache", past_key_values)
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
-
-        inputs_embeds, position_ids, cache_position, causal_mask = self._place(
-            inputs_embeds,
-            attention_mask,
-            position_ids,
-            past_key_values,
-            # generate() of Transformers 5.0 counts these itself
-            kwargs.pop("cache_position", None),
+            inputs_embeds = self._embed(input_ids, number_values)
+        # generate() of Transformers 5.0 counts these itself
+        cache_position = kwargs.pop("cache_position", None)
+        if cache_position is None:
+            length = inputs_embeds.shape[1]
+            cache_position = torch.arange(length, device=inputs_embeds.device) + past
+        inputs_embeds, position_ids, causal_mask = self._mask_and_positions(
+            inputs_embeds, attention_mask, position_ids, cache, cache_position
         )
         hidden_states = self.dropout(self.embed_positions(inputs_embeds, position_ids))
         states = [hidden_states] if output_hidden_states else None
@@ -617,78 +623,30 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             hidden_states, weights = layer(
                 hidden_states,
                 attention_mask=causal_mask,
-                past_key_values=past_key_values,
+                past_key_values=cache,
                 cache_position=cache_position,
                 position_ids=position_ids,
                 **kwargs,
             )
             if states is not None:
                 states.append(hidden_states)
-            if attentions is not None and weights is None:
-                attentions = None
-                logger.warning_once(
-                    f"{self.config._attn_implementation} attention returns no maps: call "
-                    "model.set_attn_implementation('eager') first"
-                )
             if attentions is not None:
                 attentions.append(weights)
         hidden_states = self.norm(hidden_states)
         if states is not None:
             states[-1] = hidden_states
+        if attentions and attentions[0] is None:
+            attentions = None
+            logger.warning_once(
+                f"{self.config._attn_implementation} attention returns no maps: call "
+                "model.set_attn_implementation('eager') first"
+            )
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
             hidden_states=None if states is None else tuple(states),
             attentions=None if attentions is None else tuple(attentions),
-            **{CACHE_NAME: past_key_values},
+            **{CACHE_NAME: cache},
         )
-
-    def _place(
-        self,
-        inputs_embeds: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        position_ids: torch.Tensor | None,
-        past_key_values: Cache | None,
-        cache_position: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Any]:
-        """Embeddings without padding, positions, places in the cache, and the attention mask."""
-        length = inputs_embeds.shape[1]
-        if cache_position is None:
-            past = past_key_values.get_seq_length() if past_key_values is not None else 0
-            cache_position = torch.arange(length, device=inputs_embeds.device) + past
-        positions = cache_position[None] if position_ids is None else position_ids
-        if attention_mask is not None and attention_mask.ndim == 2:
-            real = attention_mask.to(device=inputs_embeds.device, dtype=torch.bool)
-            if position_ids is None:
-                positions = (real.cumsum(-1) - 1).clamp(min=0)[:, -length:]
-            # whatever stands at padded positions, NaN included, must not reach the others
-            inputs_embeds = inputs_embeds.masked_fill(~real[:, -length:, None], 0.0)
-        # on an accelerator a look at values waits for it: for one more token, generate() has
-        # checked the length before
-        if positions.device.type == "cpu" or length > 1:
-            self._check_positions(positions)
-
-        if attention_mask is not None and attention_mask.is_meta:
-            # Transformers would look for padding in it
-            attention_mask = None
-        mask_inputs = (attention_mask, past_key_values)
-        if position_ids is not None and length > 1:
-            packed = _packed_position_ids(positions, attention_mask, past_key_values)
-            if (
-                packed is not None
-                and len(packed) > 1
-                and "flash" in str(self.config._attn_implementation)
-            ):
-                raise ValueError(
-                    f"{self.config._attn_implementation} takes records apart in a batch of one "
-                    f"only, and this one has {len(packed)} packed rows: join them to one row"
-                )
-            if packed is not None:
-                # without a mask and a cache, Transformers reads the packing from the positions
-                positions, mask_inputs = packed, (None, None)
-        causal_mask = _causal_mask(
-            self.config, inputs_embeds, *mask_inputs, cache_position, positions
-        )
-        return inputs_embeds, positions, cache_position, causal_mask
 
     def embed(
         self, input_ids: torch.Tensor | None, number_values: torch.Tensor | None = None
@@ -702,7 +660,58 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
 
         Returns:
             `torch.FloatTensor` of shape `(batch, length, hidden_size)`.
+
+        Raises:
+            ValueError: if an id has no embedding, or a number is missing or not finite.
+
+        Example:
+
+        ```python
+        >>> from dnagpt_hf.presets import preset_config
+        >>> model = DNAGPTModel(preset_config("dnagpt-test"))
+        >>> model.embed(torch.tensor([[21, 34]])).shape
+        torch.Size([1, 2, 32])
+
+        ```
         """
+        self._check_inputs(input_ids, None, number_values, None, None, 0)
+        return self._embed(input_ids, number_values)
+
+    def _embed(
+        self, input_ids: torch.Tensor | None, number_values: torch.Tensor | None
+    ) -> torch.Tensor:
+        embeds = self.embed_tokens(input_ids)
+        if number_values is None:
+            return embeds
+        is_number = (input_ids == self.config.number_token_id)[..., None]
+        # every position is embedded, so that no shape depends on the count of numbers
+        values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
+        return torch.where(is_number, self.number_embedding(values), embeds)
+
+    def _check_inputs(
+        self,
+        input_ids: torch.Tensor | None,
+        inputs_embeds: torch.Tensor | None,
+        number_values: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+        position_ids: torch.Tensor | None,
+        past: int | torch.Tensor,
+    ) -> None:
+        """Refuse inputs that would crash inside a kernel or be misread without a word.
+
+        Shapes are always compared. Values of ids and numbers are looked at on the CPU alone, since
+        an accelerator would have to finish its work first.
+        """
+        if inputs_embeds is not None:
+            if input_ids is not None:
+                raise ValueError("input_ids and inputs_embeds were both given: pass one of them")
+            if number_values is not None:
+                raise ValueError(
+                    "number_values need input_ids, which say where numbers stand: with "
+                    "inputs_embeds, pass the result of model.embed(input_ids, number_values)"
+                )
+            self._check_positions(inputs_embeds, attention_mask, position_ids, past)
+            return
         if input_ids is None:
             raise ValueError("neither input_ids nor inputs_embeds was given: pass one of them")
         if not input_ids.numel():
@@ -710,47 +719,143 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 f"input_ids of shape {tuple(input_ids.shape)} hold no token: leave out empty "
                 "sequences"
             )
-        if (
-            _are_values_known(input_ids)
-            and int(input_ids.max()) >= self.embed_tokens.num_embeddings
-        ):
-            raise ValueError(
-                f"input_ids hold {int(input_ids.max())}, but the model has "
-                f"{self.embed_tokens.num_embeddings:,} entries: use the tokenizer of the checkpoint"
-            )
-        embeds = self.embed_tokens(input_ids)
-        if number_values is None:
-            if _are_values_known(input_ids) and (input_ids == self.config.number_token_id).any():
-                raise ValueError(
-                    "input_ids hold numbers, but number_values is missing: pass all that the "
-                    "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
-                )
-            return embeds
-        if number_values.shape != input_ids.shape:
+        if number_values is not None and number_values.shape != input_ids.shape:
             raise ValueError(
                 f"number_values of shape {tuple(number_values.shape)} do not align with "
                 f"input_ids of shape {tuple(input_ids.shape)}"
             )
-        is_number = (input_ids == self.config.number_token_id)[..., None]
-        # every position is embedded, so that no shape depends on how many numbers there are
-        values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
-        if _are_values_known(values) and not values.isfinite().all():
-            row, position, _ = (~values.isfinite()).nonzero()[0].tolist()
+        if _are_values_known(input_ids):
+            self._check_ids_and_numbers(input_ids, number_values)
+        self._check_positions(input_ids, attention_mask, position_ids, past)
+
+    def _check_ids_and_numbers(
+        self, input_ids: torch.Tensor, number_values: torch.Tensor | None
+    ) -> None:
+        largest, number_token_id = int(input_ids.max()), self.config.number_token_id
+        if largest < number_token_id:
+            return
+        if largest >= self.embed_tokens.num_embeddings:
+            raise ValueError(
+                f"input_ids hold {largest}, but the model has "
+                f"{self.embed_tokens.num_embeddings:,} entries: use the tokenizer of the checkpoint"
+            )
+        is_number = input_ids == number_token_id
+        if number_values is None and is_number.any():
+            raise ValueError(
+                "input_ids hold numbers, but number_values is missing: pass all that the "
+                "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
+            )
+        if number_values is None:
+            return
+        # in the precision of the model, in which a large number may be infinite
+        values = number_values.to(self.embed_tokens.weight.dtype)
+        is_wrong = is_number & ~values.isfinite()
+        if is_wrong.any():
+            row, position = is_wrong.nonzero()[0].tolist()
             raise ValueError(
                 f"number {float(number_values[row, position])} at position {position} of row {row} "
                 "is not finite: leave it out or replace it"
             )
-        return torch.where(is_number, self.number_embedding(values), embeds)
 
-    def _check_positions(self, position_ids: torch.Tensor) -> None:
-        """Refuse positions that have no embedding before they crash inside the look-up."""
-        if torch.compiler.is_compiling() or _is_without_values(position_ids):
+    def _check_positions(
+        self,
+        inputs: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        position_ids: torch.Tensor | None,
+        past: int | torch.Tensor,
+    ) -> None:
+        """Refuse positions that have no embedding."""
+        if torch.compiler.is_compiling() or _is_without_values(inputs):
             return
-        if int(position_ids.min()) < 0:
-            raise ValueError(f"position_ids hold {int(position_ids.min())}: positions start at 0")
-        length = int(position_ids.max()) + 1
-        if length > self.config.max_position_embeddings:
-            raise ValueError(_too_long(length, self.config))
+        length, limit = inputs.shape[1], self.config.max_position_embeddings
+        if position_ids is None:
+            longest = length + int(past)
+            if longest > limit and attention_mask is not None and attention_mask.ndim == 2:
+                # padding takes no position
+                longest = int((attention_mask != 0).sum(-1).max())
+        elif position_ids.device.type == "cpu" or length > 1:
+            # an accelerator does not wait for one more token, whose length generate() has checked
+            lowest, highest = torch.aminmax(position_ids)
+            longest = int(highest) + 1
+            if lowest < 0:
+                raise ValueError(f"position_ids hold {int(lowest)}: positions start at 0")
+        else:
+            return
+        if longest > limit:
+            raise ValueError(_too_long(longest, self.config))
+
+    def _mask_and_positions(
+        self,
+        inputs_embeds: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        position_ids: torch.Tensor | None,
+        cache: Cache | None,
+        cache_position: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        """Embeddings without padding, positions `(batch, length)`, and the attention mask."""
+        length = inputs_embeds.shape[1]
+        positions = cache_position[None] if position_ids is None else position_ids
+        if attention_mask is not None and attention_mask.ndim == 2:
+            attention_mask = attention_mask.to(device=inputs_embeds.device, dtype=torch.bool)
+            if position_ids is None:
+                positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -length:]
+            if _are_values_known(attention_mask) and attention_mask.all():
+                # without padding there is nothing to mask
+                attention_mask = None
+            else:
+                # whatever stands at padded positions, NaN included, must not reach the others
+                inputs_embeds = inputs_embeds.masked_fill(~attention_mask[:, -length:, None], 0.0)
+        if length == 1 and attention_mask is None and not (cache and cache.is_compileable):
+            # one more token sees all that there is
+            return inputs_embeds, positions, None
+        packed = None
+        if position_ids is not None and length > 1:
+            packed = self._packed_positions(positions, attention_mask, cache)
+        if packed is not None:
+            # without a mask and a cache, Transformers reads the packing from the positions
+            positions, attention_mask, cache = packed, None, None
+        elif attention_mask is not None and attention_mask.is_meta:
+            # Transformers would look for padding in it
+            attention_mask = None
+        arguments = {
+            "config": self.config,
+            "input_embeds": inputs_embeds,
+            "inputs_embeds": inputs_embeds,
+            "attention_mask": attention_mask,
+            CACHE_NAME: cache,
+            "cache_position": cache_position,
+            "position_ids": positions,
+        }
+        known = {name: arguments[name] for name in arguments if name in _CAUSAL_MASK_ARGUMENTS}
+        return inputs_embeds, positions, create_causal_mask(**known)
+
+    def _packed_positions(
+        self,
+        position_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        cache: Cache | None,
+    ) -> torch.Tensor | None:
+        """Positions with each padded one a record of its own, or None if no row is packed."""
+        if cache is not None and cache.get_seq_length() > 0:
+            return None
+        real = torch.ones_like(position_ids, dtype=torch.bool)
+        if attention_mask is not None:
+            if attention_mask.shape[1:] != position_ids.shape[1:]:
+                return None
+            real = attention_mask
+            position_ids = position_ids.masked_fill(~real, 0)
+        if torch.compiler.is_compiling() or _is_without_values(position_ids):
+            # a graph must not depend on values: a row without a cache counts as packed
+            return position_ids if cache is None else None
+        starts_again = position_ids[:, 1:] != position_ids[:, :-1] + 1
+        if not (starts_again & real[:, 1:] & real[:, :-1]).any():
+            return None
+        if len(position_ids) > 1 and "flash" in str(self.config._attn_implementation):
+            raise ValueError(
+                f"{self.config._attn_implementation} takes records apart in a batch of one only, "
+                f"and this one has {len(position_ids)} packed rows: join them to one row"
+            )
+        return position_ids
 
 
 def _are_values_known(tensor: torch.Tensor) -> bool:
@@ -800,50 +905,12 @@ def _check_prompts_end(attention_mask: torch.Tensor | None) -> None:
         )
 
 
-def _packed_position_ids(
-    position_ids: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    past_key_values: Cache | None,
-) -> torch.Tensor | None:
-    """Positions in which each padded one is a record of its own, or None if no row is packed."""
-    if past_key_values is not None and past_key_values.get_seq_length() > 0:
-        return None
-    if attention_mask is not None:
-        if attention_mask.shape[1:] != position_ids.shape[1:]:
-            return None
-        real = attention_mask.to(device=position_ids.device, dtype=torch.bool)
-        position_ids = position_ids.masked_fill(~real, 0)
-    else:
-        real = torch.ones_like(position_ids, dtype=torch.bool)
-    if torch.compiler.is_compiling() or _is_without_values(position_ids):
-        # the graph must not depend on the values, so that a row without a cache counts as packed
-        return position_ids if past_key_values is None else None
-    starts_again = position_ids[:, 1:] != position_ids[:, :-1] + 1
-    is_packed = (starts_again & real[:, 1:] & real[:, :-1]).any()
-    return position_ids if is_packed else None
-
-
-def _causal_mask(
-    config: DNAGPTConfig,
-    inputs_embeds: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    past_key_values: Cache | None,
-    cache_position: torch.Tensor,
-    position_ids: torch.Tensor,
-) -> Any:
-    """The mask in the form that the attention implementation takes."""
-    arguments = {
-        "config": config,
-        "input_embeds": inputs_embeds,
-        "inputs_embeds": inputs_embeds,
-        "attention_mask": attention_mask,
-        CACHE_NAME: past_key_values,
-        "cache_position": cache_position,
-        "position_ids": position_ids,
-    }
-    return create_causal_mask(
-        **{name: value for name, value in arguments.items() if name in _CAUSAL_MASK_ARGUMENTS}
-    )
+def _without_idle_mask(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a mask without padding, which would grow and be read at each step."""
+    mask = arguments.get("attention_mask")
+    if mask is None or mask.ndim != 2 or not mask.all():
+        return arguments
+    return {name: value for name, value in arguments.items() if name != "attention_mask"}
 
 
 class GeneratedNumbers:
@@ -854,11 +921,20 @@ class GeneratedNumbers:
     """
 
     def __init__(self, values: torch.Tensor) -> None:
-        self.values = values
+        self.steps = [values]
+        self.length = values.shape[1]
 
     def append(self, values: torch.Tensor) -> None:
         """Add `(batch, new)` numbers behind the others."""
-        self.values = torch.cat([self.values, values.to(self.values)], dim=-1)
+        self.steps.append(values.to(self.steps[0]))
+        self.length += values.shape[1]
+
+    def values(self, start: int = 0, end: int | None = None) -> torch.Tensor:
+        """Give the numbers of positions `start` to `end`, `(batch, end - start)`."""
+        end = self.length if end is None else end
+        if (start, end) == (self.length - self.steps[-1].shape[1], self.length):
+            return self.steps[-1]
+        return torch.cat(self.steps, dim=-1)[:, start:end]
 
 
 class NumberAfterInstruction(LogitsProcessor):
@@ -875,13 +951,15 @@ class NumberAfterInstruction(LogitsProcessor):
         self.allowed = allowed
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        ids = torch.arange(scores.shape[-1], device=scores.device)
         if not self.allowed:
-            return scores.masked_fill(ids == self.instruction, -torch.inf)
+            return scores.index_fill(-1, scores.new_tensor([self.instruction]).long(), -torch.inf)
         # behind a prompt of embeddings there is no id yet
-        is_due = (input_ids[:, -1:] == self.instruction).any(-1, keepdim=True).to(scores.device)
+        is_due = (input_ids[:, -1:] == self.instruction).any(-1, keepdim=True)
+        if _are_values_known(is_due) and not is_due.any():
+            return scores
+        ids = torch.arange(scores.shape[-1], device=scores.device)
         only_number = torch.where(ids == self.number, 0.0, -torch.inf).to(scores.dtype)
-        return torch.where(is_due, only_number, scores)
+        return torch.where(is_due.to(scores.device), only_number, scores)
 
 
 class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
@@ -1047,13 +1125,16 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         inputs = super().prepare_inputs_for_generation(
             input_ids, inputs_embeds=inputs_embeds, **kwargs
         )
-        if number_values is not None and inputs.get("input_ids") is not None:
-            values, length = number_values.values, inputs["input_ids"].shape[1]
-            end = values.shape[1]
-            if input_ids.shape[1] < end:
-                # a chunk of the prompt: the cache says how far the stream has been read
-                end = int(kwargs[CACHE_NAME].get_seq_length()) + length
-            inputs["number_values"] = values[:, end - length : end]
+        ids = inputs.get("input_ids")
+        if number_values is None or ids is None:
+            return inputs
+        if _are_values_known(ids) and not (ids == self.config.number_token_id).any():
+            return inputs
+        end = number_values.length
+        if input_ids.shape[1] < end:
+            # a chunk of the prompt: the cache says how far the stream has been read
+            end = int(kwargs[CACHE_NAME].get_seq_length()) + ids.shape[1]
+        inputs["number_values"] = number_values.values(end - ids.shape[1], end)
         return inputs
 
     def _update_model_kwargs_for_generation(
@@ -1081,6 +1162,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     ) -> Any:
         """Greedy search and sampling, in which a number follows each `<M>`."""
         _check_prompts_end(kwargs.get("attention_mask"))
+        kwargs = _without_idle_mask(kwargs)
         numbers = self._numbers_of_prompt(input_ids, number_values)
         logits_processor.append(NumberAfterInstruction(self.config, allowed=True))
         output = super()._sample(
@@ -1089,7 +1171,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         in_dict = isinstance(output, ModelOutput)
         sequences = output.sequences if in_dict else output
         is_number = sequences == self.config.number_token_id
-        values = numbers.values[:, : sequences.shape[1]].to(sequences.device)
+        values = numbers.values(0, sequences.shape[1]).to(sequences.device)
         if in_dict:
             return DNAGPTGenerateOutput(**output, number_values=values.masked_fill(~is_number, 0.0))
         if is_number[:, input_ids.shape[1] :].any():
