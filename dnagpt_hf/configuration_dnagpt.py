@@ -13,8 +13,32 @@ AUTO_MAP = {
     "AutoModelForSequenceClassification": "modeling_dnagpt.DNAGPTForSequenceClassification",
 }
 
+# A target that no loss counts, as in PyTorch's cross-entropy
+IGNORED_TOKEN = -100
+
 # Rises when a configuration comes to mean something that older code would compute otherwise
 FORMAT_VERSION = 1
+
+
+_PROPERTY_TOKENS = 34
+_FIELDS_OF_TRANSFORMERS = ("tie_word_embeddings", "pad_token_id", "bos_token_id", "eos_token_id")
+_COUNTS = (
+    "vocab_size",
+    "kmer_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+# the largest value of each real field; the smallest is 0
+_LARGEST = {
+    "attention_dropout": 1.0,
+    "hidden_dropout": 1.0,
+    "layer_norm_eps": sys.float_info.max,
+    "initializer_range": sys.float_info.max,
+    "number_loss_weight": sys.float_info.max,
+}
 
 
 class DNAGPTConfig(PreTrainedConfig):
@@ -102,122 +126,99 @@ class DNAGPTConfig(PreTrainedConfig):
         "norm": (["hidden_states"], ["hidden_states"]),
     }
 
-    def __init__(
-        self,
-        vocab_size: int = 19584,
-        num_tokens: int | None = None,
-        number_token_id: int = 19564,
-        number_instruction_token_id: int = 18,
-        pad_token_id: int | None = 20,
-        kmer_size: int = 6,
-        hidden_size: int = 768,
-        num_hidden_layers: int = 12,
-        num_attention_heads: int = 12,
-        intermediate_size: int | None = None,
-        max_position_embeddings: int = 512,
-        hidden_act: str = "gelu_pytorch_tanh",
-        layer_norm_eps: float = 1e-5,
-        initializer_range: float = 0.02,
-        attention_dropout: float = 0.0,
-        hidden_dropout: float = 0.0,
-        use_cache: bool = True,
-        tie_word_embeddings: bool = False,
-        number_loss_weight: float = 0.01,
-        classifier_pooling: str = "last",
-        task: dict[str, Any] | None = None,
-        haplotypes: dict[str, Any] | None = None,
-        format_version: int = FORMAT_VERSION,
-        bos_token_id: int | None = None,
-        eos_token_id: int | list[int] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if format_version != FORMAT_VERSION:
+    vocab_size: int = 19584
+    num_tokens: int | None = None
+    number_token_id: int = 19564
+    number_instruction_token_id: int = 18
+    pad_token_id: int | None = 20
+    kmer_size: int = 6
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int | None = None
+    max_position_embeddings: int = 512
+    hidden_act: str = "gelu_pytorch_tanh"
+    layer_norm_eps: float = 1e-5
+    initializer_range: float = 0.02
+    attention_dropout: float = 0.0
+    hidden_dropout: float = 0.0
+    use_cache: bool = True
+    tie_word_embeddings: bool = False
+    number_loss_weight: float = 0.01
+    classifier_pooling: str = "last"
+    task: dict[str, Any] | None = None
+    haplotypes: dict[str, Any] | None = None
+    format_version: int = FORMAT_VERSION
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+
+    # the fields are set here rather than by Transformers, whose releases do so in two ways
+    def __init__(self, **fields: Any) -> None:
+        own = {
+            name: fields.pop(name, getattr(DNAGPTConfig, name))
+            for name in DNAGPTConfig.__annotations__
+        }
+        for name, value in own.items():
+            setattr(self, name, value)
+        if self.intermediate_size is None:
+            self.intermediate_size = 4 * self.hidden_size
+        self._check_sizes()
+        if self.num_tokens is None:
+            self.num_tokens = min(self.vocab_size, self.number_token_id + 1)
+        self._check_ids_and_reals()
+        # releases of Transformers differ in which of these they keep
+        shared = {name: own[name] for name in own if name in _FIELDS_OF_TRANSFORMERS}
+        super().__init__(**{"auto_map": dict(AUTO_MAP), **shared, **fields})
+
+    @property
+    def dynamic_kmer(self) -> bool:
+        """Tell whether k-mers shorter than `kmer_size` have tokens, as in the tokenizer.
+
+        Example:
+
+        ```python
+        >>> DNAGPTConfig().dynamic_kmer, DNAGPTConfig(number_token_id=15659).dynamic_kmer
+        (True, False)
+
+        ```
+        """
+        lengths = range(1, self.kmer_size + 1)
+        return self.number_token_id == _PROPERTY_TOKENS + sum(5**length for length in lengths)
+
+    def _check_sizes(self) -> None:
+        if self.format_version != FORMAT_VERSION:
             raise ValueError(
-                f"format_version is {format_version!r}, and this code knows {FORMAT_VERSION}: "
+                f"format_version is {self.format_version!r}, and this code knows {FORMAT_VERSION}: "
                 "install a newer dnagpt_hf"
             )
-        intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
-        counts = {
-            "vocab_size": vocab_size,
-            "kmer_size": kmer_size,
-            "hidden_size": hidden_size,
-            "num_hidden_layers": num_hidden_layers,
-            "num_attention_heads": num_attention_heads,
-            "intermediate_size": intermediate_size,
-            "max_position_embeddings": max_position_embeddings,
-        }
-        for name, value in counts.items():
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} is {value!r}: give a whole number above 0")
-        if hidden_size % num_attention_heads:
+        for name in _COUNTS:
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: give a whole number above 0")
+        if self.hidden_size % self.num_attention_heads:
             raise ValueError(
-                f"hidden_size {hidden_size} is not a multiple of "
-                f"num_attention_heads {num_attention_heads}"
+                f"hidden_size {self.hidden_size} is not a multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
             )
-        if classifier_pooling not in ("last", "mean"):
+        if self.classifier_pooling not in ("last", "mean"):
             raise ValueError(
-                f"classifier_pooling is {classifier_pooling!r}: choose 'last' or 'mean'"
+                f"classifier_pooling is {self.classifier_pooling!r}: choose 'last' or 'mean'"
             )
-        if num_tokens is None:
-            num_tokens = min(vocab_size, number_token_id + 1)
-        if type(num_tokens) is not int or not 0 < num_tokens <= vocab_size:
-            raise ValueError(
-                f"num_tokens {num_tokens!r} does not lie between 1 and vocab_size {vocab_size}"
-            )
-        ids = {
-            "number_token_id": number_token_id,
-            "number_instruction_token_id": number_instruction_token_id,
-            "pad_token_id": pad_token_id,
-        }
-        for name, token_id in ids.items():
+
+    def _check_ids_and_reals(self) -> None:
+        rows, tokens = self.vocab_size, self.num_tokens
+        if type(tokens) is not int or not 0 < tokens <= rows:
+            raise ValueError(f"num_tokens {tokens!r} does not lie between 1 and vocab_size {rows}")
+        ids = ("number_token_id", "number_instruction_token_id", "pad_token_id")
+        for name, token_id in ((name, getattr(self, name)) for name in ids):
             if token_id is None and name == "pad_token_id":
                 continue
-            if type(token_id) is not int or not 0 <= token_id < vocab_size:
-                raise ValueError(f"{name} {token_id!r} has no row in vocab_size {vocab_size}")
-        rates = {"attention_dropout": attention_dropout, "hidden_dropout": hidden_dropout}
-        reals = {
-            "layer_norm_eps": layer_norm_eps,
-            "initializer_range": initializer_range,
-            "number_loss_weight": number_loss_weight,
-        }
-        for name, real in (rates | reals).items():
-            largest = 1.0 if name in rates else sys.float_info.max
-            if not isinstance(real, int | float) or not 0 <= real <= largest:
-                most = " and 1 or less" if name in rates else ""
-                raise ValueError(f"{name} is {real!r}: give 0 or more{most}")
-        self.vocab_size = vocab_size
-        self.num_tokens = num_tokens
-        self.number_token_id = number_token_id
-        self.number_instruction_token_id = number_instruction_token_id
-        self.kmer_size = kmer_size
-        self.hidden_size = hidden_size
-        self.num_hidden_layers = num_hidden_layers
-        self.num_attention_heads = num_attention_heads
-        self.intermediate_size = intermediate_size
-        self.max_position_embeddings = max_position_embeddings
-        self.hidden_act = hidden_act
-        self.layer_norm_eps = layer_norm_eps
-        self.initializer_range = initializer_range
-        self.attention_dropout = attention_dropout
-        self.hidden_dropout = hidden_dropout
-        self.use_cache = use_cache
-        self.number_loss_weight = number_loss_weight
-        self.classifier_pooling = classifier_pooling
-        self.task = task
-        self.haplotypes = haplotypes
-        self.format_version = format_version
-        # Transformers 5.0 keeps these four only if they are set here
-        self.tie_word_embeddings = tie_word_embeddings
-        self.pad_token_id = pad_token_id
-        self.bos_token_id = bos_token_id
-        self.eos_token_id = eos_token_id
-        super().__init__(
-            tie_word_embeddings=tie_word_embeddings,
-            pad_token_id=pad_token_id,
-            bos_token_id=bos_token_id,
-            eos_token_id=eos_token_id,
-            **{"auto_map": dict(AUTO_MAP), **kwargs},
-        )
+            if type(token_id) is not int or not 0 <= token_id < rows:
+                raise ValueError(f"{name} {token_id!r} has no row in vocab_size {rows}")
+        for name, largest in _LARGEST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= largest:
+                most = " and 1 or less" if largest == 1.0 else ""
+                raise ValueError(f"{name} is {value!r}: give 0 or more{most}")
 
 
 DNAGPTConfig.register_for_auto_class()

@@ -30,7 +30,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.utils import ModelOutput, logging
 from transformers.utils.generic import can_return_tuple
 
-from .configuration_dnagpt import DNAGPTConfig
+from .configuration_dnagpt import IGNORED_TOKEN, DNAGPTConfig
 
 logger = logging.get_logger(__name__)
 
@@ -170,7 +170,7 @@ class ChunkedTokenLoss(torch.autograd.Function):
         rows = _rows_of_chunk(weight)
         for start in range(0, len(targets), rows):
             chunk = slice(start, min(start + rows, len(targets)))
-            known = (targets[chunk] != -100)[:, None]
+            known = (targets[chunk] != IGNORED_TOKEN)[:, None]
             # without a target, nothing of a position reaches the weight, NaN included
             states = torch.where(known, hidden_states[chunk], 0.0).to(dtype)
             # (chunk, vocabulary)
@@ -245,7 +245,10 @@ def summed_cross_entropy(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The sum of the losses, and each of them, from `(batch, length, vocab_size)` logits."""
     losses = nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none"
+        logits.float().flatten(0, 1),
+        targets.flatten(),
+        ignore_index=IGNORED_TOKEN,
+        reduction="none",
     ).view(targets.shape)
     return losses.sum(), losses.detach()
 
@@ -301,7 +304,7 @@ class DNAGPTTokenHead(DNAGPTProjection):
         if _are_values_known(flat):
             # Positions without a target are left out. An accelerator computes them along: how many
             # they are is known only when it has worked off all that it was given before.
-            where = (flat != -100).nonzero()[:, 0]
+            where = (flat != IGNORED_TOKEN).nonzero()[:, 0]
             flat, hidden_states = flat[where], hidden_states.index_select(0, where)
         total, losses = token_loss_function(
             self.transform(hidden_states),
@@ -1066,7 +1069,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         if labels is not None and shift_labels is None:
             _check_aligned("labels", labels, outputs.last_hidden_state)
             # the labels are shifted rather than the logits, which are far larger
-            shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
+            shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_TOKEN)
         if shift_labels is not None or number_labels is not None:
             if hidden_states.shape[1] != outputs.last_hidden_state.shape[1]:
                 raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
@@ -1097,12 +1100,12 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         if shift_labels is None:
             return hidden_states.new_zeros((), dtype=torch.float32), None
         targets = shift_labels.to(hidden_states.device)
-        targets = targets.masked_fill(targets == self.config.number_token_id, -100)
+        targets = targets.masked_fill(targets == self.config.number_token_id, IGNORED_TOKEN)
         if logits is None:
             total, losses = self.token_head(hidden_states, targets, self.token_loss_function)
         else:
             total, losses = summed_cross_entropy(logits, targets)
-        return total / (targets != -100).sum().clamp(min=1), losses
+        return total / (targets != IGNORED_TOKEN).sum().clamp(min=1), losses
 
     def _number_loss(self, predictions: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         if labels is None:

@@ -20,6 +20,8 @@ from transformers import AddedToken, BatchEncoding, PreTrainedTokenizer
 from transformers.tokenization_utils_base import TOKENIZER_CONFIG_FILE, TruncationStrategy
 from transformers.utils import PaddingStrategy, TensorType, is_torch_tensor, to_py_obj
 
+from .configuration_dnagpt import IGNORED_TOKEN
+
 PROPERTY_TOKENS: tuple[str, ...] = tuple(
     f"<{name}>" for name in [*"0123456789+-*/=&|!MBPRIKLOQSUVWYXZ"]
 )
@@ -56,7 +58,7 @@ _FILL: dict[str, Any] = {
     "number_values": 0.0,
     "special_tokens_mask": 1,
     "offset_mapping": (0, 0),
-    "labels": -100,
+    "labels": IGNORED_TOKEN,
     "number_labels": float("nan"),
 }
 _FLOATS = ("number_values", "number_labels")

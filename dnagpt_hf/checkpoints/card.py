@@ -13,7 +13,7 @@ from huggingface_hub import EvalResult, ModelCard
 from dnagpt_hf.checkpoints.card_metadata import CARD, card_metadata, is_noncommercial
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.messages import markdown_table
-from dnagpt_hf.presets import PRESETS, Preset, get_preset, preset_config, vocabulary_size
+from dnagpt_hf.presets import PRESETS, Preset, get_preset, preset_config
 
 _TEMPLATE = Path(__file__).with_name("model_card_template.md")
 _UNMEASURED = (
@@ -80,7 +80,7 @@ def render_model_card(
         name=name,
         config=config,
         parameters=count_parameters(config, architecture),
-        dynamic=config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True),
+        dynamic=config.dynamic_kmer,
         summary=summary or (known.summary if known else "A DNAGPT model."),
         origin=origin,
         released=released,

@@ -12,7 +12,7 @@ from transformers import TrainingArguments
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.finetuning.adapters import Adapter
-from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes, vocabulary_size
+from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes
 from dnagpt_hf.tasks.builtin import builtin_task
 from dnagpt_hf.tasks.dataset import Duplicates
 from dnagpt_hf.tasks.examples import Head
@@ -167,7 +167,7 @@ def finetuning_recipe(model: str) -> Recipe:
         ValueError: there is no such model.
     """
     config = open_checkpoint(model).config
-    dynamic = config.number_token_id == vocabulary_size(config.kmer_size, dynamic_kmer=True)
+    dynamic = config.dynamic_kmer
     names = presets_of_sizes(
         config.num_hidden_layers, config.hidden_size, config.kmer_size, dynamic
     )

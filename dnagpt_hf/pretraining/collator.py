@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-
-IGNORED_TOKEN = -100
 
 
 @dataclass

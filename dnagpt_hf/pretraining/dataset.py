@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.bases import MAX_N_FRACTION, Bases, N, reverse_complement
-from dnagpt_hf.pretraining.objectives import IGNORED_TOKEN, Objectives, Record, RecordWriter
+from dnagpt_hf.pretraining.objectives import Objectives, Record, RecordWriter
 from dnagpt_hf.pretraining.permutation import permuted
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.modeling_dnagpt import DNAGPTOutput
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer, KmerVocabulary
 
@@ -57,7 +58,7 @@ class ObjectiveMetrics:
             self.bases = self.bases.to(labels.device)
         losses = outputs["token_losses"][:, :-1]
         numbers = outputs["number_predictions"][:, :-1].float()
-        is_target = labels != -100
+        is_target = labels != IGNORED_TOKEN
         is_answer = is_target & (inputs["input_ids"][:, :-1] == self.class_instruction)
         is_sequence = is_target & ~is_answer
         bases = self.bases[labels.clamp(min=0)] * is_sequence
@@ -115,6 +116,6 @@ class ObjectiveMetrics:
 
 def target_counts(batch: Mapping[str, Any]) -> torch.Tensor:
     """How many tokens and how many numbers a batch predicts, `(2,)`."""
-    tokens = (batch["labels"][:, 1:] != -100).sum()
+    tokens = (batch["labels"][:, 1:] != IGNORED_TOKEN).sum()
     numbers = (~batch["number_labels"][:, 1:].isnan()).sum()
     return torch.stack([tokens, numbers])

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.bases import Bases
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.pretraining.collator import DNAGPTDataCollator
@@ -48,7 +49,9 @@ class ObjectiveReader:
         total = 0.0
         records = [self.records.next_token(bases) for bases in sequences]
         for batch, outputs in self._read(records):
-            total += float(outputs.token_loss) * int((batch["labels"][:, 1:] != -100).sum())
+            total += float(outputs.token_loss) * int(
+                (batch["labels"][:, 1:] != IGNORED_TOKEN).sum()
+            )
         return total / sum(len(bases) for bases in sequences)
 
     def gc_contents(self, sequences: Sequence[Bases]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.bases import Bases, gc_content
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
@@ -21,7 +22,7 @@ Flip = Literal["reverse", "reverse_complement"]
 Ids = NDArray[np.int64]
 Record = dict[str, NDArray[Any]]
 
-IGNORED_TOKEN = -100
+
 # `<1>` and `<0>` answer where the vocabulary has no 1-mers, as in that of DNAGPT-H
 _ANSWERS = (("A", "N"), ("<1>", "<0>"))
 

@@ -14,6 +14,7 @@ from transformers import set_seed
 
 from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
@@ -26,7 +27,7 @@ from dnagpt_hf.pretraining.dataset import (
     join_sequences,
     stack_sequences,
 )
-from dnagpt_hf.pretraining.objectives import IGNORED_TOKEN, Objectives, Record
+from dnagpt_hf.pretraining.objectives import Objectives, Record
 from dnagpt_hf.pretraining.settings import (
     DataArguments,
     ModelArguments,

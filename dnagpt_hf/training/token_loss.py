@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 import torch
 
+from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, chunked_token_loss
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def liger_token_loss(
         hidden_states,
         weight[:number_token_id],
         targets,
-        ignore_index=-100,
+        ignore_index=IGNORED_TOKEN,
         reduction="none",
         accum_dtype=torch.float32,
     )
