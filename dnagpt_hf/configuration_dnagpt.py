@@ -126,8 +126,9 @@ class DNAGPTConfig(PreTrainedConfig):
         "norm": (["hidden_states"], ["hidden_states"]),
     }
 
+    # None until the constructor derives it from other fields, here and in intermediate_size
+    num_tokens: int = None  # type: ignore[assignment]
     vocab_size: int = 19584
-    num_tokens: int | None = None
     number_token_id: int = 19564
     number_instruction_token_id: int = 18
     pad_token_id: int | None = 20
@@ -135,7 +136,7 @@ class DNAGPTConfig(PreTrainedConfig):
     hidden_size: int = 768
     num_hidden_layers: int = 12
     num_attention_heads: int = 12
-    intermediate_size: int | None = None
+    intermediate_size: int = None  # type: ignore[assignment]
     max_position_embeddings: int = 512
     hidden_act: str = "gelu_pytorch_tanh"
     layer_norm_eps: float = 1e-5

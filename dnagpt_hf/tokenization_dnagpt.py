@@ -5,8 +5,8 @@ brackets are property tokens, letters are DNA cut into k-mers, and numbers stand
 """
 
 import gc
+import importlib.util
 import itertools
-import json
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,12 +46,12 @@ NUMBER_INSTRUCTION = "<M>"
 MAX_KMER_SIZE = 8
 REMAINDERS = ("error", "drop", "pad")
 
-_WHITE_SPACE = " \t\n\r\v\f"
-_SYNONYMS = {"U": "T"} | dict.fromkeys("RYSWKMBDHV", "N")
-_NOT_DNA = re.compile(rf"[^{ALPHABET}{''.join(_SYNONYMS)}{_WHITE_SPACE}]", re.IGNORECASE | re.ASCII)
-_NOT_WHITE_SPACE = re.compile(rf"[^{_WHITE_SPACE}]+")
+WHITE_SPACE = " \t\n\r\v\f"
+SYNONYMS = {"U": "T"} | dict.fromkeys("RYSWKMBDHV", "N")
+_NOT_DNA = re.compile(rf"[^{ALPHABET}{''.join(SYNONYMS)}{WHITE_SPACE}]", re.IGNORECASE | re.ASCII)
+_NOT_WHITE_SPACE = re.compile(rf"[^{WHITE_SPACE}]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_DELETE_WHITE_SPACE = dict.fromkeys(map(ord, _WHITE_SPACE))
+_DELETE_WHITE_SPACE = dict.fromkeys(map(ord, WHITE_SPACE))
 # What stands at padded positions, by key; -100 and NaN are ignored in the loss.
 _FILL: dict[str, Any] = {
     "attention_mask": 0,
@@ -123,8 +123,8 @@ class DNACodec:
         k = vocabulary.kmer_size
         self.invalid = len(ALPHABET) ** k
         digits = np.full(256, -1, np.int64)
-        for letter in ALPHABET + "".join(_SYNONYMS):
-            digit = ALPHABET.index(_SYNONYMS.get(letter, letter))
+        for letter in ALPHABET + "".join(SYNONYMS):
+            digit = ALPHABET.index(SYNONYMS.get(letter, letter))
             digits[[ord(letter), ord(letter.lower())]] = digit
         self.unit: np.dtype[Any] = np.dtype(np.uint8)
         base = 5
@@ -450,70 +450,23 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
     def save_vocabulary(
         self, save_directory: str, filename_prefix: str | None = None
     ) -> tuple[str, ...]:
-        """Write `tokenizer.json`, for programs that know the `tokenizers` library alone.
+        """Write `tokenizer.json` for other programs, where the package `dnagpt_hf` is installed.
 
-        It gives DNA and property tokens the ids that this class gives them. Numbers are an error
-        in it, since ids have no place for their values, and so is a rest in a fixed vocabulary,
-        whatever `remainder` is. This class does not read it.
+        This class reads no such file, and the code that travels with a checkpoint writes none.
 
         Args:
-            save_directory: folder, which must exist.
-            filename_prefix: what stands before the name of the file, with a hyphen.
+            save_directory: an existing folder.
+            filename_prefix: prefix of the name of the file, joined to it with a hyphen.
 
         Returns:
-            The path of the file.
+            The path of the file, or nothing.
         """
+        if importlib.util.find_spec("dnagpt_hf") is None:
+            return ()
+        files = importlib.import_module("dnagpt_hf.checkpoints.tokenizer_json")
         prefix = f"{filename_prefix}-" if filename_prefix else ""
-        path = Path(save_directory) / f"{prefix}tokenizer.json"
-        path.write_text(json.dumps(self._tokenizers_pipeline()) + "\n", encoding="utf-8")
+        path = files.write_tokenizer_json(self, Path(save_directory, f"{prefix}tokenizer.json"))
         return (str(path),)
-
-    def _tokenizers_pipeline(self) -> dict[str, Any]:
-        """The token language as normalizer, pre-tokenizer, model and decoder of `tokenizers`."""
-        added = [
-            {"id": index, "content": str(token), "special": token.special}
-            | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-            for index, token in sorted(self.added_tokens_decoder.items())
-        ]
-        # a letter behind "<" is the name of a token
-        rewritten = [(rf"[{_WHITE_SPACE}](?![^<]*>)", "")]
-        for letter in ALPHABET:
-            others = "".join(other for other, read in _SYNONYMS.items() if read == letter)
-            rewritten.append((f"(?<!<)[{others}{(letter + others).lower()}]", letter))
-        # white space is gone by now, and can keep these letters apart from those beside them
-        rewritten += [(f"<{name}>", f" {name} ") for name in self._vocabulary.names if name in "AN"]
-        # What stands behind <M>, and each character that is left over, is a piece without a token.
-        kmer = f"[{ALPHABET}]{{1,{self.kmer_size}}}"
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": added,
-            "normalizer": {
-                "type": "Sequence",
-                "normalizers": [
-                    {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
-                    for pattern, content in rewritten
-                ],
-            },
-            "pre_tokenizer": {
-                "type": "Sequence",
-                "pretokenizers": [
-                    {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": False}
-                    for pattern, behavior in (
-                        ({"String": " "}, "Removed"),
-                        (
-                            {"Regex": f"{NUMBER_INSTRUCTION}[^<]+|<[^<>]>|{kmer}|."},
-                            "Isolated",
-                        ),
-                    )
-                ],
-            },
-            "post_processor": None,
-            "decoder": {"type": "Fuse"},
-            # the name of an unknown token is asked for; as there is none, it is an error
-            "model": {"type": "WordLevel", "vocab": self._vocabulary.ids, "unk_token": "<unknown>"},
-        }
 
     # -- text to ids -------------------------------------------------------------------------------
 
@@ -643,7 +596,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 words = _NOT_WHITE_SPACE.finditer(stretch)
                 spans.extend((begin + word.start(), begin + word.end()) for word in words)
                 continue
-            where = [begin + i for i, base in enumerate(stretch) if base not in _WHITE_SPACE]
+            where = [begin + i for i, base in enumerate(stretch) if base not in WHITE_SPACE]
             if not self.dynamic_kmer and self.remainder == "drop":
                 del where[len(where) - len(where) % self.kmer_size :]
             for start in range(0, len(where), self.kmer_size):
@@ -676,7 +629,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         ids = self._encode(bases)
         if ids is None:
             written = bases.encode() if isinstance(bases, str) else bases.tobytes()
-            ids = self._encode(memoryview(written.translate(None, _WHITE_SPACE.encode())))
+            ids = self._encode(memoryview(written.translate(None, WHITE_SPACE.encode())))
             if ids is None:
                 _raise_not_dna(written.decode("latin-1"), 0)
         return ids
