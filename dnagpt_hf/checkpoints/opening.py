@@ -50,12 +50,12 @@ class Checkpoint:
 
     @property
     def task(self) -> dict[str, Any] | None:
-        """Task of a fine-tuned model as plain data."""
+        """Give the task of a fine-tuned model as plain data."""
         return self.config.task
 
     @cached_property
     def tokenizer(self) -> DNAGPTTokenizer:
-        """The tokenizer, checked against the configuration and loaded once.
+        """Load the tokenizer once, and check it against the configuration.
 
         Raises:
             CheckpointFolderError: it is missing, damaged, or of another vocabulary.
@@ -123,11 +123,11 @@ class Checkpoint:
             "local_files_only": True,
         }
         if self.base is not None:
-            model = _merge_adapter(self, own, place, options)
-            if model_class is own and config is None:
-                return model.eval()
-            options.update(config=config or model.config, state_dict=model.state_dict())
-            return model_class.from_pretrained(None, **options).to(place)
+            model = _merge_adapter(self, own, dtype, attention)
+            if model_class is not own or config is not None:
+                options.update(config=config or model.config, state_dict=model.state_dict())
+                model = model_class.from_pretrained(None, **options)
+            return model.eval().to(place)
         try:
             model, report = model_class.from_pretrained(
                 self.folder,
@@ -255,7 +255,10 @@ def _find_folder(source: str, local_files_only: bool) -> Path:
 
 
 def _merge_adapter(
-    checkpoint: Checkpoint, own: type[Any], place: torch.device, options: dict[str, Any]
+    checkpoint: Checkpoint,
+    own: type[Any],
+    dtype: str | torch.dtype | None,
+    attention: str | None,
 ) -> Any:
     """Load the base as the class of the adapter, with the adapter merged into it."""
     try:
@@ -271,14 +274,8 @@ def _merge_adapter(
     try:
         # PEFT first fills an adapter with random numbers; those of the caller stay as they were
         with torch.random.fork_rng(devices=[]):
-            model = base.load_model(
-                own,
-                device=place,
-                dtype=options["dtype"],
-                attention=options["attn_implementation"],
-                # the task may have other outputs than the base
-                config=checkpoint.config,
-            )
+            # the task may have other outputs than the base
+            model = base.load_model(own, dtype=dtype, attention=attention, config=checkpoint.config)
             return PeftModel.from_pretrained(model, str(checkpoint.folder)).merge_and_unload()
     except Exception as error:  # PEFT, Transformers or PyTorch find that they do not fit
         raise CheckpointFolderError(
@@ -288,14 +285,7 @@ def _merge_adapter(
 
 
 def _check_weights(folder: Path, model: Any, report: dict[str, Any], *, heads_needed: bool) -> None:
-    """Compare the weights that were found with those of the model.
-
-    Args:
-        folder: folder of the checkpoint.
-        model: the model that was loaded.
-        report: names that are missing, not expected, or of another shape.
-        heads_needed: a head without weights is an error.
-    """
+    """Raise an error where the loading report of Transformers tells of weights that do not fit."""
     shapes = {name: (found, own) for name, found, own in report["mismatched_keys"]}
     if report["unexpected_keys"]:
         raise CheckpointFolderError(
