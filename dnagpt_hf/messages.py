@@ -44,6 +44,17 @@ def did_you_mean(name: str, known: Collection[str], limit: int = 3) -> str:
     return f": did you mean {' or '.join(close)}?" if close else ""
 
 
+def on_one_line(error: BaseException) -> str:
+    """Write the message of an error without line breaks.
+
+    Example:
+
+        >>> on_one_line(ValueError("two" + chr(10) + "lines"))
+        'two lines'
+    """
+    return " ".join(str(error).split())
+
+
 def markdown_table(
     header: Sequence[str], rows: Iterable[Sequence[object]], align: str | None = None
 ) -> str:

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HTTPError
 from yaml import YAMLError
 
 from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
-from dnagpt_hf.checkpoints.validation import on_one_line
+from dnagpt_hf.messages import on_one_line
 
 CARD = "README.md"
 _POLYFORM: dict[str, Any] = {

@@ -15,10 +15,10 @@ from dnagpt_hf.checkpoints.validation import (
     adapter_base,
     check_weight_files,
     is_adapter,
-    on_one_line,
     read_config,
     read_json,
 )
+from dnagpt_hf.messages import on_one_line
 
 if TYPE_CHECKING:
     import torch

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
 from dnagpt_hf.checkpoints.published_files import belongs_to_checkpoint, checkpoint_files
-from dnagpt_hf.checkpoints.validation import on_one_line
+from dnagpt_hf.messages import on_one_line
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+from dnagpt_hf.messages import on_one_line
 
 if TYPE_CHECKING:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
@@ -161,11 +162,6 @@ def check_weight_files(folder: Path) -> list[Path]:
             f"to them: remove {ADAPTER} and {ADAPTER_WEIGHTS} if the weights are the model"
         )
     return files
-
-
-def on_one_line(error: BaseException) -> str:
-    """Write the message of an error without line breaks."""
-    return " ".join(str(error).split())
 
 
 def _first_weight_file(folder: Path) -> Path | None:

@@ -22,6 +22,7 @@ from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import predict
 from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
+from dnagpt_hf.messages import on_one_line
 
 # errors in the command itself are reported by typer
 REPORTED = (
@@ -59,7 +60,7 @@ def one_line(error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    text = " ".join(str(error).split())
+    text = on_one_line(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: give a smaller --batch-tokens or --batch-size"
     if isinstance(error, ValueError | OSError | ImportError):

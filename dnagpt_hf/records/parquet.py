@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from dnagpt_hf.messages import on_one_line
 from dnagpt_hf.records.text_lines import RecordError
 
 PARQUET_MAGIC = b"PAR1"
@@ -60,7 +61,7 @@ class ParquetRows:
                     self.number += 1
                     yield {name: "" if value is None else value for name, value in row.items()}
         except (pyarrow.ArrowException, OSError) as error:
-            reason = " ".join(str(error).split())
+            reason = on_one_line(error)
             raise RecordError(
                 f"{self._source} is no parquet file or is damaged: {reason}"
             ) from error

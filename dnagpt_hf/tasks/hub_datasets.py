@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dnagpt_hf.messages import did_you_mean
+from dnagpt_hf.messages import did_you_mean, on_one_line
 from dnagpt_hf.records.in_memory import dataset_records
 from dnagpt_hf.tasks.sources import ALL, SPLIT_NAMES, SPLITS, RecordStream, Source, Splits
 
@@ -56,7 +56,7 @@ def _load(dataset: str, folder: Path, name: str | None, revision: str | None) ->
                 str(local) if local.is_dir() else dataset, name, revision=revision
             )
     except (DatasetsError, OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = on_one_line(error)
         raise ValueError(f"dataset {dataset} cannot be loaded: {reason}") from error
     return {"train": loaded} if isinstance(loaded, Dataset) else loaded
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from dnagpt_hf.atomic_files import write_json
+from dnagpt_hf.messages import on_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def loading(folder: str | Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
+        reason = on_one_line(error)
         raise CheckpointError(
             f"{folder} cannot be loaded ({reason[:200]}): it is damaged or of another model: "
             "resume from an earlier checkpoint, or choose another output_dir"

@@ -30,6 +30,7 @@ from dnagpt_hf.haplotypes.files.vcf import (
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.populations import read_populations
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.messages import on_one_line
 
 ENDINGS = (".hapt", ".hapt.gz", ".zip", ".vcf", ".vcf.gz", ".bcf", ".npy", ".npz")
 _SITE_ARRAYS = ("chromosomes", "positions", "references", "alternatives")
@@ -144,7 +145,7 @@ def _read_numpy(path: Path, sites: Sites | None) -> Haplotypes:
     except OSError:
         raise
     except Exception as error:  # a damaged header ends NumPy's parsers with any exception there is
-        reason = " ".join(str(error).split())
+        reason = on_one_line(error)
         raise HaplotypeError(f"{path} is no array of NumPy, or cut off: {reason}") from error
     if "alleles" not in arrays:
         raise HaplotypeError(f"{path}: no array 'alleles'; there are {', '.join(arrays) or 'none'}")
