@@ -12,7 +12,7 @@ import typer
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.loading import load
 from dnagpt_hf.cli.predict import parse_answers
-from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.progress import counter
 
 if TYPE_CHECKING:
     from dnagpt_hf.inference.scored_records import ScoredRecord
@@ -212,7 +212,8 @@ def attribute(
     if Method.integrated in methods:
         tracks.append(integrated_gradients(scored, steps=steps, max_tokens=batch_tokens))
     if Method.mutagenesis in methods:
-        with progress_bar("mutating", None) as progress:
+        bases = len(scored.tokenized.columns[column].bases[start:end])
+        with counter("mutating", total=3 * bases) as bar:
             tracks.append(
                 in_silico_mutagenesis(
                     scored,
@@ -221,7 +222,7 @@ def attribute(
                     end=end,
                     max_records=batch_size,
                     max_tokens=batch_tokens,
-                    progress=progress,
+                    progress=bar.update,
                 )
             )
     if output is not None:

@@ -4,8 +4,8 @@ The names are those of the paper's tables: accuracy, f1, mcc, precision, recall;
 metric without a meaning is NaN, for example the area under the ROC curve of a single class. A
 correlation with a constant is 0.
 
-With `sample_weight`, scikit-learn computes the same numbers, one vector of weights at a time: 1,000
-bootstrap samples of 1,000 records take it 8 seconds, and 0.05 seconds here.
+With `sample_weight`, scikit-learn computes the same numbers, one vector of weights at a time; for
+bootstrap samples this takes a hundred times as long (`benchmarks/benchmark_bootstrap.py`).
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def in_silico_mutagenesis(
     end: int | None = None,
     max_records: int = 64,
     max_tokens: int = 16_384,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int], object] = lambda added: None,
 ) -> Mutagenesis:
     """Replace each base by the three others, one at a time, and compute the change of the score.
 
@@ -79,7 +79,7 @@ def in_silico_mutagenesis(
         end: end of the bases to mutate, excluded; by default the end of the column.
         max_records: most sequences of a batch.
         max_tokens: most tokens of a batch.
-        progress: called with the number of finished and of all substitutions after each batch.
+        progress: called with the number of substitutions of each finished batch.
 
     Raises:
         RecordError: there is no such column, the range is not in it, or a score is not finite.
@@ -117,8 +117,7 @@ def in_silico_mutagenesis(
         batch = substitutions[done : done + rows]
         for one, score in zip(batch, recompute(batch), strict=True):
             effects[one.base - start, BASES.index(one.letter)] = score - scored.score
-        if progress is not None:
-            progress(done + len(batch), len(substitutions))
+        progress(len(batch))
     return Mutagenesis(scored, column, start, end, effects)
 
 
