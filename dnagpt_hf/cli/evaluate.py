@@ -124,7 +124,11 @@ def _split_of_task(
     folder: Path, path: Path, split: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
     """Read a split of the data of a fine-tuning for the task of the checkpoint."""
-    from dnagpt_hf.finetuning.data_report import as_divided, check_same_records, read_data_report
+    from dnagpt_hf.finetuning.data_report import (
+        check_same_records,
+        read_data_report,
+        with_splits_of,
+    )
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.dataset import prepare_task
     from dnagpt_hf.tasks.sources import TEXT_KEYS, open_source
@@ -133,7 +137,7 @@ def _split_of_task(
 
     in_file = parse_finetuning_settings([], read_yaml(path, TEXT_KEYS), path.parent).data
     report = read_data_report(folder)
-    stated: Any = as_divided(in_file, report)
+    stated: Any = with_splits_of(in_file, report)
     data = prepare_task(
         task,
         tokenizer,

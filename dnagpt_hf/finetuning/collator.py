@@ -20,20 +20,20 @@ _NO_RECORD = Record({}, "", "", 0, 0)
 
 
 class TaskCollator:
-    """Puts examples of a task into a batch.
+    """Makes batches of the examples of a task.
 
     For answers in the token language every row ends in its answers, without the last one, so that
-    what predicts them stands in the last columns. All records of a task have as many answers.
+    the last columns predict them. All records of a task have the same count of answers.
 
     Args:
-        task: the task, with the tokens of its labels and its standardisation.
+        task: the task, with the tokens of its labels and its standardization.
         tokenizer: the model's tokenizer.
         head: `"language"` or `"classification"`.
 
     Returns:
         `input_ids` and `attention_mask` (int64) and, where there are numbers, `number_values`
-        (float32), `(batch, length)`; and `targets`, `(batch, answers)`, float32: places of labels,
-        and standardised numbers.
+        (float32), `(batch, length)`; and `targets`, `(batch, answers)`, float32: indices of labels,
+        and standardized numbers.
     """
 
     def __init__(self, task: Task, tokenizer: DNAGPTTokenizer, head: Head = "language") -> None:
@@ -42,10 +42,10 @@ class TaskCollator:
         answers = task.answer_list
         self.is_number = np.array([answer.is_number for answer in answers])
         self.scales = np.array(task.answer_scales)
-        self.stream: list[int | None] = []
+        self.answer_ids: list[int | None] = []
         self.token_ids: list[np.ndarray[Any, Any]] = []
         if head == "language":
-            self.stream = answer_token_ids(task, tokenizer)
+            self.answer_ids = answer_token_ids(task, tokenizer)
             self.token_ids = [
                 np.array(
                     [self.number_token_id]
@@ -64,22 +64,22 @@ class TaskCollator:
         ]
         batch = padded_batch(rows, self.pad_token_id)
         if not (batch["input_ids"] == self.number_token_id).any():
-            # without them, none are embedded
+            # the model embeds numbers only where it gets their values
             del batch["number_values"]
         return {**batch, "targets": torch.from_numpy(targets.astype(np.float32))}
 
     def _with_answers(
         self, example: Mapping[str, Any], target: np.ndarray[Any, Any]
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Ids and numbers of a prompt and all answers but the last."""
-        if len(self.stream) < 2:
+        """Append all answers but the last to the ids and numbers of a prompt."""
+        if len(self.answer_ids) < 2:
             return example["input_ids"], example["number_values"]
         ids, values, answer = [], [], 0
-        for token in self.stream[:-1]:
+        for token in self.answer_ids[:-1]:
             is_answer = token is None
             is_number = is_answer and bool(self.is_number[answer])
-            place = 0 if is_number else int(target[answer])
-            ids.append(int(self.token_ids[answer][place]) if token is None else token)
+            index = 0 if is_number else int(target[answer])
+            ids.append(int(self.token_ids[answer][index]) if token is None else token)
             values.append(float(target[answer]) if is_number else 0.0)
             answer += is_answer
         return (

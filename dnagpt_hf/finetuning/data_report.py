@@ -1,4 +1,4 @@
-"""The file `data.json` of a fine-tuned model: what it was trained on, and how that was divided."""
+"""The file `data.json` of a fine-tuned model: its records, their source, and their splits."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dnagpt_hf.tasks.dataset import TaskData
 
 logger = logging.getLogger(__name__)
 
-_DIVISION = ("split", "split_seed", "group", "duplicates")
+_SPLIT_SETTINGS = ("split", "split_seed", "group", "duplicates")
 
 
 def write_data_report(folder: Path, arguments: TaskArguments, data: TaskData) -> None:
-    """Write `data.json`: counts, where the records came from, and how they were divided."""
-    division = {name: getattr(arguments, name) for name in _DIVISION}
-    write_json(folder / DATA_REPORT, {**data.report, "data": arguments.data, "division": division})
+    """Write `data.json`: counts, the source of the records, and the settings of their splits."""
+    settings = {name: getattr(arguments, name) for name in _SPLIT_SETTINGS}
+    write_json(folder / DATA_REPORT, {**data.report, "data": arguments.data, "division": settings})
 
 
 def read_data_report(folder: Path) -> Mapping[str, Any]:
-    """What `data.json` of a checkpoint folder says; nothing where there is none.
+    """Read `data.json` of a checkpoint folder; it is empty where there is none.
 
     Raises:
         ValueError: the file is damaged.
@@ -41,56 +41,51 @@ def read_data_report(folder: Path) -> Mapping[str, Any]:
     return report if isinstance(report, dict) else {}
 
 
-def as_divided(arguments: TaskArguments, report: Mapping[str, Any]) -> TaskArguments:
-    """Arguments with the division that a model was trained with, where the data are the same.
+def with_splits_of(arguments: TaskArguments, report: Mapping[str, Any]) -> TaskArguments:
+    """Restore the settings of the splits that a model was trained with, for the same data.
 
     Args:
-        arguments: as a file states them.
-        report: what [`read_data_report`] gave.
+        arguments: settings of a file.
+        report: the report of the model's training.
 
     Example:
 
         >>> report = {"data": {"files": "a.csv"}, "division": {"split_seed": 7}}
-        >>> as_divided(TaskArguments(data={"files": "a.csv"}), report).split_seed
+        >>> with_splits_of(TaskArguments(data={"files": "a.csv"}), report).split_seed
         7
-        >>> as_divided(TaskArguments(data={"files": "b.csv"}), report).split_seed
+        >>> with_splits_of(TaskArguments(data={"files": "b.csv"}), report).split_seed
         0
     """
-    division = report.get("division", {})
-    if not division or report.get("data") != arguments.data:
+    settings = report.get("division", {})
+    if not settings or report.get("data") != arguments.data:
         return arguments
-    changed = {name: value for name, value in division.items() if getattr(arguments, name) != value}
+    changed = {name: value for name, value in settings.items() if getattr(arguments, name) != value}
     if changed:
         logger.warning(
-            "the records are divided as in training: %s",
+            "the records are split as in training: %s",
             ", ".join(f"{name} is {value!r}" for name, value in changed.items()),
         )
     return replace(arguments, **changed)
 
 
 def check_same_records(report: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Refuse data that have changed since, as their test part may have been trained on.
+    """Refuse data that have changed since the training, so that no trained record is tested.
 
     Args:
-        report: what [`read_data_report`] gave.
-        now: the report of the data as they are.
-        path: the file that names them, for the message.
+        report: the report of the training.
+        now: the report of the present data.
+        path: the file that names the data, for the message.
 
     Raises:
-        ValueError: parts do not hold as many records as they did.
+        ValueError: splits have other counts of records than in training.
     """
-    before = _counts(report)
-    if before and before != _counts(now):
+    before, after = (
+        ", ".join(f"{split} {one['records']:,}" for split, one in counts.get("parts", {}).items())
+        for counts in (report, now)
+    )
+    if before and before != after:
         raise ValueError(
-            f"{path}: the data have changed since the training ({_listed(before)} records then, "
-            f"{_listed(_counts(now))} now), so that the test part may hold records that were "
-            "trained on: evaluate on a file of records of its own"
+            f"{path}: the data have changed since the training ({before} records then, {after} "
+            "now), so that the test split may hold records that were trained on: evaluate on a "
+            "file of records of its own"
         )
-
-
-def _counts(report: Mapping[str, Any]) -> dict[str, int]:
-    return {part: one["records"] for part, one in report.get("parts", {}).items()}
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{part} {count:,}" for part, count in counts.items())

@@ -26,13 +26,13 @@ class FineTuningTrainer(CheckpointingTrainer):
     """`Trainer` for examples of one task.
 
     The loss is that of the answers: cross-entropy of tokens or classes, and λ times the mean
-    squared error of standardised numbers. Evaluation asks the model as prediction does, in batches
-    of records of similar lengths, and reports the metrics of [`Evaluation`].
+    squared error of standardized numbers. Evaluation predicts in batches of records of similar
+    lengths, and reports the metrics of [`Evaluation`].
 
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`], or either with
             adapters.
-        task: what it learns.
+        task: the task.
         head: `"language"` or `"classification"`.
         class_weights: weight of each label in the loss, for each answer that is no number.
         number_loss_weight: λ.
@@ -60,8 +60,8 @@ class FineTuningTrainer(CheckpointingTrainer):
             None if weights is None else torch.tensor(weights)
             for weights in class_weights or (None,) * len(task.answer_list)
         ]
-        # columns, counted from the first of those that are kept, that predict the answers
-        self._columns = [place for place, token in enumerate(collator.stream) if token is None]
+        # columns that predict the answers, counted from the first column with logits
+        self._columns = [index for index, token in enumerate(collator.answer_ids) if token is None]
 
     # -- loss --------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class FineTuningTrainer(CheckpointingTrainer):
         inputs = dict(inputs)
         targets = inputs.pop("targets")
         if self.head == "language":
-            outputs = model(**inputs, logits_to_keep=len(self.collator.stream), use_cache=False)
+            outputs = model(**inputs, logits_to_keep=len(self.collator.answer_ids), use_cache=False)
             loss = self._language_loss(outputs, targets)
         else:
             outputs = model(**inputs, use_cache=False)
@@ -84,18 +84,18 @@ class FineTuningTrainer(CheckpointingTrainer):
 
     def _language_loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
         token_losses, number_losses = [], []
-        for place, column in enumerate(self._columns):
-            target = targets[:, place]
-            if self.collator.is_number[place]:
+        for index, column in enumerate(self._columns):
+            target = targets[:, index]
+            if self.collator.is_number[index]:
                 errors = outputs.number_predictions[:, column].float() - target
                 number_losses.append(errors.square().mean())
                 continue
             chosen = target.long()
-            ids = torch.as_tensor(self.collator.token_ids[place], device=chosen.device)[chosen]
+            ids = torch.as_tensor(self.collator.token_ids[index], device=chosen.device)[chosen]
             losses = nn.functional.cross_entropy(
                 outputs.logits[:, column].float(), ids, reduction="none"
             )
-            token_losses.append(self._weighted_mean(losses, chosen, place))
+            token_losses.append(self._weighted_mean(losses, chosen, index))
         loss = torch.stack(token_losses).mean() if token_losses else targets.new_zeros(())
         if number_losses:
             loss = loss + self.number_loss_weight * torch.stack(number_losses).mean()
@@ -111,8 +111,8 @@ class FineTuningTrainer(CheckpointingTrainer):
             )
             columns = range(logits.shape[1])
             means = [
-                self._weighted_mean(losses[:, place], targets[:, place].long(), place)
-                for place in columns
+                self._weighted_mean(losses[:, index], targets[:, index].long(), index)
+                for index in columns
             ]
             return torch.stack(means).mean()
         chosen = targets[:, 0].long()
@@ -120,13 +120,13 @@ class FineTuningTrainer(CheckpointingTrainer):
         return self._weighted_mean(losses, chosen, 0)
 
     def _weighted_mean(
-        self, losses: torch.Tensor, chosen: torch.Tensor, place: int
+        self, losses: torch.Tensor, chosen: torch.Tensor, index: int
     ) -> torch.Tensor:
-        weights = self.class_weights[place]
+        weights = self.class_weights[index]
         if weights is None:
             return losses.mean()
-        # a sum over the records divided by their count, as without weights: so that several
-        # processes and accumulated batches give the gradients of one
+        # a sum over the records divided by their count, not by the sum of weights, so that several
+        # processes and accumulated batches give the gradients of a single batch
         return (losses * weights.to(losses.device)[chosen]).mean()
 
     # -- evaluation --------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class FineTuningTrainer(CheckpointingTrainer):
         ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
-        """Ask the model for all examples; the dataset is read directly, not by the loader."""
+        """Evaluate the dataset of the loader, in batches of its own."""
         evaluation = self.evaluate_examples(dataloader.dataset)
         metrics = {
             f"{metric_key_prefix}_{name}": value for name, value in evaluation.metrics().items()
@@ -149,17 +149,20 @@ class FineTuningTrainer(CheckpointingTrainer):
         )
 
     def evaluate_examples(self, examples: Examples) -> Evaluation:
-        """What the model answers for examples, whose numbers are standardised already.
+        """Predict examples whose numbers are standardized, and compare with their targets.
 
-        Every process asks for its share; all get the whole result.
+        Every process predicts its share, and gets the result of all.
+
+        Args:
+            examples: a split.
         """
         answers = self._answers()
         was_training = answers.model.training
         answers.model.eval()
         order = np.argsort(-examples.lengths, kind="stable")
         rank, world = self.args.process_index, self.args.world_size
-        # every process has as many records, of about the same lengths, so that all of them run as
-        # many batches, which is what models spread over processes need
+        # all processes get as many records of about the same lengths, and run as many batches, as a
+        # model that is sharded over processes requires
         share = np.resize(order, -(-len(order) // world) * world)[rank::world]
         records = (examples.prompts[index] for index in share)
         with self.compute_loss_context_manager():
@@ -182,7 +185,7 @@ class FineTuningTrainer(CheckpointingTrainer):
 
     def _answers(self) -> PredictionHead:
         model = self.accelerator.unwrap_model(self.model)
-        # PEFT puts a model of its own round the one that it adapts
+        # PEFT wraps the model that it adapts
         model = model.get_base_model() if hasattr(model, "get_base_model") else model
         return prediction_head(model, self.processing_class, self.task)
 

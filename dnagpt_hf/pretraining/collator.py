@@ -1,4 +1,4 @@
-"""Batches for DNAGPT: padding, masks, and the targets of tokens and numbers."""
+"""Batches for DNAGPT: padding, masks, and targets of tokens and numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 @dataclass
 class DNAGPTDataCollator:
-    """Pads examples to one length and gives [`DNAGPTForMultiTask`] what it trains on.
+    """Pads examples to one length, with the targets of [`DNAGPTForMultiTask`].
 
-    An example holds `input_ids`, and may hold `number_values` (0 is read where there is none),
-    `labels` and `number_labels`. If it has neither kind of label, all its tokens and numbers are
-    targets; if it has one kind, there are no targets of the other.
+    An example holds `input_ids`, and may hold `number_values` (0 by default), `labels` and
+    `number_labels`. Without labels, all its tokens and numbers are targets; with one kind of
+    labels, there are no targets of the other.
 
     Args:
         tokenizer: gives the ids of padding, of numbers and of `<=>`, and the side of padding.
-        answers_only: where labels are made from inputs, train only on what stands behind the last
-            `<=>`.
+        answers_only: where labels are made from inputs, only the tokens behind the last `<=>` are
+            targets.
         pad_to_multiple_of: lengths are rounded up to a multiple of this.
 
     Returns:
         `input_ids`, `attention_mask` and `labels` (int64; -100 at padding and at numbers), and
-        `number_values` and `number_labels` (float32; NaN where there is no number to learn), each
+        `number_values` and `number_labels` (float32; NaN where there is no target), each
         of shape `(batch, length)`.
 
     Example:
@@ -66,7 +66,7 @@ class DNAGPTDataCollator:
         return {name: self._stack([row[name] for row in rows], length, fill[name]) for name in fill}
 
     def _complete(self, index: int, example: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-        """All five arrays of an example."""
+        """Make all five arrays of an example."""
         input_ids = np.asarray(example["input_ids"], dtype=np.int64)
         row = {
             "input_ids": input_ids,

@@ -1,4 +1,4 @@
-"""What pre-training reports beside the joint loss."""
+"""Figures of pre-training beside the joint loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUMS = (
 
 
 def bases_of_tokens(tokenizer: DNAGPTTokenizer) -> torch.Tensor:
-    """How many bases each token id stands for, `(tokens,)`; 0 for all but k-mers."""
+    """Count the bases of each token, `(tokens,)`; 0 for all but k-mers."""
     vocabulary = KmerVocabulary(tokenizer.kmer_size, tokenizer.dynamic_kmer)
     bases = torch.zeros(len(tokenizer))
     for length, first in vocabulary.first_id.items():
@@ -40,7 +40,7 @@ class ObjectiveMetrics:
     Nothing is read from the device before `compute`.
 
     Args:
-        tokenizer: tells how many bases a token stands for, and the id of `<B>`.
+        tokenizer: gives the bases of a token, and the id of `<B>`.
         number_loss_weight: λ of the joint loss.
     """
 
@@ -52,7 +52,7 @@ class ObjectiveMetrics:
 
     @torch.no_grad()
     def update(self, inputs: Mapping[str, torch.Tensor], outputs: DNAGPTOutput) -> None:
-        """Add a batch of rows and what the model made of it, `token_losses` included."""
+        """Add a batch and the outputs of the model, `token_losses` included."""
         labels = inputs["labels"][:, 1:]
         if self.bases.device != labels.device:
             self.bases = self.bases.to(labels.device)
@@ -74,7 +74,7 @@ class ObjectiveMetrics:
                 errors.square().sum(),
                 errors.abs().sum(),
                 known.sum(),
-                # more than half of the probability: the model writes the right answer
+                # a probability above one half: the model gives the right answer
                 ((losses < math.log(2)) & is_answer).sum(),
                 is_answer.sum(),
             ]
@@ -84,16 +84,16 @@ class ObjectiveMetrics:
     def compute(
         self, reduce: Callable[[torch.Tensor], torch.Tensor] = lambda sums: sums
     ) -> dict[str, float]:
-        """The figures of everything since the last call, and start again.
+        """Compute the figures since the last call, and reset the sums.
 
         Args:
-            reduce: adds the sums of all processes; called once if there is anything to add.
+            reduce: adds the sums of all processes; called once, where there are sums.
 
         Returns:
             `loss` (λ·MSE + cross-entropy), `token_loss` in nats per token, `nats_per_base` and
             `bits_per_base` of sequence tokens, `gc_error` (mean absolute error of the GC content)
-            and `order_accuracy` (of sequence order), each only where there was something to
-            predict; `bases`, the number of bases predicted.
+            and `order_accuracy` (of sequence order), each only where it had targets; `bases`, the
+            number of predicted bases.
         """
         if self.sums is None:
             return {}
@@ -115,7 +115,7 @@ class ObjectiveMetrics:
 
 
 def target_counts(batch: Mapping[str, Any]) -> torch.Tensor:
-    """How many tokens and how many numbers a batch predicts, `(2,)`."""
+    """Count the targets of a batch, tokens and numbers, `(2,)`."""
     tokens = (batch["labels"][:, 1:] != IGNORED_TOKEN).sum()
     numbers = (~batch["number_labels"][:, 1:].isnan()).sum()
     return torch.stack([tokens, numbers])

@@ -1,4 +1,4 @@
-"""What a model has learned of the three pre-training objectives."""
+"""Predictions of a model for the three pre-training objectives."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,16 +18,16 @@ Batch = dict[str, torch.Tensor]
 
 
 class ObjectiveReader:
-    """Puts the questions of pre-training to a model, and reads its answers.
+    """Computes the predictions of a model for the objectives of pre-training.
 
-    The model must be in evaluation mode. An answer is read at the position before it, so that the
-    one that stands in a record is not seen.
+    The model must be in evaluation mode. An answer is predicted at the position before it, and the
+    answer in the record has no influence.
 
     Args:
         model: a trained model.
         tokenizer: its tokenizer.
         species: instruction token that records start with, such as `<U>` for yeast.
-        batch_size: sequences that are read together.
+        batch_size: sequences of a batch.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ObjectiveReader:
         self.reversed_id, self.forward_id = vocabulary["A"], vocabulary["N"]
 
     def loss_per_base(self, sequences: Sequence[Bases]) -> float:
-        """Cross-entropy of the sequence tokens in nats, spread over the bases that they hold."""
+        """Compute the cross-entropy of sequence tokens, in nats per base."""
         total = 0.0
         records = [self.records.next_token(bases) for bases in sequences]
         for batch, outputs in self._read(records):
@@ -55,7 +55,7 @@ class ObjectiveReader:
         return total / sum(len(bases) for bases in sequences)
 
     def gc_contents(self, sequences: Sequence[Bases]) -> NDArray[np.float32]:
-        """The GC content that the model writes behind each sequence."""
+        """Predict the GC content of each sequence, `(sequences,)`."""
         records = [self.records.gc_content(bases) for bases in sequences]
         answers = []
         for batch, outputs in self._read(records):
@@ -63,7 +63,7 @@ class ObjectiveReader:
         return torch.cat(answers).cpu().numpy()
 
     def reversal_scores(self, sequences: Sequence[Bases]) -> NDArray[np.float32]:
-        """Log-odds that each sequence has been reversed: the logit of `A` less that of `N`."""
+        """Compute the log-odds of reversal, the logit of `A` minus that of `N`, `(sequences,)`."""
         records = [self.records.sequence_order(bases, False) for bases in sequences]
         scores = []
         for batch, outputs in self._read(records):
@@ -80,7 +80,7 @@ class ObjectiveReader:
 
     @staticmethod
     def _before_answer(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row and column of the position before the last one of each record."""
+        """Index the position before the last one of each record."""
         real = batch["attention_mask"]
         # whichever side is padded
         last = (torch.arange(real.shape[1], device=real.device) * real).argmax(1)
