@@ -1,8 +1,8 @@
-"""What counts of k-mers reach on the records of a fine-tuning, in the same parts.
+"""Metrics of a k-mer baseline on the records of a fine-tuning, in the same splits.
 
     python benchmarks/benchmark_task_baseline.py examples/configs/finetune-human-pas.yaml
 
-The records are read and divided as `dnagpt finetune` does with the same file. A logistic regression
+The records are read and split as `dnagpt finetune` does with the same file. A logistic regression
 (a ridge regression for numbers) reads counts of 4-mers in the left and in the right half of each
 sequence, and its numbers; `--numbers-only` leaves the sequence out. It is fitted to the training
 part and measured on the test part. One JSON line for each file.
@@ -57,19 +57,15 @@ def measure(path: Path, numbers_only: bool) -> dict:
     problem = "regression" if answer.is_number else "single_label_classification"
     model = KmerBaseline(parts=1 if numbers_only else 2, problem_type=problem)
     train, test = data.splits["train"], data.splits["test"]
-    model.fit(
-        *inputs(train, tokenizer, numbers_only, answer.is_number),
-    )
+    model.fit(*inputs(train, tokenizer, numbers_only, answer.is_number))
     sequences, numbers = columns(test, tokenizer, numbers_only)
     if answer.is_number:
         metrics = partial(regression_metrics, test.targets[:, 0], model.predict(sequences, numbers))
     else:
         label = data.task.positive_label(answer)
         positive = None if label is None else answer.labels.index(label)
-        targets, probabilities = (
-            test.targets[:, 0].astype(int),
-            model.predict_proba(sequences, numbers),
-        )
+        targets = test.targets[:, 0].astype(int)
+        probabilities = model.predict_proba(sequences, numbers)
         metrics = partial(classification_metrics, targets, probabilities, positive=positive)
     intervals = bootstrap_intervals(metrics, len(test))
     return {
@@ -84,7 +80,7 @@ def measure(path: Path, numbers_only: bool) -> dict:
 def inputs(
     examples: Examples, tokenizer: DNAGPTTokenizer, numbers_only: bool, is_number: bool
 ) -> tuple:
-    """What the baseline is fitted to."""
+    """Sequences, targets and numbers for the fit of the baseline."""
     sequences, numbers = columns(examples, tokenizer, numbers_only)
     targets = examples.targets[:, 0]
     return sequences, targets if is_number else targets.astype(int), numbers
