@@ -97,7 +97,7 @@ def push_checkpoint(
         commit = api.create_commit(
             name,
             operations=[
-                *(CommitOperationAdd(file, _content(files[file])) for file in files),
+                *(CommitOperationAdd(file, content) for file, content in files.items()),
                 *map(CommitOperationDelete, stale),
             ],
             commit_message=message or f"Upload {Path(name).name}",
@@ -145,16 +145,12 @@ def _check_repository(api: HfApi, name: str, private: bool, tag: str | None) -> 
         )
 
 
-def _content(source: Path | bytes) -> str | bytes:
-    return source if isinstance(source, bytes) else str(source)
-
-
 @contextmanager
 def _reported(name: str, token: str | None) -> Iterator[None]:
     """Report every failure in one line, without the token."""
     try:
         yield
-    except PublishingError:
+    except PublishingError:  # a ValueError that says what it has to say
         raise
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         text = f"{name} was not published: {_reason(error, name)}"
