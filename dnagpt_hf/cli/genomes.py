@@ -83,7 +83,7 @@ def fetch(
 ) -> None:
     """Fetch genomes and write a manifest of them, GENOMES/manifest.yaml.
 
-    Complete files are kept, and the same command resumes what was interrupted. Lengths and
+    Complete files are kept, and the same command resumes an interrupted one. Lengths and
     checksums are compared with those of the server.
     """
     from dnagpt_hf.genomes.download.fetch import locate_genomes

@@ -150,7 +150,7 @@ def _count(letters: NDArray[np.uint8], source: str, start: int) -> Counts:
     upper = letters & _TO_UPPER
     a, c, g, t, n = (np.count_nonzero(upper == base) for base in b"ACGTN")
     if a + c + g + t + n != len(letters):
-        # other codes are rare, so that this may be slow; what is no letter is an error
+        # other codes are rare, so that this may be slow; any other character is an error
         bases = normalize_bases(letters, source, start)
         a, c, g, t = (np.count_nonzero(bases == base) for base in b"ACGT")
     lower_case = np.count_nonzero(letters > _LAST_UPPER)

@@ -149,7 +149,7 @@ class HttpClient:
     ) -> Result:
         """Call a function again each time a connection breaks within a body.
 
-        Requests repeats what fails before the body; the same policy counts and pauses here.
+        The session repeats failures before the body; this counts and pauses by the same policy.
 
         Args:
             url: the address, for errors.
