@@ -95,7 +95,20 @@ def eager_attention_forward(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention in plain PyTorch, the one implementation that returns its maps."""
+    """Compute attention in plain PyTorch, the one implementation that returns its maps.
+
+    Args:
+        module (`nn.Module`): The attention layer, for its mode.
+        query, key, value (`torch.Tensor` of shape `(batch, heads, length, head_dim)`): As named.
+        attention_mask (`torch.Tensor`, *optional*):
+            Added to the scores, `(batch, 1, query length, key length)`.
+        scaling (`float`): Factor of the scores.
+        dropout (`float`, defaults to 0.0): Dropout on the probabilities.
+
+    Returns:
+        The states `(batch, length, heads, head_dim)` and the maps
+        `(batch, heads, query length, key length)`.
+    """
     # (batch, heads, query, key)
     weights = torch.matmul(query, key.transpose(2, 3)) * scaling
     if attention_mask is not None:
@@ -119,7 +132,7 @@ def chunked_token_loss(
     number_token_id: int,
     num_tokens: int,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Cross-entropy of the scores `hidden_states @ weight.t()`, made in chunks of positions.
+    """Sum the cross-entropy of the scores `hidden_states @ weight.t()`, in chunks of positions.
 
     Args:
         hidden_states (`torch.Tensor` of shape `(positions, hidden_size)`): Input of the last map.
@@ -144,7 +157,7 @@ def chunked_token_loss(
 
 
 class ChunkedTokenLoss(torch.autograd.Function):
-    """The sum of the losses, and each of them, where the scores of one chunk exist at a time.
+    """Sum of the losses, and each of them, where the scores of one chunk exist at a time.
 
     Gradients are made along with the loss, so that backward has only to scale them: no score is
     kept for it or computed twice. As the loss is a sum, and no loss scale has come in yet, they
@@ -243,7 +256,15 @@ def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -
 def summed_cross_entropy(
     logits: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum of the losses, and each of them, from `(batch, length, vocab_size)` logits."""
+    """Sum the cross-entropy of logits in nats.
+
+    Args:
+        logits (`torch.Tensor` of shape `(batch, length, vocab_size)`): Scores of tokens.
+        targets (`torch.LongTensor` of shape `(batch, length)`): Token ids; −100 is no target.
+
+    Returns:
+        The sum, and the loss of each target, `(batch, length)`, without a gradient.
+    """
     losses = nn.functional.cross_entropy(
         logits.float().flatten(0, 1),
         targets.flatten(),
@@ -266,7 +287,7 @@ class DNAGPTProjection(nn.Module):
         return self.out_proj(self.transform(hidden_states))
 
     def transform(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """All but the last linear map."""
+        """Apply all but the last linear map: `(…, in_features)` to `(…, hidden_size)`."""
         return self.norm(nn.functional.silu(self.in_proj(hidden_states)))
 
 
@@ -287,7 +308,17 @@ class DNAGPTTokenHead(DNAGPTProjection):
         targets: torch.Tensor | None = None,
         token_loss_function: TokenLossFunction = chunked_token_loss,
     ) -> Any:
-        """Scores `(batch, length, vocab_size)`; with targets, the sum and each of their losses."""
+        """Score the next token, or sum the loss of targets without the scores of all positions.
+
+        Args:
+            hidden_states (`torch.Tensor` of shape `(batch, length, hidden_size)`): Last states.
+            targets (`torch.LongTensor` of shape `(batch, length)`, *optional*):
+                Token ids at the next positions; −100 is no target.
+            token_loss_function (`Callable`): Implementation of the loss.
+
+        Returns:
+            `(batch, length, vocab_size)` scores; with targets the sum of their losses, and each.
+        """
         if targets is None:
             return self._scores(hidden_states)
         # the weight is reached in the forward of this module, so that a framework that has spread
@@ -334,7 +365,7 @@ class DNAGPTTokenHead(DNAGPTProjection):
         return scores
 
     def _is_whole(self, weight: torch.Tensor, device: torch.device) -> bool:
-        """Whether the last map is nothing but a product with this weight."""
+        """Tell whether the last map is nothing but a product with this weight."""
         return (
             # FSDP2 makes a class of its own from that of a layer
             isinstance(self.out_proj, nn.Linear)
@@ -460,7 +491,7 @@ class DNAGPTDecoderLayer(GradientCheckpointingLayer):
 
 
 class DNAGPTPreTrainedModel(PreTrainedModel):
-    """What all DNAGPT models share: weight initialisation, loading and what they support."""
+    """Initialization of weights, loading, and the features that all DNAGPT models support."""
 
     config_class = DNAGPTConfig
     base_model_prefix = "model"
@@ -482,7 +513,7 @@ class DNAGPTPreTrainedModel(PreTrainedModel):
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *model_args: Any, **kwargs: Any
     ) -> Any:
-        """As that of Transformers, but from safetensors alone: a pickle can run code.
+        """Load a model as Transformers does, but from safetensors alone: a pickle can run code.
 
         Raises:
             ValueError: `use_safetensors=False` is given.
@@ -955,7 +986,9 @@ class NumberAfterInstruction(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if not self.allowed:
-            return scores.index_fill(-1, scores.new_tensor([self.instruction]).long(), -torch.inf)
+            scores = scores.clone()
+            scores[:, self.instruction] = -torch.inf
+            return scores
         # behind a prompt of embeddings there is no id yet
         is_due = (input_ids[:, -1:] == self.instruction).any(-1, keepdim=True)
         if _are_values_known(is_due) and not is_due.any():
@@ -1061,57 +1094,61 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         hidden_states = outputs.last_hidden_state[:, keep, :]
         number_predictions = self.number_head(hidden_states).squeeze(-1)
-        if skip_logits and labels is None and shift_labels is None and number_labels is None:
-            raise ValueError("skip_logits leaves nothing without labels: pass labels")
         logits = None if skip_logits else self.token_head(hidden_states)
-
-        loss = token_loss = number_loss = token_losses = None
-        if labels is not None and shift_labels is None:
-            _check_aligned("labels", labels, outputs.last_hidden_state)
-            # the labels are shifted rather than the logits, which are far larger
-            shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_TOKEN)
-        if shift_labels is not None or number_labels is not None:
+        losses: dict[str, torch.Tensor | None] = {}
+        if labels is not None or shift_labels is not None or number_labels is not None:
             if hidden_states.shape[1] != outputs.last_hidden_state.shape[1]:
                 raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
-            if number_labels is not None:
-                _check_aligned("number_labels", number_labels, outputs.last_hidden_state)
-            token_loss, token_losses = self._token_loss(hidden_states, logits, shift_labels)
-            number_loss = self._number_loss(number_predictions, number_labels)
-            loss = self.config.number_loss_weight * number_loss + token_loss
+            losses = self._losses(
+                hidden_states, logits, number_predictions, labels, shift_labels, number_labels
+            )
+        elif skip_logits:
+            raise ValueError("skip_logits leaves nothing without labels: pass labels")
         return DNAGPTOutput(
-            loss=loss,
-            token_loss=token_loss,
-            number_loss=number_loss,
             logits=logits,
             number_predictions=number_predictions,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            token_losses=token_losses,
+            **losses,
             **{CACHE_NAME: outputs.get(CACHE_NAME)},
         )
 
-    def _token_loss(
+    def _losses(
         self,
         hidden_states: torch.Tensor,
         logits: torch.Tensor | None,
+        number_predictions: torch.Tensor,
+        labels: torch.Tensor | None,
         shift_labels: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The mean over the targets, and the loss of each."""
-        if shift_labels is None:
-            return hidden_states.new_zeros((), dtype=torch.float32), None
-        targets = shift_labels.to(hidden_states.device)
-        targets = targets.masked_fill(targets == self.config.number_token_id, IGNORED_TOKEN)
-        if logits is None:
-            total, losses = self.token_head(hidden_states, targets, self.token_loss_function)
-        else:
-            total, losses = summed_cross_entropy(logits, targets)
-        return total / (targets != IGNORED_TOKEN).sum().clamp(min=1), losses
-
-    def _number_loss(self, predictions: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        if labels is None:
-            return predictions.new_zeros((), dtype=torch.float32)
-        targets = nn.functional.pad(labels[:, 1:], (0, 1), value=torch.nan).to(predictions.device)
-        return _mean_squared_error(predictions, targets)
+        number_labels: torch.Tensor | None,
+    ) -> dict[str, torch.Tensor | None]:
+        """Compute the losses of [`DNAGPTOutput`]; that of a kind without labels is 0."""
+        token_loss = number_loss = hidden_states.new_zeros((), dtype=torch.float32)
+        token_losses = None
+        if labels is not None and shift_labels is None:
+            _check_aligned("labels", labels, hidden_states)
+            # the labels are shifted rather than the logits, which are far larger
+            shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_TOKEN)
+        if shift_labels is not None:
+            targets = shift_labels.to(hidden_states.device)
+            targets = targets.masked_fill(targets == self.config.number_token_id, IGNORED_TOKEN)
+            if logits is None:
+                total, token_losses = self.token_head(
+                    hidden_states, targets, self.token_loss_function
+                )
+            else:
+                total, token_losses = summed_cross_entropy(logits, targets)
+            token_loss = total / (targets != IGNORED_TOKEN).sum().clamp(min=1)
+        if number_labels is not None:
+            _check_aligned("number_labels", number_labels, hidden_states)
+            numbers = nn.functional.pad(number_labels[:, 1:], (0, 1), value=torch.nan)
+            number_loss = _mean_squared_error(number_predictions, numbers.to(hidden_states.device))
+        return {
+            "loss": self.config.number_loss_weight * number_loss + token_loss,
+            "token_loss": token_loss,
+            "number_loss": number_loss,
+            "token_losses": token_losses,
+        }
 
     def prepare_inputs_for_generation(
         self,
@@ -1163,7 +1200,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         number_values: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Greedy search and sampling, in which a number follows each `<M>`."""
+        """Search greedily or sample, and let a number follow each `<M>`."""
         _check_prompts_end(kwargs.get("attention_mask"))
         kwargs = _without_idle_mask(kwargs)
         numbers = self._numbers_of_prompt(input_ids, number_values)
@@ -1192,7 +1229,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         number_values: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Beam search over tokens; a number has no probability by which beams could be ranked."""
+        """Search beams of tokens; a number has no probability by which beams could be ranked."""
         _check_prompts_end(kwargs.get("attention_mask"))
         numbers = self._numbers_of_prompt(input_ids, number_values)
         if (input_ids[:, -1] == self.config.number_instruction_token_id).any():
@@ -1222,7 +1259,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
     """DNAGPT with a linear head over the whole record: classes, several labels, or numbers.
 
     `config.num_labels` and `config.problem_type` ("single_label_classification",
-    "multi_label_classification", "regression") say which; without a `problem_type`, one label or
+    "multi_label_classification", "regression") set the task; without a `problem_type`, one label or
     labels of a floating type mean regression and integer labels mean classes.
     `config.classifier_pooling` says whether the head reads the last real token or the mean.
 
@@ -1292,7 +1329,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
     def _pool(
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """(batch, length, hidden) to (batch, hidden)."""
+        """Reduce `(batch, length, hidden)` states to `(batch, hidden)`."""
         if attention_mask is None:
             mean_pooling = self.config.classifier_pooling == "mean"
             return hidden_states.mean(1) if mean_pooling else hidden_states[:, -1]
@@ -1323,7 +1360,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
 
 
 def _mean_squared_error(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean over the targets that are not NaN, 0 when all are."""
+    """Average the squared error over the targets that are not NaN; 0 when all are."""
     known = ~targets.isnan()
     errors = torch.where(known, predictions.float() - targets.nan_to_num().float(), 0.0)
     return errors.square().sum() / known.sum().clamp(min=1)

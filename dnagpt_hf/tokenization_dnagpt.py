@@ -38,7 +38,7 @@ SPECIES: dict[str, str] = {
     "<U>": "Saccharomyces_cerevisiae",
     "<Q>": "Escherichia_coli_gca_001721525",
 }
-"""Instruction tokens that say whose DNA follows."""
+"""Species of the DNA behind each instruction token."""
 
 ALPHABET = "NAGCT"
 NUMBER_TOKEN = "<number>"
@@ -52,7 +52,7 @@ _NOT_DNA = re.compile(rf"[^{ALPHABET}{''.join(SYNONYMS)}{WHITE_SPACE}]", re.IGNO
 _NOT_WHITE_SPACE = re.compile(rf"[^{WHITE_SPACE}]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DELETE_WHITE_SPACE = dict.fromkeys(map(ord, WHITE_SPACE))
-# What stands at padded positions, by key; -100 and NaN are ignored in the loss.
+# Values of padded positions; no loss counts the targets among them.
 _FILL: dict[str, Any] = {
     "attention_mask": 0,
     "number_values": 0.0,
@@ -73,7 +73,7 @@ class KmerVocabulary:
 
     Args:
         kmer_size: longest k-mer, 1 to 8.
-        dynamic_kmer: whether the shorter k-mers (1 … `kmer_size` - 1) have ids as well.
+        dynamic_kmer: `True` if the shorter k-mers (1 … `kmer_size` - 1) have ids as well.
     """
 
     def __init__(self, kmer_size: int, dynamic_kmer: bool) -> None:
@@ -154,7 +154,7 @@ class DNACodec:
         return np.concatenate(blocks)
 
     def fill(self, ids: np.ndarray, bases: str | memoryview) -> bool:
-        """Write the ids of full k-mers, and say whether all of it was DNA.
+        """Write the ids of full k-mers, and return `False` if a letter is not DNA.
 
         Args:
             ids: integers (k-mers,) to write to.
@@ -185,17 +185,17 @@ class DNACodec:
         return True
 
     def shorten(self, kmer_id: int, length: int) -> int:
-        """Id of the first `length` letters of a full k-mer."""
+        """Look up the id of the first `length` letters of a full k-mer."""
         first, k = self.vocabulary.first_id, self.vocabulary.kmer_size
         return int(kmer_id - first[k]) // 5 ** (k - length) + first[length]
 
     def text(self, ids: np.ndarray) -> str:
-        """Letters of k-mer ids, one behind the other."""
+        """Join the letters of k-mer ids."""
         letters = self.letters.take(ids - len(PROPERTY_TOKENS), axis=0)
         return letters.tobytes().translate(None, b"\0").decode("ascii")
 
     def lengths(self, ids: np.ndarray) -> np.ndarray:
-        """Number of letters of each k-mer."""
+        """Count the letters of each k-mer, `(ids,)`."""
         first = self.vocabulary.first_id
         return np.array(list(first))[np.searchsorted(list(first.values()), ids, "right") - 1]
 
@@ -320,9 +320,9 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
 
     Args:
         kmer_size: bases in a DNA token, 1 to 8.
-        dynamic_kmer: whether the rest of a stretch of DNA, shorter than `kmer_size`, has an id of
-            its own. The human model has a fixed vocabulary, the others a dynamic one.
-        remainder: what to do with such a rest in a fixed vocabulary: `"error"`, `"drop"` it, or
+        dynamic_kmer: `True` if the remainder of a stretch of DNA, shorter than `kmer_size`, has an
+            id of its own. The human model has a fixed vocabulary, the others a dynamic one.
+        remainder: treatment of such a remainder in a fixed vocabulary: `"error"`, `"drop"` it, or
             `"pad"` it with N.
         pad_token: the token that pads.
         model_max_length: positions of the model, used where truncation is asked for.
@@ -372,7 +372,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *init_inputs: Any, **kwargs: Any
     ) -> Any:
-        """As that of Transformers, but a folder must state which vocabulary it is of.
+        """Load a tokenizer as Transformers does, from a folder that states its vocabulary.
 
         Raises:
             ValueError: a folder has no `tokenizer_config.json`, and neither `kmer_size` nor
@@ -605,12 +605,12 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         return spans
 
     def tokenize(self, text: str, *args: Any, **kwargs: Any) -> list[str]:
-        """Tokens of a text; a number is written `<number>`."""
+        """Cut a text into tokens; a number is written `<number>`."""
         rows, _ = self._read([text], batched=False, as_lists=True)
         return self.convert_ids_to_tokens(rows[0])
 
     def encode_dna(self, sequence: str | bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
-        """Ids of one stretch of DNA, without a Python object for each token.
+        """Encode one stretch of DNA, without a Python object for each token.
 
         Args:
             sequence: letters as text, bytes or uint8 array; white space is ignored.
@@ -842,7 +842,10 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
     # -- ids to text -------------------------------------------------------------------------------
 
     def decode_dna(self, ids: Sequence[int] | np.ndarray) -> str:
-        """Bases of DNA tokens.
+        """Join the bases of DNA tokens.
+
+        Args:
+            ids: k-mer ids (tokens,).
 
         Raises:
             ValueError: if an id is not a k-mer.
@@ -862,12 +865,12 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         number_values: Any = None,
         **kwargs: Any,
     ) -> str | list[str]:
-        """Text of ids, with the numbers in their places.
+        """Write ids as text, with the numbers in their positions.
 
         Args:
             token_ids: ids of one text or of a batch, or an encoding or the output of `generate`,
                 which bring their numbers along.
-            skip_special_tokens: whether to leave out padding (and what has been declared special).
+            skip_special_tokens: leave out padding and other tokens that are declared special.
             number_values: numbers, as long as `token_ids`; without them a number is written
                 `<number>`.
         """
@@ -892,7 +895,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         ]
 
     def batch_decode(self, sequences: Any, *args: Any, **kwargs: Any) -> list[str]:
-        """As `decode`, always a list."""
+        """Write a batch of ids as a list of texts, as `decode` does."""
         text = self.decode(sequences, *args, **kwargs)
         if isinstance(text, str):
             return [text] if text else []
@@ -928,7 +931,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         return "".join(pieces)
 
     def _write_dna(self, ids: np.ndarray, behind_number: bool) -> str:
-        """Letters of neighbouring k-mers; <A> and <N> where a letter would merge with others."""
+        """Write neighboring k-mers as letters; <A> and <N> where a letter would merge."""
         lengths = self._codec.lengths(ids)
         merges = self.kmer_size > 1 and bool((lengths[:-1] < self.kmer_size).any())
         if not merges and not behind_number:
@@ -961,7 +964,7 @@ def _width(
     multiple: int | None,
     return_tensors: str | TensorType | None,
 ) -> int:
-    """Tokens that every row is padded to; rows that do not make one tensor are an error."""
+    """Return the length of padded rows; rows that do not make one tensor are an error."""
     longest = max(lengths, default=0)
     width = 0
     if strategy is PaddingStrategy.LONGEST or (return_tensors and len(set(lengths)) < 2):
@@ -979,7 +982,7 @@ def _width(
 
 
 def _columns(encoded_inputs: Any) -> dict[str, Any]:
-    """One dict of a list of dicts; keys that are None are left out."""
+    """Join a list of dicts to one dict; values that are None are left out."""
     if isinstance(encoded_inputs, list | tuple):
         keys = ["input_ids"]
         for index, example in enumerate(encoded_inputs):

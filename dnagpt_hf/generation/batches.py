@@ -16,7 +16,7 @@ Constrain = Callable[[Sequence["Row"], int], Sequence[LogitsProcessor]]
 
 @dataclass(frozen=True)
 class Row:
-    """One sequence to generate."""
+    """One sequence to generate: its prompt, read into ids and numbers."""
 
     index: int
     prompt: int
@@ -35,7 +35,15 @@ def read_prompts(
     copies: int,
     do_sample: bool,
 ) -> list[Row]:
-    """Read the prompts and refuse what cannot be generated."""
+    """Read the prompts and refuse those that cannot be continued.
+
+    Args:
+        prompts: texts, for messages.
+        heads: the part of each prompt that is whole tokens.
+        new_tokens: tokens to write behind each.
+        copies: continuations of each prompt.
+        do_sample: `False` for the most probable tokens.
+    """
     if tokenizer.number_token_id != model.config.number_token_id:
         raise ValueError(
             f"the tokenizer's number_token_id {tokenizer.number_token_id} is not the model's "
@@ -74,7 +82,7 @@ def read_prompts(
 
 
 def batches(rows: Sequence[Row], batch_size: int, limit: int) -> Iterator[list[Row]]:
-    """Rows of like length together; padding must not push a batch over the model's positions."""
+    """Group rows of similar length; padding must not push a batch over `limit` positions."""
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}: ask for at least 1")
     batch: list[Row] = []

@@ -1,9 +1,9 @@
-"""What may be written next: logits processors for the token language.
+"""Logits processors for the token language.
 
-A processor sees all rows of a batch at once, the finished ones included, and masks what is not
-allowed. None keeps a state from step to step: everything is read from the tokens behind the prompt,
-so that a processor may be used again and rows may be reordered by beam search. Where an argument is
-given per row, rows that `generate` repeats (beams, `num_return_sequences`) are followed.
+A processor sees all rows of a batch at once, the finished ones included, and masks the tokens that
+are not allowed. None keeps a state from step to step: everything is read from the tokens behind the
+prompt, so that a processor may be used again and rows may be reordered by beam search. Where
+an argument is given per row, rows that `generate` repeats (beams, several sequences) are followed.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,17 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
 class Constraint(LogitsProcessor):
-    """A processor that says which tokens are allowed."""
+    """A processor that masks all tokens but the allowed ones."""
 
     def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Allowed tokens, `(rows, tokens)` or `(1, tokens)`, after `(rows, length)` ids."""
+        """Mark the allowed tokens.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(rows, length)`): Tokens so far.
+
+        Returns:
+            `torch.BoolTensor` of shape `(rows, tokens)` or `(1, tokens)`.
+        """
         raise NotImplementedError
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -31,14 +38,14 @@ class Constraint(LogitsProcessor):
 
 
 class DNAOnly(Constraint):
-    """Allows DNA only: k-mers over A, C, G and T, in the cut that the tokenizer makes.
+    """Allows DNA only: k-mers over A, C, G and T, cut as the tokenizer cuts them.
 
     A k-mer of fewer than `kmer_size` bases ends a stretch of DNA, so that it is allowed only where
     a stop token can follow it.
 
     Args:
         tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
-        allow_n (`bool`, defaults to `False`): Whether N may be written.
+        allow_n (`bool`, defaults to `False`): Allow N.
         stop_tokens (`Sequence[str | int]`, *optional*):
             Tokens or ids that may end the DNA, such as the stop symbol of artificial genomes.
 
@@ -85,7 +92,7 @@ class AnswersOnly(Constraint):
         prompt_length (`int`, *optional*):
             Length of the (padded) prompt. Without it every new token must be an answer.
         num_tokens (`int`, defaults to 1):
-            With `prompt_length`, how many new tokens must be answers; what follows is free.
+            With `prompt_length`, the number of new tokens that must be answers; others are free.
 
     Raises:
         ValueError: if there is no answer, or one is not a token.
@@ -114,7 +121,7 @@ class AnswersOnly(Constraint):
 
 
 class WellFormedText(LogitsProcessor):
-    """Keeps new text readable: no DNA right behind a number or behind a shorter k-mer.
+    """Keeps new text well-formed: no DNA right behind a number or behind a shorter k-mer.
 
     Numbers reach from `<M>` to the next property token, and bases that follow each other are cut
     anew when text is read. Only where the other constraints leave nothing but DNA, DNA is written.
@@ -142,9 +149,9 @@ class WellFormedText(LogitsProcessor):
 
 
 class ExactBases(Constraint):
-    """Writes exactly so many bases behind the prompt, in the cut that the tokenizer makes.
+    """Writes an exact number of bases behind the prompt, cut as the tokenizer cuts them.
 
-    All tokens have `kmer_size` bases but the last, which has what is left. A row that has its
+    All tokens have `kmer_size` bases but the last, which has the remainder. A row that has its
     bases gets the stop token, if one is asked for, and padding from then on.
 
     A prompt whose DNA ends in fewer than `kmer_size` bases would put the new tokens out of frame.
@@ -157,7 +164,7 @@ class ExactBases(Constraint):
         prompt_length (`int`): Length of the (padded) prompt in tokens, `input_ids.shape[1]`.
         remainders (`Sequence[str]`, *optional*): Bases that were taken off each prompt.
         stop_token (`str` or `int`, *optional*): Token to write behind the last base.
-        allow_n (`bool`, defaults to `False`): Whether N may be written.
+        allow_n (`bool`, defaults to `False`): Allow N.
 
     Raises:
         ValueError: if a length is below 1 or, in the fixed vocabulary, fits no whole
@@ -200,11 +207,11 @@ class ExactBases(Constraint):
 
     @property
     def max_new_tokens(self) -> int:
-        """Tokens that the longest row needs, the stop token included."""
+        """Count the tokens that the longest row needs, the stop token included."""
         return -(-int(self.total.max()) // self.kmer_size) + self.has_stop
 
     def is_done(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Which rows have their bases and their stop token: `(rows,)`."""
+        """Mark the rows that have their bases and their stop token, `(rows,)`."""
         done = self._missing(input_ids) <= 0
         return done & self._stopped(input_ids) if self.has_stop else done
 
@@ -249,7 +256,15 @@ def check_num_bases(tokenizer: DNAGPTTokenizer, num_bases: int, remainder: int) 
 
 
 def per_row(values: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
-    """One value per row of `input_ids`, in which `generate` repeats each row of the batch."""
+    """Repeat values, one for each prompt, as `generate` repeats rows.
+
+    Args:
+        values: `(prompts,)`.
+        input_ids: `(rows, length)`, in which each prompt takes the same number of rows.
+
+    Returns:
+        `(rows,)`, on the device of `input_ids`.
+    """
     rows, given = input_ids.shape[0], values.shape[0]
     if rows % given:
         raise ValueError(f"{given} lengths or remainders do not fit {rows} rows of input_ids")

@@ -1,8 +1,8 @@
-"""Token after token through the layers of a model, without what `generate` does around them.
+"""A decoding loop over the layers of a model, leaner than `generate`.
 
 All rows have the same length, so that no attention mask is needed. Keys and values stand in memory
-that is allocated once. A token is read by as few operations as the layers need, which for small
-models is what most of the time goes into.
+that is allocated once. A token is read by as few operations as the layers need, which takes
+most of the time of small models.
 
 On CUDA, the operations of a step are recorded as a graph and replayed, which spares their launch
 one by one. A graph has fixed shapes: it attends to a multiple of `_GRAPH_LENGTH` positions, those
@@ -30,7 +30,7 @@ class CachedDecoder:
         rows (`int`): Rows that are read together.
         length (`int`): Longest row in tokens.
         static (`bool`, *optional*):
-            Whether each step has the shapes of a graph; by default on CUDA.
+            Give each step the shapes of a graph; by default on CUDA.
 
     Raises:
         ValueError: if the model has fewer positions.
@@ -143,12 +143,12 @@ class CachedDecoder:
     def _next_states(
         self, ids: torch.Tensor, place: int | torch.Tensor, attended: int
     ) -> torch.Tensor:
-        """States of one token of each row.
+        """Compute the states of one token of each row.
 
         Args:
             ids: `(rows,)`.
-            place: its position; as a tensor, places behind it are masked.
-            attended: positions from the first one on that are looked at.
+            place: its position; as a tensor, later positions are masked.
+            attended: number of positions that are attended to, from the first one on.
         """
         hidden = None
         if isinstance(place, torch.Tensor):
@@ -176,7 +176,7 @@ class CachedDecoder:
 
 
 def _by_head(layer: Any, states: torch.Tensor) -> list[torch.Tensor]:
-    """Queries, keys and values, each `(rows, heads, tokens, head_dim)`."""
+    """Project states to queries, keys and values, each `(rows, heads, tokens, head_dim)`."""
     attention = layer.self_attn
     return [
         project(states).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
@@ -185,6 +185,6 @@ def _by_head(layer: Any, states: torch.Tensor) -> list[torch.Tensor]:
 
 
 def _add_to(layer: Any, states: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-    """What a layer adds to its states, `(rows, tokens, hidden)`, behind the attention."""
+    """Add a layer's attention and MLP to its states, `(rows, tokens, hidden)`."""
     states = states + layer.self_attn.o_proj(attended.transpose(1, 2).flatten(2))
     return states + layer.mlp(layer.post_attention_layernorm(states))

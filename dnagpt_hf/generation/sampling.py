@@ -1,8 +1,8 @@
 """Sampling in which every sequence has a random stream of its own.
 
-`torch.multinomial` draws one stream for the whole batch, so that a sequence depends on who stands
-beside it. Here each draw is a hash of what it is for (seed, prompt, copy, step, token), so that a
-sequence is the same in a batch of any size and order, on any device, and alone.
+`torch.multinomial` draws one stream for the whole batch, so that a sequence depends on the
+others in its batch. Here each draw is a hash of its indices (seed, prompt, copy, step, token), so
+that a sequence is the same in a batch of any size and order, on any device, and alone.
 
 Tokens are drawn by the Gumbel-max trick: the token with the highest score plus Gumbel noise has the
 distribution softmax(scores). It is chosen over inverting one uniform number through the cumulated
@@ -23,11 +23,11 @@ from transformers.generation import (
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn.
+    """Settings by which tokens are drawn.
 
     Args:
         temperature (`float`, defaults to 1.0): Scores are divided by this.
-        top_k (`int`, *optional*): Draw from the so many most probable tokens only.
+        top_k (`int`, *optional*): Draw from this number of most probable tokens only.
         top_p (`float`, *optional*): Draw from the most probable tokens that sum to this only.
         seed (`int`, defaults to 0): Start of all random streams.
     """
@@ -48,7 +48,7 @@ class Sampling:
         return [temperature, *self.filters(), SeededNoise(keys, prompt_length)]
 
     def filters(self) -> list[LogitsProcessor]:
-        """The processors that leave tokens out, `top_k` and `top_p`."""
+        """Build the processors that leave tokens out, `top_k` and `top_p`."""
         processors: list[LogitsProcessor] = []
         if self.top_k is not None:
             processors.append(TopKLogitsWarper(self.top_k))
@@ -78,11 +78,11 @@ class SeededNoise(LogitsProcessor):
 
 
 def gumbel_noise(keys: torch.Tensor, step: int, tokens: torch.Tensor) -> torch.Tensor:
-    """Noise by which the highest score becomes a draw from softmax(scores).
+    """Compute Gumbel noise, by which the highest score becomes a draw from softmax(scores).
 
     Args:
         keys (`torch.LongTensor` of shape `(rows,)`): Key of each row's random stream.
-        step (`int`): How many tokens each row has drawn.
+        step (`int`): Number of tokens that each row has drawn.
         tokens (`torch.LongTensor` of shape `(tokens,)`): Ids of the tokens that may be drawn.
 
     Returns:
@@ -99,7 +99,7 @@ def gumbel_noise(keys: torch.Tensor, step: int, tokens: torch.Tensor) -> torch.T
 
 
 def sequence_keys(seed: int, prompts: torch.Tensor, copies: torch.Tensor) -> torch.Tensor:
-    """Keys of random streams, one for each pair of a prompt and a copy of its continuation.
+    """Derive keys of random streams, one for each pair of a prompt and a copy.
 
     Args:
         seed (`int`): Any integer.

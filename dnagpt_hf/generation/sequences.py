@@ -46,10 +46,10 @@ def generate_dna(
         num_return_sequences (`int`, defaults to 1): Continuations of each prompt.
         do_sample (`bool`, defaults to `True`): Draw tokens; otherwise take the most probable.
         temperature (`float`, defaults to 1.0): Of the draw.
-        top_k (`int`, *optional*): Draw from the so many most probable tokens only.
+        top_k (`int`, *optional*): Draw from this number of most probable tokens only.
         top_p (`float`, *optional*): Draw from the most probable tokens that sum to this only.
         seed (`int`, defaults to 0): Start of all random streams.
-        allow_n (`bool`, defaults to `False`): Whether N may be written.
+        allow_n (`bool`, defaults to `False`): Allow N.
         batch_size (`int`, defaults to 8): Sequences that are generated together.
         on_batch (`Callable[[int], None]`, *optional*):
             Called after each batch with the number of sequences that are done, for progress bars.
@@ -134,7 +134,7 @@ def generate_records(
 ) -> list[str]:
     """Continue prompts in the whole token language, numbers included.
 
-    Sequences are drawn as in [`generate_dna`]. What is written can be read again: no DNA follows
+    Sequences are drawn as in [`generate_dna`]. The text can be read again: no DNA follows
     right behind a number or a shorter k-mer ([`WellFormedText`]), and no padding is drawn. The
     prompt's own last k-mer is not completed: new DNA behind it starts a new token.
 
@@ -147,7 +147,7 @@ def generate_records(
         num_return_sequences (`int`, defaults to 1): Continuations of each prompt.
         do_sample (`bool`, defaults to `True`): Draw tokens; otherwise take the most probable.
         temperature (`float`, defaults to 1.0): Of the draw.
-        top_k (`int`, *optional*): Draw from the so many most probable tokens only.
+        top_k (`int`, *optional*): Draw from this number of most probable tokens only.
         top_p (`float`, *optional*): Draw from the most probable tokens that sum to this only.
         seed (`int`, defaults to 0): Start of all random streams.
         logits_processor (`Sequence[LogitsProcessor]`, *optional*):
@@ -196,7 +196,7 @@ def split_remainder(tokenizer: DNAGPTTokenizer, prompt: str) -> tuple[str, str]:
     """Take the bases that fill no k-mer off the end of a prompt.
 
     Args:
-        tokenizer (`DNAGPTTokenizer`): Tokenizer that says how long a k-mer is.
+        tokenizer (`DNAGPTTokenizer`): Tokenizer that cuts the DNA.
         prompt (`str`): Record that ends in DNA or in a special token.
 
     Returns:

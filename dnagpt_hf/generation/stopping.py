@@ -1,4 +1,4 @@
-"""Stop tokens at exact places, and when to stop."""
+"""Stop tokens at exact positions, and the end of generation."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
 class StopAfterTokens(Constraint):
-    """Writes a stop token behind exactly so many new tokens, not before, and padding behind it.
+    """Writes a stop token behind an exact number of new tokens, not before, then padding.
 
     Args:
         tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
@@ -27,17 +27,17 @@ class StopAfterTokens(Constraint):
         num_tokens: int | Sequence[int],
         prompt_length: int,
     ) -> None:
-        places = [num_tokens] if isinstance(num_tokens, int) else list(num_tokens)
-        if min(places) < 0:
+        lengths = [num_tokens] if isinstance(num_tokens, int) else list(num_tokens)
+        if min(lengths) < 0:
             raise ValueError(f"num_tokens {num_tokens} lies below 0")
-        self.num_tokens = torch.tensor(places)
+        self.num_tokens = torch.tensor(lengths)
         self.prompt_length = prompt_length
         self.stop = token_id(tokenizer, stop_token)
         self.pad = tokenizer.pad_token_id
         self.ids = torch.arange(len(tokenizer))
 
     def is_done(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Which rows have their stop token: `(rows,)`."""
+        """Mark the rows that have their stop token, `(rows,)`."""
         return self._missing(input_ids) < 0
 
     def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
@@ -51,7 +51,7 @@ class StopAfterTokens(Constraint):
 
 
 class StopWhenComplete(StoppingCriteria):
-    """Stops when every row has what its constraint asks for.
+    """Stops when every row is complete in the sense of its constraint.
 
     Args:
         constraint ([`ExactBases`] or [`StopAfterTokens`]): The constraint in use.
@@ -75,13 +75,13 @@ def stops_in_place(
     num_tokens: int | None = None,
     num_bases: int | None = None,
 ) -> torch.Tensor:
-    """Tell which freely generated sequences have the stop token at the right place.
+    """Mark the freely generated sequences that have the stop token at the right position.
 
     This is how artificial genomes are filtered: the first stop token must stand behind exactly
     `num_tokens` new tokens, or behind new DNA of exactly `num_bases` bases and nothing else.
 
     Args:
-        sequences (`torch.LongTensor` of shape `(batch, length)`): What `generate` returned.
+        sequences (`torch.LongTensor` of shape `(batch, length)`): Output of `generate`.
         tokenizer (`DNAGPTTokenizer`): Tokenizer of the model.
         stop_token (`str` or `int`): Token or id.
         prompt_length (`int`): Length of the (padded) prompt in tokens.

@@ -15,9 +15,9 @@ class KmerTable:
         tokenizer (`DNAGPTTokenizer`): Tokenizer whose k-mers are tabulated.
 
     Attributes:
-        kmers (`np.ndarray` of shape `(tokens,)`): Bases of each token, "" for what is no k-mer.
-        lengths (`torch.LongTensor` of shape `(tokens,)`): Number of bases, 0 for what is no k-mer.
-        has_n (`torch.BoolTensor` of shape `(tokens,)`): Whether a base is not determined.
+        kmers (`np.ndarray` of shape `(tokens,)`): Bases of each k-mer, "" for other tokens.
+        lengths (`torch.LongTensor` of shape `(tokens,)`): Number of bases, 0 for other tokens.
+        has_n (`torch.BoolTensor` of shape `(tokens,)`): Marks k-mers with an undetermined base.
     """
 
     def __init__(self, tokenizer: DNAGPTTokenizer) -> None:
@@ -30,7 +30,12 @@ class KmerTable:
         return len(self.kmers)
 
     def starting_with(self, bases: str, allow_n: bool) -> torch.Tensor:
-        """Which k-mers begin with `bases` and, unless `allow_n`, add no N to them: `(tokens,)`."""
+        """Mark the k-mers that begin with `bases`, `(tokens,)`.
+
+        Args:
+            bases: first letters.
+            allow_n: mark k-mers as well that add an N to these letters.
+        """
         fits = np.char.startswith(self.kmers, bases) & (self.kmers != "")
         if not allow_n:
             fits &= np.char.count(self.kmers, "N") == bases.count("N")
@@ -38,7 +43,7 @@ class KmerTable:
 
 
 def token_id(tokenizer: DNAGPTTokenizer, token: str | int) -> int:
-    """Id of a token given as text or as an id.
+    """Look up the id of a token, given as text or as an id.
 
     Raises:
         ValueError: if it is not exactly one token.
