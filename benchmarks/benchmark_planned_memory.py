@@ -1,12 +1,13 @@
 """Peak memory of a real training step beside what `dnagpt plan` says.
 
     OMP_NUM_THREADS=1 python benchmarks/benchmark_planned_memory.py --layers 6 --hidden-size 384
-    python benchmarks/benchmark_planned_memory.py --device cuda --rows 32 --precision bfloat16
+    python benchmarks/benchmark_planned_memory.py --preset dnagpt-s-512 --device cuda --rows 32
 
-Three optimizer steps of plain training (the plan's ddp on one GPU) with the chunked token loss run
-in a process of their own. On a processor the peak is that of its resident memory, less what was
-resident before the model was made; on a GPU it is what PyTorch had allocated at most. The CUDA
-context, for which the plan makes an allowance, is in neither. Prints one JSON object.
+Three optimizer steps of plain training (the plan's ddp on one GPU) run in a process of their own.
+On a processor the peak is that of its resident memory, less what was resident before the model was
+made; on a GPU it is what PyTorch had allocated at most. The CUDA context, for which the plan makes
+an allowance, is in neither. The plan is that of a GPU, where the token loss is computed in larger
+chunks: on a processor, take a preset of few tokens, which needs one chunk. Prints one JSON object.
 """
 
 import argparse
@@ -20,7 +21,8 @@ import sys
 import torch
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
-from dnagpt_hf.planning.memory import CONTEXT, PRECISIONS, Setup, training_memory
+from dnagpt_hf.planning.memory import CONTEXT, training_memory
+from dnagpt_hf.planning.step import PRECISIONS, TrainingStep
 from dnagpt_hf.presets import preset_config
 
 STEPS = 3
@@ -38,25 +40,19 @@ def make_config(arguments: argparse.Namespace) -> DNAGPTConfig:
     return preset_config(arguments.preset, **stated)
 
 
-def make_setup(arguments: argparse.Namespace) -> Setup:
+def make_step(arguments: argparse.Namespace) -> TrainingStep:
     config = make_config(arguments)
-    return Setup(
-        config,
-        precision=arguments.precision,
-        positions=config.max_position_embeddings,
-        micro_batch=arguments.rows,
-        gradient_checkpointing=arguments.gradient_checkpointing,
-    )
+    return TrainingStep(config, config.max_position_embeddings, arguments.precision)
 
 
-def make_batch(setup: Setup, device: str) -> dict[str, torch.Tensor]:
+def make_batch(step: TrainingStep, rows: int, device: str) -> dict[str, torch.Tensor]:
     """Packed rows, two records each, with a number to be read and one to be written."""
-    shape = (setup.micro_batch, setup.positions)
-    ids = torch.randint(34, setup.config.number_token_id, shape, device=device)
-    ids[:, 3] = setup.config.number_token_id
+    shape = (rows, step.positions)
+    ids = torch.randint(34, step.config.number_token_id, shape, device=device)
+    ids[:, 3] = step.config.number_token_id
     number_labels = torch.full(shape, float("nan"), device=device)
     number_labels[:, 3] = 0.5
-    positions = torch.arange(setup.positions, device=device) % (setup.positions // 2)
+    positions = torch.arange(step.positions, device=device) % (step.positions // 2)
     return {
         "input_ids": ids,
         "position_ids": positions.expand(shape),
@@ -66,17 +62,17 @@ def make_batch(setup: Setup, device: str) -> dict[str, torch.Tensor]:
     }
 
 
-def train(setup: Setup, device: str) -> None:
+def train(step: TrainingStep, rows: int, gradient_checkpointing: bool, device: str) -> None:
     """Some optimizer steps of two micro-batches."""
-    model = DNAGPTForMultiTask(setup.config).to(device).train()
-    if setup.gradient_checkpointing:
+    model = DNAGPTForMultiTask(step.config).to(device).train()
+    if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    batch = make_batch(setup, device)
+    batch = make_batch(step, rows, device)
     autocast = (
-        torch.autocast(device, getattr(torch, setup.precision))
-        if setup.is_autocast
-        else contextlib.nullcontext()
+        contextlib.nullcontext()
+        if step.precision == "float32"
+        else torch.autocast(device, getattr(torch, step.precision))
     )
     for _ in range(STEPS):
         for _ in range(2):
@@ -93,17 +89,18 @@ def resident() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def measure(setup: Setup, device: str) -> int:
+def measure(step: TrainingStep, rows: int, gradient_checkpointing: bool, device: str) -> int:
     """Peak bytes of training, in a process that has done nothing else."""
     # load what a first step loads
-    train(Setup(preset_config("dnagpt-test"), precision=setup.precision, positions=64), device)
+    small = TrainingStep(preset_config("dnagpt-test"), 64, step.precision)
+    train(small, 1, gradient_checkpointing, device)
     torch.manual_seed(0)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        train(setup, device)
+        train(step, rows, gradient_checkpointing, device)
         return torch.cuda.max_memory_allocated()
     before = resident()
-    train(setup, device)
+    train(step, rows, gradient_checkpointing, device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
 
 
@@ -122,7 +119,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="dnagpt-s-512")
+    parser.add_argument("--preset", default="dnagpt-tiny")
     parser.add_argument("--layers", type=int, help="instead of the preset's")
     parser.add_argument("--hidden-size", type=int, help="instead of the preset's")
     parser.add_argument("--positions", type=int, help="instead of the preset's")
@@ -136,20 +133,22 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main(stated: list[str]) -> None:
     arguments = parse(stated)
-    setup = make_setup(arguments)
+    step = make_step(arguments)
+    checkpointing = arguments.gradient_checkpointing
     if arguments.child:
-        print(measure(setup, arguments.device))
+        print(measure(step, arguments.rows, checkpointing, arguments.device))
         return
-    planned = training_memory(setup).total - CONTEXT
+    memory = training_memory(step, rows=arguments.rows, gradient_checkpointing=checkpointing)
+    planned = memory["total"] - CONTEXT
     measured = measure_in_child(stated)
     result = {
         "preset": arguments.preset,
-        "layers": setup.config.num_hidden_layers,
-        "hidden_size": setup.config.hidden_size,
-        "positions": setup.positions,
-        "rows": setup.micro_batch,
-        "precision": setup.precision,
-        "gradient_checkpointing": setup.gradient_checkpointing,
+        "layers": step.config.num_hidden_layers,
+        "hidden_size": step.config.hidden_size,
+        "positions": step.positions,
+        "rows": arguments.rows,
+        "precision": step.precision,
+        "gradient_checkpointing": checkpointing,
         "device": arguments.device,
         "planned_bytes": planned,
         "measured_bytes": measured,

@@ -32,7 +32,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
-from dnagpt_hf.planning.flops import measured_matmul_rate, training_flops_per_token
+from dnagpt_hf.planning.hardware import measured_matmul_rate
+from dnagpt_hf.planning.step import training_flops_per_token
 from dnagpt_hf.presets import preset_config
 
 # (preset, rows of a batch); each row has as many tokens as the model has positions

@@ -1,317 +1,299 @@
-"""`dnagpt plan`: how far a preset scales, before a machine is rented."""
+"""`dnagpt plan`: memory and duration of a pre-training, before a machine is rented."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.presets import PRESETS, get_preset
+from dnagpt_hf.messages import markdown_table
+from dnagpt_hf.planning.hardware import GIB, GPU, GPUS, get_gpu, parse_memory
+from dnagpt_hf.presets import PRESETS, get_preset, preset_config
 
 if TYPE_CHECKING:
-    from dnagpt_hf.planning.cost import Estimate
-    from dnagpt_hf.planning.hardware import GPU
-    from dnagpt_hf.planning.plan import Candidate, Job, Plan
+    from dnagpt_hf.planning.duration import TrainingTime
+    from dnagpt_hf.planning.step import TrainingStep
 
-
-class Strategy(str, Enum):
-    """Ways to share a model among GPUs."""
-
-    auto = "auto"
-    ddp = "ddp"
-    fsdp2 = "fsdp2"
-    zero1 = "zero1"
-    zero2 = "zero2"
-    zero3 = "zero3"
-
-
-class Attention(str, Enum):
-    """Implementations of attention."""
-
-    sdpa = "sdpa"
-    flash_attention_2 = "flash_attention_2"
-    eager = "eager"
-
-
-class Table(str, Enum):
-    """Tables over all published presets."""
-
-    memory = "memory"
-    time = "time"
+# Numbers and sizes of GPUs, and utilizations, of the tables over all presets
+GPU_COUNTS = (1, 8, 16, 64)
+MEMORIES = (16, 32, 40, 80)
+UTILIZATIONS = (0.1, 0.2, 0.3, 0.4, 0.5)
+# GPUs of the paper (supplementary text above figure S3)
+PAPER_GPUS = {"dnagpt-h": 8, "dnagpt-m": 8, "dnagpt-s-512": 8, "dnagpt-b-512": 16}
+# Parts of the memory and their titles
+PARTS = {
+    "weights": "weights",
+    "gradients": "grads",
+    "optimizer": "AdamW",
+    "activations": "activ.",
+    "rest": "rest",
+    "total": "total",
+}
 
 
 def plan(
     preset: Annotated[
         str, typer.Option(metavar="NAME", help=f"Sizes and recipe: {', '.join(PRESETS)}.")
     ] = "dnagpt-tiny",
-    gpus: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of GPUs. By default 1.", show_default=False),
-    ] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, help="Number of GPUs. By default 1.")] = None,
     gpu: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND",
-            help="v100-16, v100, a100-40, a100-80, h100 or h200: memory and speed.",
-            show_default=False,
-        ),
+        typer.Option(metavar="KIND", help=f"Memory and speed: {', '.join(GPUS)}."),
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE", help="Memory of a GPU, as 32GB. By default --gpu's.", show_default=False
-        ),
+        typer.Option(metavar="SIZE", help="Memory of a GPU, as 32GB. By default --gpu's."),
     ] = None,
-    strategy: Annotated[Strategy, typer.Option(help="Strategy to look at.")] = Strategy.auto,
+    strategy: Annotated[
+        Literal["auto", "ddp", "fsdp2", "zero1", "zero2", "zero3"],
+        typer.Option(help="Strategy to plan."),
+    ] = "auto",
     precision: Annotated[
-        options.DType | None,
-        typer.Option(help="Mixed precision. By default the recipe's.", show_default=False),
+        options.DType | None, typer.Option(help="Mixed precision. By default the recipe's.")
     ] = None,
     positions: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Tokens in a row. By default the model's positions.", show_default=False
-        ),
+        int | None, typer.Option(min=1, help="Tokens in a row. By default the model's positions.")
     ] = None,
     micro_batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Rows for one GPU at a time. By default what fits.", show_default=False
-        ),
+        int | None, typer.Option(min=1, help="Rows for one GPU at a time. By default what fits.")
     ] = None,
     global_batch: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Rows of all GPUs in a step. By default the recipe's accumulation.",
-            show_default=False,
-        ),
+        typer.Option(min=1, help="Rows of all GPUs in a step. By default the micro-batches'."),
     ] = None,
     attention: Annotated[
-        Attention, typer.Option(help="Implementation of attention.")
-    ] = Attention.sdpa,
+        Literal["sdpa", "flash_attention_2", "eager"],
+        typer.Option(help="Implementation of attention."),
+    ] = "sdpa",
     genome_bp: Annotated[
         float | None,
-        typer.Option(
-            metavar="BASES",
-            help="Bases in an epoch, as 3e9. By default those of the paper.",
-            show_default=False,
-        ),
+        typer.Option(metavar="BASES", help="Bases in an epoch. By default those of the paper."),
     ] = None,
     epochs: Annotated[
-        float | None,
-        typer.Option(help="Passes over them. By default the recipe's.", show_default=False),
+        float | None, typer.Option(help="Passes over them. By default the recipe's.")
     ] = None,
     mfu: Annotated[
-        float,
-        typer.Option(help="Assumed share of the data sheet's rate that model FLOPs reach."),
+        float, typer.Option(help="Assumed share of the data sheet's rate that model FLOPs reach.")
     ] = 0.4,
-    price: Annotated[
-        float | None, typer.Option(help="Price of a GPU for an hour.", show_default=False)
-    ] = None,
     table: Annotated[
-        Table | None,
-        typer.Option(
-            help="Write a Markdown table over the published presets instead.", show_default=False
-        ),
+        Literal["memory", "time"] | None,
+        typer.Option(help="Write a Markdown table over the published presets instead."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
-    """Show what fits into the memory of GPUs, how long training takes and what it costs.
+    """Show the strategies that fit into the memory of GPUs, and the duration of training.
 
-    Nothing is run and no GPU is needed. Times rest on --mfu, which is an assumption until a step
-    has been measured.
+    Nothing is run and no GPU is needed. Durations rest on --mfu, which is an assumption until a
+    step has been measured.
     """
-    from dnagpt_hf.planning.hardware import get_gpu, parse_memory
-    from dnagpt_hf.planning.plan import make_plan
-    from dnagpt_hf.planning.tables import preset_job
+    from dnagpt_hf.planning.plan import (
+        Batch,
+        launch_config,
+        nothing_fits,
+        plan_strategies,
+        recommend,
+    )
 
-    get_preset(preset)
     kind = None if gpu is None else get_gpu(gpu)
-    chosen = precision
     if table is not None:
-        typer.echo(_table(table, kind, gpus, chosen, price))
+        memory_table = table == "memory"
+        typer.echo(_memory_table(precision) if memory_table else _time_table(kind, gpus, precision))
         return
-    if price is not None and kind is None:
-        raise ValueError("a price needs a kind of GPU, which tells the time: give --gpu a100-80")
     if memory is None and kind is None:
         raise ValueError("the memory of a GPU is not given: give --gpu a100-80 or --memory 32GB")
-    job = preset_job(
-        preset,
-        gpus or 1,
-        kind.memory if memory is None and kind is not None else parse_memory(str(memory)),
-        chosen,
-        positions=positions,
-        global_batch=global_batch,
-        attention=attention.value,
-    )
-    made = make_plan(job, None if strategy == Strategy.auto else strategy.value, micro_batch)
-    estimate, remarks = _estimate(preset, job, kind, genome_bp, epochs, mfu, price)
-    remarks = [*made.warnings, *remarks]
+    size = kind.memory if memory is None and kind is not None else parse_memory(str(memory))
+    step = _step(preset, precision, positions, attention)
+    steps = get_preset(preset).pretraining.gradient_accumulation_steps
+    batch = Batch(gpus or 1, micro_batch, global_batch, steps)
+    configs = [*plan_strategies(step, batch, size, None if strategy == "auto" else strategy)]
+    best = recommend(step, configs)
+    time, warnings = _time(preset, step, batch.gpus, kind, mfu, genome_bp, epochs)
+    if best is None:
+        warnings.insert(0, nothing_fits(configs, size))
+    facts = {
+        "preset": preset,
+        "gpus": batch.gpus,
+        "memory": size,
+        "precision": step.precision,
+        "positions": step.positions,
+        "candidates": [asdict(each) for each in configs],
+        "recommended": best and asdict(best),
+        "global_batch": best and batch.gpus * best.micro_batch * best.accumulation_steps,
+        "config_file": launch_config(best.strategy) if best and batch.gpus > 1 else None,
+        "estimate": time and asdict(time),
+        "warnings": warnings,
+    }
     if as_json:
-        typer.echo(json.dumps(_facts(preset, made, estimate, remarks), indent=2))
+        typer.echo(json.dumps(facts, indent=2))
         return
-    _show(preset, made)
-    if made.recommended is not None:
-        typer.echo(_recommendation(made.recommended, made))
-    if estimate is not None and kind is not None:
-        typer.echo(_readable_estimate(estimate, made, mfu, kind))
-    for remark in remarks:
-        typer.echo(f"dnagpt: warning: {remark}", err=True)
+    _show_strategies(facts)
+    if best is not None:
+        _show_recommendation(facts)
+    if time is not None and kind is not None:
+        _show_time(facts, mfu, kind.title)
+    for warning in warnings:
+        typer.echo(f"dnagpt: warning: {warning}", err=True)
 
 
-def _table(
-    table: Table, kind: GPU | None, gpus: int | None, precision: str | None, price: float | None
-) -> str:
-    from dnagpt_hf.planning.tables import markdown, memory_table, time_table
-
-    if table == Table.memory:
-        return markdown(memory_table(precision=precision))
-    if kind is None:
-        raise ValueError("a table of times needs a kind of GPU: give --gpu a100-80")
-    return markdown(time_table(kind, gpus, precision, price))
-
-
-def _estimate(
+def _time(
     preset: str,
-    job: Job,
-    kind: GPU | None,
-    bases: float | None,
-    epochs: float | None,
-    mfu: float,
-    price: float | None,
-) -> tuple[Estimate | None, list[str]]:
-    """Time and cost, or why there are none."""
-    from dnagpt_hf.planning.cost import PRETRAINING_BASES, estimate_run
+    step: TrainingStep,
+    gpus: int,
+    gpu: GPU | None,
+    utilization: float,
+    bases: float | None = None,
+    epochs: float | None = None,
+) -> tuple[TrainingTime | None, list[str]]:
+    """Estimate the duration of a preset's recipe, or give the reason why there is none."""
+    from dnagpt_hf.planning.duration import PRETRAINING_BASES, training_time
+    from dnagpt_hf.planning.step import training_flops_per_token
 
-    bases = PRETRAINING_BASES.get(preset) if bases is None else bases
-    if kind is None:
+    if gpu is None:
         return None, []
+    bases = PRETRAINING_BASES.get(preset) if bases is None else bases
     if bases is None:
         return None, ["no time is given without the size of the genomes: give --genome-bp 3e9"]
-    try:
-        rate = kind.rate(job.precision)
-    except ValueError as error:
-        return None, [f"no time is given, since {error} (--precision)"]
+    if step.precision not in gpu.rates:
+        return None, [
+            f"no time is given, since {gpu.title} has no matrix unit for {step.precision}: choose "
+            f"--precision {' or '.join(gpu.rates)}"
+        ]
     epochs = get_preset(preset).pretraining.epochs if epochs is None else epochs
-    estimate = estimate_run(
-        job.config, job.row_positions, bases, epochs, job.gpus, rate, mfu, price
-    )
-    return estimate, []
+    for name, value in {"bases": bases, "epochs": epochs}.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} is {value}: give more than 0")
+    # a few instructions, numbers and answers in a row are not counted
+    tokens = bases * epochs / step.config.kmer_size
+    flops = training_flops_per_token(step.config, step.positions)
+    return training_time(tokens, flops, gpus, gpu.rates[step.precision], utilization), []
 
 
-def _facts(
-    preset: str, made: Plan, estimate: Estimate | None, remarks: list[str]
-) -> dict[str, Any]:
-    job = made.job
-    best = made.recommended
-    return {
-        "preset": preset,
-        "gpus": job.gpus,
-        "memory": job.memory,
-        "precision": job.precision,
-        "positions": job.row_positions,
-        "candidates": [_candidate_facts(candidate) for candidate in made.candidates],
-        "recommended": None if best is None else _candidate_facts(best),
-        "global_batch": made.global_batch,
-        "config_file": made.config_file,
-        "estimate": None if estimate is None else asdict(estimate),
-        "warnings": remarks,
-    }
-
-
-def _candidate_facts(candidate: Candidate) -> dict[str, Any]:
-    setup = candidate.setup
-    return {
-        "strategy": setup.strategy,
-        "gradient_checkpointing": setup.gradient_checkpointing,
-        "fits": candidate.fits,
-        "micro_batch": setup.micro_batch,
-        "largest_micro_batch": candidate.largest_micro_batch,
-        "accumulation_steps": setup.accumulation_steps,
-        "bytes": {**asdict(candidate.memory), "total": candidate.memory.total},
-    }
-
-
-def _show(preset: str, made: Plan) -> None:
-    """The table of strategies."""
+def _show_strategies(facts: dict[str, Any]) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table as RichTable
+    from rich.table import Table
 
-    from dnagpt_hf.planning.hardware import GIB
     from dnagpt_hf.planning.plan import USABLE
 
-    job = made.job
-    shown = RichTable(
-        title=f"{preset}, {job.precision}, rows of {job.row_positions:,} tokens, {job.gpus:,} x "
-        f"{job.memory / GIB:g} GB ({USABLE * job.memory / GIB:.1f} to fill)",
+    memory = facts["memory"] / GIB
+    table = Table(
+        title=f"{facts['preset']}, {facts['precision']}, rows of {facts['positions']:,} tokens, "
+        f"{facts['gpus']:,} x {memory:g} GB ({USABLE * memory:.1f} to fill)",
         caption="+: gradient checkpointing; GiB on each GPU; most: rows that fit at a time",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
-    shown.add_column("strategy", no_wrap=True)
-    parts = {
-        "weights": "weights",
-        "gradients": "grads",
-        "optimizer": "AdamW",
-        "activations": "activ.",
-        "rest": "rest",
-    }
-    for name in ("rows", *parts.values(), "total", "most", "fits"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    for candidate in made.candidates:
-        setup, held = candidate.setup, asdict(candidate.memory)
-        shown.add_row(
-            setup.strategy + (" +" if setup.gradient_checkpointing else ""),
-            f"{setup.micro_batch:,}",
-            *(f"{held[part] / GIB:.1f}" for part in parts),
-            f"{candidate.memory.total / GIB:.1f}",
-            f"{candidate.largest_micro_batch:,}",
-            "yes" if candidate.fits else "no",
+    table.add_column("strategy", no_wrap=True)
+    for name in ("rows", *PARTS.values(), "most", "fits"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in facts["candidates"]:
+        table.add_row(
+            each["strategy"] + (" +" if each["gradient_checkpointing"] else ""),
+            f"{each['micro_batch']:,}",
+            *(f"{each['bytes'][part] / GIB:.1f}" for part in PARTS),
+            f"{each['largest_micro_batch']:,}",
+            "yes" if each["fits"] else "no",
         )
-    Console().print(shown)
+    Console().print(table)
 
 
-def _recommendation(best: Candidate, made: Plan) -> str:
-    """What to start, and what to put into the settings of `dnagpt pretrain`."""
-    setup, rows = best.setup, made.global_batch or 0
+def _show_recommendation(facts: dict[str, Any]) -> None:
+    """Print the settings for `dnagpt pretrain`, and its command."""
+    best, rows = facts["recommended"], facts["global_batch"]
     start = "dnagpt pretrain SETTINGS.yaml"
-    if made.config_file is not None:
+    if facts["config_file"] is not None:
         start = (
-            f"accelerate launch --config_file {made.config_file} --num_processes {setup.gpus} "
-            "-m dnagpt_hf.cli pretrain SETTINGS.yaml"
+            f"accelerate launch --config_file {facts['config_file']} "
+            f"--num_processes {facts['gpus']} -m dnagpt_hf.cli pretrain SETTINGS.yaml"
         )
-    return "\n".join(
-        [
-            f"recommended: {setup.strategy}, {rows:,} rows or {rows * setup.positions:,} tokens in "
-            "a step, by these settings:",
-            f"  per_device_train_batch_size: {setup.micro_batch}",
-            f"  gradient_accumulation_steps: {setup.accumulation_steps}",
-            f"  gradient_checkpointing: {str(setup.gradient_checkpointing).lower()}",
-            f"  fp16: {str(setup.precision == 'float16').lower()}",
-            f"  bf16: {str(setup.precision == 'bfloat16').lower()}",
-            f"start: {start}",
-        ]
+    typer.echo(
+        f"recommended: {best['strategy']}, {rows:,} rows or {rows * facts['positions']:,} tokens "
+        "in a step, by these settings:\n"
+        f"  per_device_train_batch_size: {best['micro_batch']}\n"
+        f"  gradient_accumulation_steps: {best['accumulation_steps']}\n"
+        f"  gradient_checkpointing: {str(best['gradient_checkpointing']).lower()}\n"
+        f"  fp16: {str(facts['precision'] == 'float16').lower()}\n"
+        f"  bf16: {str(facts['precision'] == 'bfloat16').lower()}\n"
+        f"start: {start}"
     )
 
 
-def _readable_estimate(estimate: Estimate, made: Plan, mfu: float, kind: GPU) -> str:
-    from dnagpt_hf.planning.cost import duration
+def _show_time(facts: dict[str, Any], utilization: float, gpu: str) -> None:
+    from dnagpt_hf.planning.duration import format_duration
 
-    lines = [
-        f"training: {estimate.tokens:.3g} tokens, {estimate.flops:.3g} FLOPs",
-        f"at an assumed {100 * mfu:g}% of the rate of {kind.title}: "
-        f"{estimate.tokens_per_second:,.0f} tokens/s, {duration(estimate.seconds)}, "
-        f"{estimate.gpu_hours:,.0f} GPU hours",
-    ]
-    if made.global_batch:
-        steps = estimate.tokens / (made.global_batch * made.job.row_positions)
-        lines[0] += f", {steps:,.0f} steps"
-    if estimate.cost is not None:
-        lines[1] += f", cost {estimate.cost:,.0f}"
-    return "\n".join(lines)
+    time, steps = facts["estimate"], ""
+    if facts["global_batch"]:
+        number = time["tokens"] / (facts["global_batch"] * facts["positions"])
+        steps = f", {number:,.0f} steps"
+    typer.echo(
+        f"training: {time['tokens']:.3g} tokens, {time['flops']:.3g} FLOPs{steps}\n"
+        f"at an assumed {100 * utilization:g}% of the rate of {gpu}: "
+        f"{time['tokens_per_second']:,.0f} tokens/s, {format_duration(time['seconds'])}, "
+        f"{time['gpu_hours']:,.0f} GPU hours"
+    )
+
+
+def _memory_table(precision: options.DType | None) -> str:
+    """Tabulate recommended strategies and the most rows that fit, for numbers and sizes of GPUs."""
+    from dnagpt_hf.planning.plan import Batch, plan_strategies, recommend
+
+    def cell(step: TrainingStep, batch: Batch, memory: int) -> str:
+        best = recommend(step, plan_strategies(step, batch, memory * GIB))
+        if best is None:
+            return "nothing fits"
+        checkpointing = "+" if best.gradient_checkpointing else ""
+        return f"{best.strategy}{checkpointing}, {best.largest_micro_batch}"
+
+    rows = []
+    for preset in PAPER_GPUS:
+        step = _step(preset, precision)
+        steps = get_preset(preset).pretraining.gradient_accumulation_steps
+        for gpus in GPU_COUNTS:
+            batch = Batch(gpus, accumulation_steps=steps)
+            rows.append([preset, gpus, *(cell(step, batch, memory) for memory in MEMORIES)])
+    return markdown_table(["preset", "GPUs", *(f"{memory} GB" for memory in MEMORIES)], rows)
+
+
+def _time_table(gpu: GPU | None, gpus: int | None, precision: options.DType | None) -> str:
+    """Tabulate the durations of the presets' recipes at several utilizations."""
+    from dnagpt_hf.planning.duration import format_duration
+
+    if gpu is None:
+        raise ValueError("a table of times needs a kind of GPU: give --gpu a100-80")
+    rows = []
+    for preset, paper in PAPER_GPUS.items():
+        step = _step(preset, precision)
+        runs = []
+        for utilization in UTILIZATIONS:
+            run, reasons = _time(preset, step, gpus or paper, gpu, utilization)
+            if run is None:
+                raise ValueError(*reasons)
+            runs.append(run)
+        figures = (runs[0].tokens, runs[0].flops / runs[0].tokens, runs[0].flops)
+        durations = [format_duration(run.seconds) for run in runs]
+        rows.append([preset, gpus or paper, *(f"{each:.3g}" for each in figures), *durations])
+    shares = [f"{utilization:.0%}" for utilization in UTILIZATIONS]
+    return markdown_table(["preset", "GPUs", "tokens", "FLOPs per token", "FLOPs", *shares], rows)
+
+
+@cache
+def _step(
+    preset: str,
+    precision: str | None,
+    positions: int | None = None,
+    attention: str = "sdpa",
+) -> TrainingStep:
+    """Take the sizes of a preset, and the precision of its recipe unless one is given."""
+    from dnagpt_hf.planning.step import TrainingStep
+
+    config, recipe = preset_config(preset), get_preset(preset).pretraining
+    return TrainingStep(
+        config,
+        positions or config.max_position_embeddings,
+        precision or recipe.precision,
+        attention,
+    )

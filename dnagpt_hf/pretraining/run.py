@@ -18,7 +18,7 @@ from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
-from dnagpt_hf.planning.flops import measured_matmul_rate
+from dnagpt_hf.planning.hardware import measured_matmul_rate
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.pretraining.card import write_pretraining_card
 from dnagpt_hf.pretraining.dataset import (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
-from dnagpt_hf.planning.flops import training_flops_per_token
+from dnagpt_hf.planning.step import training_flops_per_token
 from dnagpt_hf.pretraining.dataset import EpochSampler
 from dnagpt_hf.pretraining.metrics import ObjectiveMetrics, target_counts
 from dnagpt_hf.training.trainer import CheckpointingTrainer
@@ -113,11 +114,14 @@ class PretrainingTrainer(CheckpointingTrainer):
             logs.update(figures)
             logs["mbp_per_second"] = bases / seconds / 1e6
             if self.matmul_flops is not None:
-                length = self.train_dataset.context_length
-                flops = training_flops_per_token(self._config, length) * self._num_tokens
+                flops = self._flops_per_token * self._num_tokens
                 logs["model_flops_utilisation"] = flops / seconds / self.matmul_flops
             self._num_tokens, self._clock = 0, time.perf_counter()
         super().log(logs, *args, **kwargs)
+
+    @cached_property
+    def _flops_per_token(self) -> int:
+        return training_flops_per_token(self._config, self.train_dataset.context_length)
 
     def _sum_over_processes(self, sums: torch.Tensor) -> torch.Tensor:
         total: Any = self.accelerator.reduce(sums.float(), "sum")
