@@ -1,7 +1,7 @@
 """Xpresso's tables of genes (Agarwal and Shendure 2020), as text and as HDF5.
 
-The text has expression and features without transforms; in HDF5 expression, the four lengths and the
-density are log10(x + 0.1), and all nine numbers are standardized over all genes.
+The text has expression and features without transforms; in HDF5 expression, the four lengths and
+the density are log10(x + 0.1), and all nine numbers are standardized over all genes.
 """
 
 from __future__ import annotations
