@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.haplotypes.files.formats import write_haplotypes as write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes as generate_haplotypes
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes as Haplotypes
-    from dnagpt_hf.haplotypes.statistics.report import write_report as write_report
     from dnagpt_hf.haplotypes.training import train_haplotypes as train_haplotypes
-    from dnagpt_hf.interpretation.figures import attention_figure as attention_figure
     from dnagpt_hf.interpretation.figures import attention_grid as attention_grid
     from dnagpt_hf.interpretation.figures import track_figure as track_figure
     from dnagpt_hf.loaded_model import LoadedModel as LoadedModel
@@ -75,7 +73,6 @@ _MODULES = {
     "Record": "records.reading",
     "RecordReader": "records.reading",
     "Task": "tasks.task",
-    "attention_figure": "interpretation.figures",
     "attention_grid": "interpretation.figures",
     "bundled": "checkpoints.bundled",
     "convert_checkpoint": "checkpoints.conversion",
@@ -99,7 +96,6 @@ _MODULES = {
     "track_figure": "interpretation.figures",
     "train_haplotypes": "haplotypes.training",
     "write_haplotypes": "haplotypes.files.formats",
-    "write_report": "haplotypes.statistics.report",
 }
 __all__ = ["__version__", *_MODULES]
 

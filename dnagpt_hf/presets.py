@@ -285,6 +285,11 @@ def get_preset(name: str) -> Preset:
 
     Raises:
         ValueError: no preset has this name; the message lists those that exist.
+
+    Example:
+
+        >>> get_preset("dnagpt-m").pretraining.learning_rate
+        0.0001
     """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
@@ -336,7 +341,17 @@ def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
 
 
 def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
-    """Make the tokenizer of a preset; `overrides` are arguments of `DNAGPTTokenizer`."""
+    """Make the tokenizer of a preset.
+
+    Args:
+        name: name of the preset.
+        **overrides: arguments of `DNAGPTTokenizer` to set otherwise.
+
+    Example:
+
+        >>> preset_tokenizer("dnagpt-h").dynamic_kmer
+        False
+    """
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     preset = get_preset(name)

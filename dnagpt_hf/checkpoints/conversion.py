@@ -97,6 +97,15 @@ def convert_checkpoint(
         ConversionError: the file is no original DNAGPT file; the message names the key.
         DestinationError: `destination` exists.
         ValueError: unknown `dtype` or `preset`.
+
+    Example:
+
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> original = export_checkpoint("dnagpt-tiny", folder / "original.pth")
+        >>> result = convert_checkpoint(original, folder / "again", num_attention_heads=4)
+        >>> result.config.hidden_size
+        128
     """
     path = Path(source)
     if Path(destination).resolve() in path.resolve().parents:
@@ -243,6 +252,12 @@ def export_checkpoint(
     Raises:
         ConversionError: the folder holds another kind of model, or lacks a weight.
         DestinationError: `destination` exists and `overwrite` is not given.
+
+    Example:
+
+        >>> import tempfile
+        >>> export_checkpoint("dnagpt-tiny", Path(tempfile.mkdtemp()) / "tiny.pth").name
+        'tiny.pth'
     """
     check_new_file(destination, overwrite=overwrite)
     try:

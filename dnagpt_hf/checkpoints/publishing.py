@@ -80,6 +80,10 @@ def push_checkpoint(
         ValueError: the checkpoint is not whole, or its card not complete.
         PublishingError: the name, branch or tag cannot be used, or the Hub refuses or cannot be
             reached. No file of the repository was changed then.
+
+    Example:
+
+        >>> push_checkpoint("promoters", "ORG/promoters", tag="v1")  # doctest: +SKIP
     """
     check_name(name)
     if revision is not None and _COMMIT.fullmatch(revision):

@@ -145,6 +145,14 @@ def init_checkpoint(
 
     Raises:
         ValueError: unknown preset or dtype, or `destination` exists.
+
+    Example:
+
+        >>> import tempfile
+        >>> from dnagpt_hf import load
+        >>> folder = init_checkpoint("dnagpt-test", Path(tempfile.mkdtemp()) / "new")
+        >>> load(folder).config.num_hidden_layers
+        2
     """
     config = preset_config(preset, **config_overrides)
     torch_dtype = parse_dtype(dtype)

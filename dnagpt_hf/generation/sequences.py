@@ -164,6 +164,16 @@ def generate_records(
     Raises:
         ValueError: before anything is generated, if there is no prompt, a prompt is empty, or
             prompt and new tokens exceed the model's positions.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> loaded = dnagpt_hf.load("dnagpt-tiny")
+        >>> texts = generate_records(
+        ...     loaded.model, loaded.tokenizer, "<U>ATGAAC<=><B>", 1, num_return_sequences=3
+        ... )
+        >>> len(texts)
+        3
     """
     prompts = _prompt_list(prompts)
     if max_new_tokens < 1:

@@ -150,6 +150,14 @@ def track_figure(
 
     Raises:
         ValueError: there are no tracks, or another column was mutated.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> found = model.attribute("ACGTACGTA", template="<R>{sequence}<=><M>")
+        >>> figure = track_figure([found])
+        >>> figure.savefig("tracks.png")  # doctest: +SKIP
     """
     if not tracks:
         raise ValueError("there are no tracks to draw: give one or more")

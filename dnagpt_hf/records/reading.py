@@ -106,6 +106,13 @@ class RecordReader:
     Raises:
         RecordError: while it is read: not text, cut off, malformed or without a record.
         OSError: the file cannot be opened.
+
+    Example:
+
+        >>> from dnagpt_hf import bundled
+        >>> with RecordReader(bundled("dnagpt-tiny") / "README.md", format="text") as records:
+        ...     next(iter(records)).line
+        1
     """
 
     def __init__(
