@@ -21,7 +21,7 @@ from dnagpt_hf.genomes.sources import (
 )
 
 OTHER_ORGANISMS = "<X>"
-_SETTINGS = ("leave_out", "held_out", "weight")
+_SETTINGS = {"leave_out", "held_out", "weight"}
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ def manifest_requests(
                 f"{manifest.path}: species {entry.name} has no source from which it can be fetched:"
                 " add one, or leave the species to a manifest of its own"
             )
-        stated = {name: getattr(entry, name) for name in _SETTINGS}
-        settings = {name: value for name, value in stated.items() if value not in (None, ())}
+        settings = entry.model_dump(include=_SETTINGS, exclude_defaults=True)
         if isinstance(entry.source, TaxonSource):
             taxon = entry.source.taxon
             requests += taxon_requests(taxon, client, servers, entry.token, settings)
