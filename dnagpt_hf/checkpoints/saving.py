@@ -148,11 +148,7 @@ def init_checkpoint(
 
     Example:
 
-        >>> import tempfile
-        >>> from dnagpt_hf import load
-        >>> folder = init_checkpoint("dnagpt-test", Path(tempfile.mkdtemp()) / "new")
-        >>> load(folder).config.num_hidden_layers
-        2
+        >>> init_checkpoint("dnagpt-tiny", "new-model", kmer_size=6)  # doctest: +SKIP
     """
     config = preset_config(preset, **config_overrides)
     torch_dtype = parse_dtype(dtype)
