@@ -12,15 +12,15 @@ from dnagpt_hf.haplotypes.files.formats import write_haplotypes
 SITES = 40
 
 
-def write_set(path: Path, people: int = 60, seed: int = 0, **arguments: Any) -> Path:
+def write_set(path: Path, individuals: int = 60, seed: int = 0, **arguments: Any) -> Path:
     """A file of haplotypes of two populations, with its legend."""
-    write_haplotypes(make_haplotypes(people, SITES, seed, **arguments), path, overwrite=True)
+    write_haplotypes(make_haplotypes(individuals, SITES, seed, **arguments), path, overwrite=True)
     return path
 
 
-def write_table(path: Path, people: int = 60, seed: int = 0) -> Path:
+def write_table(path: Path, individuals: int = 60, seed: int = 0) -> Path:
     """The population of each of them."""
-    haplotypes = make_haplotypes(people, SITES, seed)
+    haplotypes = make_haplotypes(individuals, SITES, seed)
     rows = dict(zip(haplotypes.samples.tolist(), haplotypes.populations.tolist(), strict=True))
     lines = ["sample\tpop", *(f"{sample}\t{name}" for sample, name in rows.items())]
     path.write_text("\n".join(lines) + "\n")

@@ -22,19 +22,26 @@ def make_sites(number: int, chromosomes: int = 1, step: int = 500) -> Sites:
 
 
 def make_haplotypes(
-    people: int = 30, sites: int = 120, seed: int = 0, *, prefix: str = "P", chromosomes: int = 1
+    individuals: int = 30,
+    sites: int = 120,
+    seed: int = 0,
+    *,
+    prefix: str = "P",
+    chromosomes: int = 1,
 ) -> Haplotypes:
-    """Two haplotypes for each person: mosaics of a few ancestors of one of two populations."""
+    """Two haplotypes for each individual: mosaics of a few ancestors of one of two populations."""
     rng = np.random.default_rng(seed)
     # the ancestors are the same for every seed
     founders = np.random.default_rng(99)
     frequencies = founders.beta(0.6, 0.9, (2, sites))
     ancestors = founders.random((2, 8, sites)) < frequencies[:, None]
-    population = rng.integers(0, 2, people).repeat(2)
-    pieces = rng.integers(0, 8, (2 * people, sites // 15 + 1)).repeat(15, axis=1)[:, :sites]
+    population = rng.integers(0, 2, individuals).repeat(2)
+    pieces = rng.integers(0, 8, (2 * individuals, sites // 15 + 1)).repeat(15, axis=1)[:, :sites]
     alleles = ancestors[population[:, None], pieces, np.arange(sites)].astype(np.uint8)
     alleles ^= rng.random(alleles.shape) < 0.02
-    names = [f"{prefix}{person}{strand}" for person in range(people) for strand in STRANDS]
+    names = [
+        f"{prefix}{individual}{strand}" for individual in range(individuals) for strand in STRANDS
+    ]
     return Haplotypes(
         alleles,
         np.asarray(names),

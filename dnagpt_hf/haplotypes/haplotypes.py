@@ -114,10 +114,12 @@ class Haplotypes:
                 f"{self.source} has no positions of its sites, which region {region} needs: give "
                 "a legend"
             )
-        try:
-            return self.take_sites(self.sites.within(region))
-        except HaplotypeError as error:
-            raise HaplotypeError(f"{self.source}: {error}") from error
+        inside = self.sites.within(region)
+        if not inside.any():
+            raise HaplotypeError(
+                f"{self.source}: no site lies in {region}; there are sites in {self.sites.extent()}"
+            )
+        return self.take_sites(inside)
 
     def of_samples(self, samples: Collection[str]) -> Haplotypes:
         """Take the haplotypes of some samples.

@@ -46,11 +46,11 @@ def read_populations(path: str | os.PathLike[str], column: str | None = None) ->
     return populations
 
 
-def _column(by_lower_case: dict[str, str], choices: tuple[str, ...], what: str, path: str) -> str:
+def _column(by_lower_case: dict[str, str], choices: tuple[str, ...], kind: str, path: str) -> str:
     for choice in choices:
         if choice in by_lower_case:
             return by_lower_case[choice]
     raise HaplotypeError(
-        f"{path} has no column of {what} ({', '.join(choices)}); its columns are "
+        f"{path} has no column of {kind} ({', '.join(choices)}); its columns are "
         f"{', '.join(by_lower_case.values())}"
     )

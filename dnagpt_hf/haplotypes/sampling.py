@@ -187,7 +187,7 @@ class HaplotypeSampler:
         """Write the id of all other tokens where one of them would have been drawn.
 
         Args:
-            sequences: what was drawn without them, `(rows, length)`.
+            sequences: tokens that were drawn without them, `(rows, length)`.
             drawn: position, states and best score of each position.
             keys: keys of the rows' random streams.
             given: position of the first token that was drawn.

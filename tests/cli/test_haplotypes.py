@@ -35,8 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nameless = replace(make_haplotypes(20, seed=3, prefix="AG"), populations=None)
     write_haplotypes(nameless, "t0.8.npz")
     write_haplotypes(nameless, "t1.2.npy")
-    rows = [f"P{person}\t{real.populations[2 * person]}" for person in range(30)]
-    rows += [f"T{person}\tEAST" for person in range(15)]
+    rows = [f"P{individual}\t{real.populations[2 * individual]}" for individual in range(30)]
+    rows += [f"T{individual}\tEAST" for individual in range(15)]
     Path("samples.tsv").write_text("\n".join(["sample\tpop", *rows, ""]))
     return tmp_path
 
@@ -140,8 +140,8 @@ def test_convert(folder: Path) -> None:
 
 
 def test_convert_some_people(folder: Path) -> None:
-    Path("people.txt").write_text("P2\nP5\n")
-    run("convert", "real.hapt", "two.hapt", "--samples", "people.txt", "--label", "AG")
+    Path("individuals.txt").write_text("P2\nP5\n")
+    run("convert", "real.hapt", "two.hapt", "--samples", "individuals.txt", "--label", "AG")
     assert read_haplotypes("two.hapt").samples.tolist() == ["P2", "P2", "P5", "P5"]
     assert Path("two.hapt").read_text().startswith("AG P2_A ")
     arguments = ("--populations", "samples.tsv", "--population", "EAST", "--min-maf", "0.2")
@@ -157,7 +157,7 @@ def test_convert_vcf(folder: Path) -> None:
     pytest.importorskip("cyvcf2")
     run("convert", "real.hapt", "out.vcf")
     text = Path("out.vcf").read_text()
-    # one genotype of the first person is no longer phased
+    # one genotype of the first individual is no longer phased
     lines = text.splitlines()
     row = next(i for i, line in enumerate(lines) if "\tGT\t0|1" in line or "\tGT\t1|0" in line)
     lines[row] = lines[row].replace("\tGT\t0|1", "\tGT\t0/1").replace("\tGT\t1|0", "\tGT\t1/0")

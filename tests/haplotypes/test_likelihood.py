@@ -21,7 +21,7 @@ from dnagpt_hf.haplotypes.likelihood import (
 def test_losses_are_those_of_the_alleles(
     tiny_model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer, with_populations: bool
 ) -> None:
-    haplotypes = make_haplotypes(people=4, sites=50)
+    haplotypes = make_haplotypes(individuals=4, sites=50)
     names = haplotypes.populations.tolist() if with_populations else None
     codec = HaplotypeCodec(tiny_tokenizer, HaplotypeFormat.of_populations(50, names))
     ids = codec.encode(haplotypes.alleles, names)

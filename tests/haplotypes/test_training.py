@@ -1,4 +1,4 @@
-"""Training on haplotypes: what is learnt, how people are divided, stopping and going on."""
+"""Training on haplotypes: what is learned, how individuals are divided, stopping and going on."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def settings_of(haplotypes: Path, output: Path, **settings: Any) -> HaplotypeSet
     return parse_haplotype_settings(arguments(haplotypes, output, **settings))
 
 
-def correlation_of_neighbours(alleles: np.ndarray, lag: int) -> np.ndarray:
+def correlation_of_neighbors(alleles: np.ndarray, lag: int) -> np.ndarray:
     """Correlation of each site with that `lag` behind it."""
     correlations = np.corrcoef(alleles.T)
     return np.nan_to_num(np.diag(correlations, lag))
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, Any]]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, Any]]:
     """A model that was trained until it knows a set of few ancestors."""
-    folder = tmp_path_factory.mktemp("learnt")
+    folder = tmp_path_factory.mktemp("learned")
     settings = settings_of(
-        write_set(folder / "real.hapt", people=200),
+        write_set(folder / "real.hapt", individuals=200),
         folder / "model",
         num_train_epochs=30,
         test=0.1,
@@ -49,8 +49,8 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str,
     return folder / "model", train_haplotypes(settings)
 
 
-def test_what_it_learns(learnt: tuple[Path, Mapping[str, Any]]) -> None:
-    folder, results = learnt
+def test_what_it_learns(learned: tuple[Path, Mapping[str, Any]]) -> None:
+    folder, results = learned
     for part in ("validation", "test"):
         loss = results[part]["bits_per_site"]
         assert loss < 0.75 * results[part]["bits_per_site_of_independent_sites"]
@@ -64,14 +64,14 @@ def test_what_it_learns(learnt: tuple[Path, Mapping[str, Any]]) -> None:
     assert np.corrcoef(real.mean(0), new.mean(0))[0, 1] > 0.95
     # within a token, and in different ones
     for lag in (1, 4):
-        wanted, found = (correlation_of_neighbours(one, lag) for one in (real, new))
+        wanted, found = (correlation_of_neighbors(one, lag) for one in (real, new))
         assert np.corrcoef(wanted, found)[0, 1] > 0.9
         # independent sites would be wrong by all of it
         assert np.abs(found - wanted).mean() < 0.5 * np.abs(wanted).mean()
 
 
-def test_what_stands_in_the_folder(learnt: tuple[Path, Mapping[str, Any]]) -> None:
-    folder, results = learnt
+def test_what_stands_in_the_folder(learned: tuple[Path, Mapping[str, Any]]) -> None:
+    folder, results = learned
     assert json.loads((folder / "results.json").read_text()) == results
     assert [results[part]["haplotypes"] for part in ("train", "validation", "test")] == [
         288,
@@ -89,15 +89,15 @@ def test_what_stands_in_the_folder(learnt: tuple[Path, Mapping[str, Any]]) -> No
 def test_parts_share_no_person(tmp_path: Path) -> None:
     settings = settings_of(write_set(tmp_path / "real.hapt"), tmp_path / "model", test=0.25)
     parts = read_splits(settings.data)
-    people = [set(part.samples) for part in (parts.train, parts.validation, parts.test)]
-    assert [len(one) for one in people] == [36, 9, 15]
-    assert len(set.union(*people)) == 60
+    individuals = [set(part.samples) for part in (parts.train, parts.validation, parts.test)]
+    assert [len(one) for one in individuals] == [36, 9, 15]
+    assert len(set.union(*individuals)) == 60
     assert parts.train.populations is None
 
 
 def test_a_test_file(tmp_path: Path) -> None:
     real = write_set(tmp_path / "a" / "real.hapt")
-    other = write_set(tmp_path / "b" / "other.hapt", people=10, seed=5, prefix="Q")
+    other = write_set(tmp_path / "b" / "other.hapt", individuals=10, seed=5, prefix="Q")
     parts = read_splits(settings_of(real, tmp_path / "model", test=other, min_maf=0.2).data)
     assert parts.test is not None and parts.test.num_haplotypes == 20
     assert parts.train.num_sites < SITES

@@ -1,4 +1,4 @@
-"""Distances between haplotypes: at how many sites two of them differ.
+"""Distances between haplotypes: the number of sites at which two of them differ.
 
 Two haplotypes with a and b alternative alleles, of which they share c, differ at a + b - 2c sites.
 The c of all pairs are one matrix product. Its terms are whole numbers below 2^24, so that float32

@@ -41,7 +41,7 @@ def independent_sites(real: Haplotypes, number: int, seed: int = 0) -> Haplotype
 
     Args:
         real: haplotypes to learn from.
-        number: how many to make.
+        number: number of haplotypes to make.
         seed: the same seed gives the same haplotypes.
 
     Example:
@@ -70,7 +70,7 @@ def markov_chain(
 
     Args:
         real: haplotypes to learn from.
-        number: how many to make.
+        number: number of haplotypes to make.
         seed: the same seed gives the same haplotypes.
         order: sites before each that it depends on, 0 to 20.
 
@@ -113,7 +113,7 @@ def mosaic(
 
     Args:
         real: haplotypes to copy.
-        number: how many to make.
+        number: number of haplotypes to make.
         seed: the same seed gives the same haplotypes.
         effective_size: individuals.
         recombination_rate: for each bp and generation.

@@ -53,7 +53,7 @@ def site_triplets(num_sites: int, gap: Gap, number: int = NUM_TRIPLETS, seed: in
     Args:
         num_sites: sites to choose from.
         gap: sites between the first and the second, and the second and the third.
-        number: how many triplets; one may come several times.
+        number: number of triplets, some of which may be equal.
         seed: of the random choice, together with the gap.
     """
     step = 0 if gap == "random" else gap + 1

@@ -200,7 +200,7 @@ def test_filters(tmp_path: Path) -> None:
 
 
 def test_memory_of_reading(tmp_path: Path) -> None:
-    one = make_haplotypes(people=100, sites=10_000)
+    one = make_haplotypes(individuals=100, sites=10_000)
     write_haplotypes(one, tmp_path / "out.hapt")
     tracemalloc.start()
     read_haplotypes(tmp_path / "out.hapt")

@@ -1,4 +1,4 @@
-"""Nearest-neighbour adversarial accuracy."""
+"""Nearest-neighbor adversarial accuracy."""
 
 from __future__ import annotations
 
