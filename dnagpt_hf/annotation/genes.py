@@ -24,7 +24,8 @@ from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_windows
 from dnagpt_hf.genomes.bases import Interval, gc_content
 from dnagpt_hf.genomes.contigs import Contig
-from dnagpt_hf.records.reading import Record, RecordError, RecordReader, did_you_mean
+from dnagpt_hf.messages import did_you_mean
+from dnagpt_hf.records.reading import Record, RecordError, RecordReader
 
 logger = logging.getLogger(__name__)
 

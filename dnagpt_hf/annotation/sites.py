@@ -13,7 +13,8 @@ from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.gff import read_features
 from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.genomes.bases import Interval
-from dnagpt_hf.records.reading import RecordError, did_you_mean, shorten
+from dnagpt_hf.messages import did_you_mean
+from dnagpt_hf.records.reading import RecordError, shorten
 from dnagpt_hf.records.text_lines import numbered_lines
 
 # bases that make the site itself: a codon, or the two at an end of an intron

@@ -19,7 +19,7 @@ class ParquetRows:
 
     Args:
         raw: the file, opened for bytes.
-        source: what to call it in an error.
+        source: name of the file in errors.
 
     Attributes:
         number: rows read so far.
@@ -27,7 +27,6 @@ class ParquetRows:
 
     Raises:
         RecordError: while it is read: damaged or no parquet file, a stream, or a column twice.
-        ImportError: likewise: pyarrow, which parquet needs, is not installed.
     """
 
     def __init__(self, raw: io.BufferedReader, source: str) -> None:
@@ -37,14 +36,8 @@ class ParquetRows:
         self._source = source
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise ImportError(
-                "parquet files need pyarrow: pip install 'dnagpt_hf[parquet]', or save the table "
-                "as CSV or JSON lines"
-            ) from error
+        import pyarrow.parquet
+
         if not self._raw.seekable():
             raise RecordError(
                 f"{self._source}: parquet is not read from a stream: give the name of a file"
@@ -61,7 +54,6 @@ class ParquetRows:
                     self.number += 1
                     yield {name: "" if value is None else value for name, value in row.items()}
         except (pyarrow.ArrowException, OSError) as error:
-            reason = on_one_line(error)
             raise RecordError(
-                f"{self._source} is no parquet file or is damaged: {reason}"
+                f"{self._source} is no parquet file or is damaged: {on_one_line(error)}"
             ) from error

@@ -17,11 +17,11 @@ Example:
 from __future__ import annotations
 
 import csv
-import difflib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +35,6 @@ __all__ = [
     "Record",
     "RecordError",
     "RecordReader",
-    "did_you_mean",
     "format_of_name",
     "name_column",
     "shorten",
@@ -60,7 +59,7 @@ _LONGEST_FIELD = 1 << 29
 
 @dataclass(frozen=True)
 class Record:
-    """One record, and where it stands.
+    """A record of a file, with its place in the file.
 
     Args:
         values: columns of a table or entries of a JSON object; `name`, `description` and
@@ -78,7 +77,7 @@ class Record:
     line: int
 
     def error(self, problem: str) -> RecordError:
-        """An error that names the record.
+        """Make an error that names the record.
 
         Example:
 
@@ -100,8 +99,8 @@ class RecordReader:
         format (`str`, *optional*):
             One of `FORMATS`. By default the ending of the name decides, then the first line.
         text_by_default (`bool`, defaults to `False`):
-            Read a file whose first line tells nothing as text, one sequence per line. Otherwise
-            this is an error, since the line might as well be the header of a table of one column.
+            Read a file as text, one sequence per line, if its first line fits no other format.
+            Otherwise this is an error, since the line might be the header of a table of one column.
 
     Raises:
         RecordError: while it is read: not text, cut off, malformed or without a record.
@@ -239,7 +238,7 @@ class RecordReader:
         if delimiter is None:
             delimiter = self._delimiter(first)
         csv.field_size_limit(_LONGEST_FIELD)
-        rows = csv.reader(_chain(first, lines), delimiter=delimiter, strict=True)
+        rows = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         try:
             header = self._header(next(rows, []))
             named_by = name_column(header)
@@ -288,7 +287,7 @@ class RecordReader:
     def _read_json_lines(
         self, first: str, lines: Iterator[str]
     ) -> Iterator[tuple[dict[str, Any], str, int]]:
-        for line in _chain(first, lines):
+        for line in chain([first], lines):
             if not line.strip():
                 continue
             try:
@@ -308,13 +307,13 @@ class RecordReader:
     def _read_text(
         self, first: str, lines: Iterator[str]
     ) -> Iterator[tuple[dict[str, Any], str, int]]:
-        for line in _chain(first, lines):
+        for line in chain([first], lines):
             if line.strip():
                 yield {"sequence": line.strip()}, "", self._line
 
 
 def format_of_name(path: str | os.PathLike[str]) -> str | None:
-    """The format that the ending of a file's name states, if it states one.
+    """Read the format from the ending of a file's name, `None` if it states none.
 
     Example:
 
@@ -328,7 +327,7 @@ def format_of_name(path: str | os.PathLike[str]) -> str | None:
 
 
 def shorten(text: str, width: int = 40) -> str:
-    """The start of a text, to be quoted in a message.
+    """Cut a text to its start, to be quoted in a message.
 
     Example:
 
@@ -339,30 +338,13 @@ def shorten(text: str, width: int = 40) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message on an unknown name: the most similar of the known ones, if one is.
-
-    Example:
-
-        >>> did_you_mean("sequnce", ["sequence", "label"]), did_you_mean("x", ["label"])
-        (': did you mean sequence?', '')
-    """
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {close[0]}?" if close else ""
-
-
-def _chain(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
-
-
 def _fasta_record(header: str, parts: list[str], line: int) -> tuple[dict[str, Any], str, int]:
     name, description = (*header[1:].split(maxsplit=1), "", "")[:2]
     return {"name": name, "description": description, "sequence": "".join(parts)}, name, line
 
 
 def name_column(header: list[str]) -> str | None:
-    """The column that names records: `name` or `id` in any case, if there is one.
+    """Find the column that names records: `name` or `id` in any case, `None` if there is none.
 
     Example:
 

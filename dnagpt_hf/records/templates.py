@@ -30,12 +30,12 @@ class Slot:
 
     @property
     def is_sequence(self) -> bool:
-        """Whether the column holds a text of the token language."""
+        """Whether the column holds a text of the token language, such as DNA."""
         return not self.is_number and not self.is_token
 
     @property
     def text(self) -> str:
-        """How the place is written in a template."""
+        """The place as written in a template."""
         return f"<{{{self.column}}}>" if self.is_token else f"{{{self.column}}}"
 
 
@@ -88,7 +88,7 @@ class Template:
             raise ValueError(f"template {text!r}: braces hold no name of a column")
 
     def resolve(self, columns: Iterable[str]) -> Template:
-        """The template with columns that are named by their beginning written out.
+        """Write out the columns that are named by their beginning.
 
         Columns that the template names otherwise, such as that of the answer, are not meant.
 
@@ -140,7 +140,7 @@ class Template:
         return self.text.rstrip().endswith(_NUMBER_INSTRUCTION)
 
     def fill(self, values: Mapping[str, Any]) -> str:
-        """The text of a record.
+        """Make the text of a record.
 
         Args:
             values: the record's columns.
@@ -151,7 +151,7 @@ class Template:
         return "".join(self.texts(values))
 
     def texts(self, values: Mapping[str, Any]) -> list[str]:
-        """The text of each of `parts`, of which `fill` makes one.
+        """Make the text of each of `parts`, which `fill` joins.
 
         Args:
             values: the record's columns.
@@ -186,7 +186,7 @@ def _value(slot: Slot, values: Mapping[str, Any]) -> str:
 
 
 def parse_number(column: str, value: Any) -> float:
-    """The number that a cell holds.
+    """Read the number of a cell, the one check that numbers of records are finite.
 
     Raises:
         ValueError: it holds none, or one that is not finite in float32.

@@ -1,4 +1,4 @@
-"""Lines of text files, plain or compressed, with their numbers."""
+"""The one opener of text: lines of files, plain or compressed, with their numbers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from typing import BinaryIO, cast
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# First bytes of files that are not read, and what to do with them
+_UNREAD = {
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd: decompress it, or compress it with gzip",
+    b"\xfd7zXZ\x00": "is compressed with xz: decompress it, or compress it with gzip",
+    b"BZh": "is compressed with bzip2: decompress it, or compress it with gzip",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook: extract it, or save the table as CSV",
+}
 
 
 class RecordError(ValueError):
@@ -25,10 +32,13 @@ class TextLines:
 
     Args:
         raw: the file, opened for bytes.
-        source: what to call it in an error.
+        source: name of the file in errors.
+
+    Attributes:
+        number: lines read so far.
 
     Raises:
-        RecordError: while it is read: not text, or cut off.
+        RecordError: while it is read: not text, cut off, or in another compression.
     """
 
     def __init__(self, raw: io.BufferedReader, source: str) -> None:
@@ -37,9 +47,13 @@ class TextLines:
         self._source = source
 
     def __iter__(self) -> Iterator[str]:
+        start = self._raw.peek(6)[:6]
+        for magic, problem in _UNREAD.items():
+            if start.startswith(magic):
+                raise RecordError(f"{self._source} {problem}")
         stream = cast(BinaryIO, self._raw)
         try:
-            if self._raw.peek(2)[:2] == _GZIP_MAGIC:
+            if start.startswith(_GZIP_MAGIC):
                 stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
             buffered = io.BufferedReader(cast(io.RawIOBase, stream))
             encoding = "utf-16" if buffered.peek(2)[:2] in _UTF16_MARKS else "utf-8-sig"
@@ -63,10 +77,10 @@ class TextLines:
 
 
 def numbered_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and content of each line of a file, its end left out.
+    """Read the number, from 1, and the content of each line of a file, without line ends.
 
     Raises:
-        RecordError: the file is not text, or cut off.
+        RecordError: the file is not text, cut off, or in another compression than gzip or bgzip.
         OSError: it cannot be opened.
 
     Example:

@@ -30,7 +30,7 @@ WriteVectors = Callable[[str, "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], N
 
 
 def vector_format(path: str | os.PathLike[str]) -> str:
-    """The format that the ending of a file's name states.
+    """Read the format from the ending of a file's name.
 
     Raises:
         ValueError: it states none of `VECTOR_FORMATS`.
@@ -53,7 +53,7 @@ def vector_format(path: str | os.PathLike[str]) -> str:
 def vector_writer(
     path: str | os.PathLike[str], *, per_token: bool = False, overwrite: bool = False
 ) -> Iterator[WriteVectors]:
-    """A function that writes one record's name, token ids and vectors.
+    """Open a file, and yield a function that writes a record's name, token ids and vectors.
 
     One vector for each record gives `embeddings` of shape `(records, hidden)`. With `per_token`,
     `embeddings` is `(tokens of all records, hidden)`, `input_ids` has the tokens, and record `i`
@@ -63,11 +63,8 @@ def vector_writer(
     Raises:
         ValueError: the name's ending is not known, the file exists and `overwrite` is not given,
             or names are too long for the format.
-        ImportError: pyarrow, which parquet needs, is not installed.
     """
     write_format = vector_format(path)
-    if write_format == "parquet":
-        _pyarrow()
     with new_file(path, overwrite=overwrite) as partial:
         if write_format == "parquet":
             with _parquet_writer(partial, per_token) as write:
@@ -155,19 +152,10 @@ def _write_npz(path: Path, parts: _Parts) -> None:
             archive.writestr(f"{name}.npy", content.getvalue())
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            "parquet files need pyarrow: pip install pyarrow, or choose .safetensors or .npz"
-        ) from error
-    return pyarrow
-
-
 @contextmanager
 def _parquet_writer(path: Path, per_token: bool) -> Iterator[WriteVectors]:
-    arrow = _pyarrow()
+    import pyarrow.parquet
+
     writer: Any = None
     rows: dict[str, list[Any]] = {}
     waiting: list[np.ndarray[Any, Any]] = []
@@ -175,12 +163,12 @@ def _parquet_writer(path: Path, per_token: bool) -> Iterator[WriteVectors]:
     def flush() -> None:
         nonlocal writer
         vectors = np.concatenate(waiting)
-        values = arrow.array(vectors.reshape(-1))
-        columns = {name: arrow.array(column) for name, column in rows.items()}
-        columns["embedding"] = arrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])
-        table = arrow.table(columns)
+        values = pyarrow.array(vectors.reshape(-1))
+        columns = {name: pyarrow.array(column) for name, column in rows.items()}
+        columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])
+        table = pyarrow.table(columns)
         if writer is None:
-            writer = arrow.parquet.ParquetWriter(path, table.schema)
+            writer = pyarrow.parquet.ParquetWriter(path, table.schema)
         writer.write_table(table)
         rows.clear()
         waiting.clear()

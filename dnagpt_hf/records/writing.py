@@ -34,7 +34,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
 
 @contextmanager
 def output_stream(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[TextIO]:
-    """A text stream to a file that is renamed to `path` at the end, unless an error comes first.
+    """Open a text stream to a file that is renamed to `path` at the end, unless an error occurs.
 
     `-` is standard output, devices and pipes are written to directly, and a name that ends in
     `.gz` is compressed.
@@ -60,7 +60,7 @@ def output_stream(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
 def row_writer(
     path: str | os.PathLike[str], *, format: str | None = None, overwrite: bool = False
 ) -> Iterator[WriteRow]:
-    """A function that writes one row of results, a mapping, to `path`.
+    """Open `path`, and yield a function that writes one row of results, a mapping.
 
     Args:
         format: `"csv"`, `"tsv"` or `"jsonl"`; by default what the ending of the name states, and
@@ -76,7 +76,7 @@ def row_writer(
 
 
 def table_format(path: str | os.PathLike[str], format: str | None = None) -> str:
-    """The format in which rows are written to `path`.
+    """Choose the format in which rows are written to `path`.
 
     Raises:
         ValueError: neither `format` nor the ending of the name states one of `TABLE_FORMATS`.
@@ -91,7 +91,7 @@ def table_format(path: str | os.PathLike[str], format: str | None = None) -> str
 
 
 def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without mappings and lists in it, as a table needs it.
+    """Flatten mappings and lists in a row for a table.
 
     Example:
 
@@ -108,7 +108,7 @@ def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fasta(name: str, sequence: str, width: int = 80) -> str:
-    r"""A FASTA record.
+    r"""Write a FASTA record.
 
     Example:
 

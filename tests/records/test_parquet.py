@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dnagpt_hf.records.reading import Record, RecordError, RecordReader, format_of_name
-
-pa = pytest.importorskip("pyarrow")
-pq = pytest.importorskip("pyarrow.parquet")
 
 
 def write(path: Path, columns: dict[str, list[Any]], **options: Any) -> Path:
@@ -81,13 +80,6 @@ def test_tables_that_cannot_be_records(tmp_path: Path) -> None:
         read(tmp_path / "a.parquet")
     with pytest.raises(RecordError, match="no records"):
         read(write(tmp_path / "b.parquet", {"x": []}))
-
-
-def test_parquet_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.parquet", {"x": [1]})
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match="parquet files need pyarrow: pip install"):
-        read(path)
 
 
 def test_a_stream_is_refused(tmp_path: Path) -> None:

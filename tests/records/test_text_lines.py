@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,10 @@ def test_lines_as_all_systems_write_them(tmp_path: Path, content: bytes) -> None
         (b"a\nb\0\n", "a.gff is not text: line 2 holds a NUL character"),
         (b"a\n\xff\n", "a.gff is not UTF-8 text"),
         (gzip.compress(b"a\n" * 500, mtime=0)[:-9], "a.gff is cut off or damaged"),
+        (lzma.compress(b"a\n"), "a.gff is compressed with xz: decompress it"),
+        (bz2.compress(b"a\n"), "a.gff is compressed with bzip2: decompress it"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "a.gff is compressed with zstd: decompress it"),
+        (b"PK\x03\x04\x14\x00", "a.gff is a zip archive or an Excel workbook"),
     ],
 )
 def test_broken_files(tmp_path: Path, content: bytes, message: str) -> None:

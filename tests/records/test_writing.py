@@ -163,15 +163,6 @@ def test_parquet_is_written_in_groups(tmp_path: Path) -> None:
     assert embeddings == [[number, number] for number in range(2500)]
 
 
-def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    expected = "pip install pyarrow"
-    with pytest.raises(ImportError, match=expected), vector_writer(tmp_path / "a.parquet"):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_unknown_ending_is_named(tmp_path: Path) -> None:
     expected = r"a\.txt: the ending '\.txt' names no format"
     with pytest.raises(ValueError, match=expected), vector_writer(tmp_path / "a.txt"):
