@@ -48,7 +48,6 @@ class ConversionResult:
     Args:
         folder: the checkpoint folder.
         config: its configuration.
-        dynamic_kmer: kind of the vocabulary.
         dtype: data type of the weights.
         new_heads: heads of the original that the file lacks, which now hold random numbers.
         warning: one sentence on those heads, or `None`.
@@ -56,7 +55,6 @@ class ConversionResult:
 
     folder: Path
     config: DNAGPTConfig
-    dynamic_kmer: bool
     dtype: torch.dtype
     new_heads: tuple[str, ...]
     warning: str | None
@@ -117,8 +115,10 @@ def convert_checkpoint(
     state_dict = read_state_dict(path)
     sizes, lacking = measure(state_dict, path)
     dtype = stated_dtype or common_dtype(state_dict, path)
-    config, is_dynamic = _configuration(sizes, num_attention_heads, dynamic_kmer, path)
-    fitting = presets_of_sizes(sizes.num_layers, sizes.hidden_size, config.kmer_size, is_dynamic)
+    config = _configuration(sizes, num_attention_heads, dynamic_kmer, path)
+    fitting = presets_of_sizes(
+        sizes.num_layers, sizes.hidden_size, config.kmer_size, config.dynamic_kmer
+    )
     if preset is not None and preset not in fitting:
         others = f"it fits {', '.join(fitting)}" if fitting else "it fits none, leave preset out"
         raise ConversionError(f"{path}: its sizes are not those of {preset}: {others}")
@@ -143,7 +143,7 @@ def convert_checkpoint(
         config,
         DNAGPTTokenizer(
             kmer_size=config.kmer_size,
-            dynamic_kmer=is_dynamic,
+            dynamic_kmer=config.dynamic_kmer,
             model_max_length=config.max_position_embeddings,
         ),
         _weight_reader(state_dict, sizes, config, dtype, seed),
@@ -155,12 +155,12 @@ def convert_checkpoint(
         overwrite=overwrite,
         progress=progress,
     )
-    return ConversionResult(folder, config, is_dynamic, dtype, tuple(lacking), warning)
+    return ConversionResult(folder, config, dtype, tuple(lacking), warning)
 
 
 def _configuration(
     sizes: OriginalSizes, heads: int | None, dynamic_kmer: bool | None, path: Path
-) -> tuple[DNAGPTConfig, bool]:
+) -> DNAGPTConfig:
     try:
         kmer_size, is_dynamic = sizes.vocabulary_kind(dynamic_kmer)
     except ConversionError as error:
@@ -178,7 +178,7 @@ def _configuration(
             f"{path}: {heads} attention heads do not divide the width {sizes.hidden_size}: give "
             "another number with num_attention_heads= (--num-heads)"
         )
-    config = DNAGPTConfig(
+    return DNAGPTConfig(
         **vocabulary_fields(kmer_size, is_dynamic),
         hidden_size=sizes.hidden_size,
         num_hidden_layers=sizes.num_layers,
@@ -186,7 +186,6 @@ def _configuration(
         intermediate_size=sizes.intermediate_size,
         max_position_embeddings=sizes.positions,
     )
-    return config, is_dynamic
 
 
 def _weight_reader(

@@ -214,7 +214,7 @@ def test_vocabulary_is_found_by_its_size(tmp_path: Path, kmer_size: int, dynamic
     sizes = OriginalSizes(rows, positions=5, hidden_size=4, num_layers=1, intermediate_size=12)
     source = saved(tmp_path / "original.pth", random_state(sizes=sizes))
     result = convert_checkpoint(source, tmp_path / "converted", num_attention_heads=1)
-    assert (result.config.kmer_size, result.dynamic_kmer) == (kmer_size, dynamic)
+    assert (result.config.kmer_size, result.config.dynamic_kmer) == (kmer_size, dynamic)
     assert result.config.number_token_id == rows
     assert result.config.max_position_embeddings == 5
     assert result.config.intermediate_size == 12
