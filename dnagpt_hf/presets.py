@@ -341,17 +341,7 @@ def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
 
 
 def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
-    """Make the tokenizer of a preset.
-
-    Args:
-        name: name of the preset.
-        **overrides: arguments of `DNAGPTTokenizer` to set otherwise.
-
-    Example:
-
-        >>> preset_tokenizer("dnagpt-h").dynamic_kmer
-        False
-    """
+    """Make the tokenizer of a preset; `overrides` are arguments of `DNAGPTTokenizer`."""
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     preset = get_preset(name)
@@ -361,6 +351,23 @@ def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
         "model_max_length": preset.max_position_embeddings,
     }
     return DNAGPTTokenizer(**{**fields, **overrides})
+
+
+def tokenizer_of(config: DNAGPTConfig) -> DNAGPTTokenizer:
+    """Make the tokenizer that goes with the vocabulary and the positions of a configuration.
+
+    Example:
+
+        >>> tokenizer_of(preset_config("dnagpt-test", kmer_size=3)).kmer_size
+        3
+    """
+    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+    return DNAGPTTokenizer(
+        kmer_size=config.kmer_size,
+        dynamic_kmer=config.dynamic_kmer,
+        model_max_length=config.max_position_embeddings,
+    )
 
 
 def vocabulary_size(kmer_size: int, dynamic_kmer: bool) -> int:

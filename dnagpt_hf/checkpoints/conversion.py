@@ -32,8 +32,7 @@ from dnagpt_hf.checkpoints.validation import (
     check_weight_files,
 )
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-from dnagpt_hf.presets import get_preset, presets_of_sizes, vocabulary_fields
-from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf.presets import get_preset, presets_of_sizes, tokenizer_of, vocabulary_fields
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +140,7 @@ def convert_checkpoint(
     folder = write_checkpoint(
         destination,
         config,
-        DNAGPTTokenizer(
-            kmer_size=config.kmer_size,
-            dynamic_kmer=config.dynamic_kmer,
-            model_max_length=config.max_position_embeddings,
-        ),
+        tokenizer_of(config),
         _weight_reader(state_dict, sizes, config, dtype, seed),
         dtype=dtype,
         model_card=render_model_card(

@@ -20,7 +20,7 @@ from dnagpt_hf.checkpoints.card_metadata import CARD
 from dnagpt_hf.checkpoints.validation import WEIGHTS_INDEX
 from dnagpt_hf.configuration_dnagpt import AUTO_MAP, DNAGPTConfig
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
-from dnagpt_hf.presets import preset_config, preset_tokenizer
+from dnagpt_hf.presets import preset_config, tokenizer_of
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -167,9 +167,7 @@ def init_checkpoint(
     )
     return save_checkpoint(
         torch.nn.Module.to(model, torch_dtype),
-        preset_tokenizer(
-            preset, kmer_size=config.kmer_size, model_max_length=config.max_position_embeddings
-        ),
+        tokenizer_of(config),
         destination,
         model_card=card,
         max_shard_size=max_shard_size,

@@ -37,7 +37,7 @@ from dnagpt_hf.haplotypes.settings import (
 from dnagpt_hf.haplotypes.trainer import HaplotypeRows, HaplotypeTrainer
 from dnagpt_hf.messages import markdown_table
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
-from dnagpt_hf.presets import PRESETS, preset_config, vocabulary_fields
+from dnagpt_hf.presets import PRESETS, preset_config, tokenizer_of, vocabulary_fields
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
 
@@ -206,12 +206,7 @@ def _new_sizes(arguments: HaplotypeModelArguments) -> tuple[DNAGPTConfig, DNAGPT
         is_dynamic = config.dynamic_kmer
         vocabulary = vocabulary_fields(fields.get("kmer_size", config.kmer_size), is_dynamic)
         config = DNAGPTConfig(**{**config.to_dict(), **vocabulary, **fields})
-    tokenizer = DNAGPTTokenizer(
-        kmer_size=config.kmer_size,
-        dynamic_kmer=config.dynamic_kmer,
-        model_max_length=config.max_position_embeddings,
-    )
-    return config, tokenizer
+    return config, tokenizer_of(config)
 
 
 def _results(trainer: HaplotypeTrainer, splits: HaplotypeSplits) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_und
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.planning.hardware import measured_matmul_rate
-from dnagpt_hf.presets import preset_config, preset_tokenizer
+from dnagpt_hf.presets import preset_config, tokenizer_of
 from dnagpt_hf.pretraining.card import write_pretraining_card
 from dnagpt_hf.pretraining.dataset import (
     PretrainingDataset,
@@ -174,13 +174,8 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
         return model, checkpoint.tokenizer
     sizes: Any = arguments.config or {}
     config = preset_config(arguments.preset, **sizes)
-    tokenizer = preset_tokenizer(
-        arguments.preset,
-        kmer_size=config.kmer_size,
-        model_max_length=config.max_position_embeddings,
-    )
     model = DNAGPTForMultiTask._from_config(config, attn_implementation=arguments.attention)
-    return model, tokenizer
+    return model, tokenizer_of(config)
 
 
 def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesGenome]:

@@ -49,7 +49,7 @@ def test_figures_of_a_fine_tuning(base: Path) -> None:
         ("text-classification", "motifs", "test", "mcc", 0.75),
     ]
     assert (data.license, data.datasets, data.base_model) == ("apache-2.0", None, None)
-    for part in ("On the test part of the data", "Not measured:", "| mcc | 0.7500 |"):
+    for part in ("On the test split of the data", "Not measured:", "| mcc | 0.7500 |"):
         assert part in text
     assert "- learning rate: `0.005`" in text
     assert '- records: `{"train": 192}`' in text
@@ -103,12 +103,11 @@ def test_pre_training_on_from_weights_of_the_authors(base: Path, tmp_path: Path)
         data=SimpleNamespace(genomes="genomes.yaml"),
         training=SimpleNamespace(output_dir=str(tmp_path)),
     )
-    history = [{"loss": 3.0}, {"eval_yeast_bits_per_base": 1.95, "eval_yeast_runtime": 2.0}]
-    write_pretraining_card(settings, DNAGPTConfig.from_pretrained(base), 12, history)
+    figures = {"yeast_bits_per_base": 1.95}
+    write_pretraining_card(settings, DNAGPTConfig.from_pretrained(base), 12, figures)
     card = read_card(tmp_path / "README.md")
     assert card.data.get("license_name") == "polyform-noncommercial-1.0.0"
     assert "| yeast_bits_per_base | 1.9500 |" in card.text
-    assert "runtime" not in card.text
     assert "- steps: `12`" in card.text
 
 
