@@ -121,8 +121,8 @@ def evaluate_sets(
 ) -> HaplotypeEvaluation:
     """Compute all statistics of generated haplotypes, a test split and reference generators.
 
-    The distances of the real set and one other are in memory at a time, four bytes for each pair of
-    haplotypes: 400 MB for twice 5,000.
+    The distances of the real set and one other are in memory at a time, and once more for their
+    principal components, four bytes for each pair of haplotypes: 800 MB for twice 5,000.
 
     Args:
         real: haplotypes that the generators were trained on.

@@ -10,8 +10,9 @@ paper (Fig. 6g), so that every set is measured at the same pairs of sites.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -102,9 +103,12 @@ def compare_linkage(
     kept = np.logical_and.reduce([varies(one) for one in (real, *others.values())])
     if kept.sum() < 2:
         return None
-    bins = _DistanceBins(None if sites is None else sites.take(kept), int(kept.sum()))
-    sets = [_Accumulator(one, np.flatnonzero(kept), bins) for one in (real, *others.values())]
-    for rows, columns in _block_pairs(int(kept.sum()), block):
+    bins = _DistanceBins(None if sites is None else sites.take(kept))
+    sets = [_Accumulator(one[:, kept], bins) for one in (real, *others.values())]
+    starts = range(0, int(kept.sum()), block)
+    # blocks on the diagonal of the matrix and above it
+    blocks = combinations_with_replacement([slice(one, one + block) for one in starts], 2)
+    for rows, columns in blocks:
         numbers = bins.numbers(rows, columns)
         of_real: Block | None = None
         for one in sets:
@@ -116,18 +120,10 @@ def compare_linkage(
     return Linkage(kept, bins.edges, bins.pairs, real_linkage, results)
 
 
-def _block_pairs(size: int, block: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the blocks on the diagonal of the matrix and above it."""
-    starts = range(0, size, block)
-    for first in starts:
-        for second in range(first, size, block):
-            yield slice(first, first + block), slice(second, second + block)
-
-
-def _standardized(alleles: Alleles, frequencies: Floats) -> Block:
-    """Scale columns to mean 0 and length 1, zeros where a site is fixed: `(haplotypes, sites)`."""
-    variance = len(alleles) * frequencies * (1 - frequencies)
-    scale = np.divide(1, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
+def _standardized(alleles: Alleles) -> Block:
+    """Scale columns that vary to mean 0 and length 1: `(haplotypes, sites)`."""
+    frequencies = allele_frequencies(alleles)
+    scale = 1 / np.sqrt(len(alleles) * frequencies * (1 - frequencies))
     columns = np.subtract(alleles, frequencies, dtype=np.float32)
     columns *= scale.astype(np.float32)
     return columns
@@ -136,7 +132,7 @@ def _standardized(alleles: Alleles, frequencies: Floats) -> Block:
 class _DistanceBins:
     """Bins of the distance between two sites, evenly spaced on a logarithmic scale."""
 
-    def __init__(self, sites: Sites | None, size: int) -> None:
+    def __init__(self, sites: Sites | None) -> None:
         self.edges: Floats | None = None
         self.pairs = np.zeros(NUM_BINS, np.int64)
         if sites is None:
@@ -179,34 +175,29 @@ class _DistanceBins:
 class _Accumulator:
     """Sums over the blocks of r² of one set."""
 
-    def __init__(self, alleles: Alleles, kept: NDArray[np.int64], bins: _DistanceBins) -> None:
-        self.alleles = alleles
-        self.kept = kept
-        self.frequencies = allele_frequencies(alleles)
-        self.bins = bins
+    def __init__(self, alleles: Alleles, bins: _DistanceBins) -> None:
+        self.alleles, self.bins = alleles, bins
+        self.num_sites = alleles.shape[1]
         self.sum = self.square = self.product = self.squared_difference = 0.0
         self.in_bins = np.zeros(NUM_BINS)
         self.cells = np.zeros(CELLS * CELLS, np.int64)
-        self.pixels = min(PIXELS, len(kept))
+        self.pixels = min(PIXELS, self.num_sites)
         self.picture = np.zeros((self.pixels, self.pixels))
-        self._pixel = np.arange(len(kept)) * self.pixels // len(kept)
+        self._pixel = np.arange(self.num_sites) * self.pixels // self.num_sites
         # the last block of rows, which stays the same for many blocks of columns
         self._rows: tuple[slice, Block] | None = None
 
     def values(self, rows: slice, columns: slice) -> Block:
         """Compute r² of a block of pairs, 0 below and on the diagonal of the matrix."""
         if self._rows is None or self._rows[0] != rows:
-            self._rows = (rows, self._columns(rows))
+            self._rows = (rows, _standardized(self.alleles[:, rows]))
         first = self._rows[1]
-        values: Block = first.T @ (first if rows == columns else self._columns(columns))
+        second = first if rows == columns else _standardized(self.alleles[:, columns])
+        values: Block = first.T @ second
         np.square(values, out=values)
         # rounding may lead beyond 1
         np.minimum(values, 1, out=values)
         return np.triu(values, 1) if rows == columns else values
-
-    def _columns(self, columns: slice) -> Block:
-        sites = self.kept[columns]
-        return _standardized(self.alleles[:, sites], self.frequencies[sites])
 
     def add(
         self,
@@ -237,8 +228,7 @@ class _Accumulator:
         return found, (pixels[:, None] == np.arange(found.start, found.stop)).astype(np.float32)
 
     def result(self, real: _Accumulator) -> SetLinkage:
-        size = len(self.kept)
-        pairs = size * (size - 1) // 2
+        pairs = self.num_sites * (self.num_sites - 1) // 2
         decay = difference = None
         if self.bins.edges is not None:
             decay, real_decay = self._decay(), real._decay()
