@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
     import torch
 
+    from dnagpt_hf.checkpoints.opening import Checkpoint
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
     from dnagpt_hf.inference.embedding import Embedding, Pooling
     from dnagpt_hf.inference.prediction import Prediction
@@ -33,7 +34,7 @@ Remainder = Literal["error", "drop", "pad"]
 
 
 def load(
-    source: str | Path,
+    source: str | Path | Checkpoint,
     *,
     model_class: type[Any] | None = None,
     device: str | torch.device = "auto",
@@ -45,8 +46,8 @@ def load(
     """Load a model with its tokenizer, ready for use.
 
     Args:
-        source: a checkpoint folder or one of an adapter, the name of a bundled model, or a name on
-            the Hub, ORG/NAME.
+        source: a checkpoint folder or one of an adapter, the name of a bundled model, a name on
+            the Hub, ORG/NAME, or an opened checkpoint.
         model_class: class of the model, such as [`DNAGPTModel`] for embeddings alone; by default
             the checkpoint's own.
         device: `"auto"` for CUDA, else MPS, else the CPU; or a device of PyTorch.

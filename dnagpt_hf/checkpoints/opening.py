@@ -165,14 +165,16 @@ class Checkpoint:
         (self.base or self).load_model(device="meta")
 
 
-def open_checkpoint(source: str | Path, *, local_files_only: bool = False) -> Checkpoint:
+def open_checkpoint(
+    source: str | Path | Checkpoint, *, local_files_only: bool = False
+) -> Checkpoint:
     """Open a checkpoint: find its folder, and check its configuration and list of files.
 
     No weights are read, and nothing is downloaded for a folder.
 
     Args:
         source: a checkpoint folder or one of an adapter, the name of a bundled model, or a name
-            on the Hub, ORG/NAME.
+            on the Hub, ORG/NAME; an opened checkpoint is returned as it is.
         local_files_only: do not download what the local cache of the Hub lacks.
 
     Raises:
@@ -188,6 +190,8 @@ def open_checkpoint(source: str | Path, *, local_files_only: bool = False) -> Ch
         3
         >>> model = checkpoint.load_model(device="auto", dtype="bfloat16")
     """
+    if isinstance(source, Checkpoint):
+        return source
     folder = _find_folder(str(source), local_files_only)
     config, architecture = read_config(folder)
     base = None

@@ -10,8 +10,7 @@ import typer
 
 from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import quiet_transformers
-from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.running import progress_bar, quiet_transformers
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config, preset_tokenizer
 
 NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make.")]

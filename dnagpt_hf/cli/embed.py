@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import load
-from dnagpt_hf.cli.progress import progress_bar, reported
+from dnagpt_hf.cli.running import load, reading
 
 
 def embed(
@@ -54,10 +53,10 @@ def embed(
         loaded = load(model, device, dtype, threads, remainder, DNAGPTModel)
         with (
             vector_writer(output, per_token=pooling == "token", overwrite=overwrite) as write,
-            progress_bar("embedding", reader.size) as report,
+            reading(reader, "embedding") as records,
         ):
             for embedding in loaded.iter_embeddings(
-                reported(reader, report),
+                records,
                 template=template or "{sequence}",
                 pooling=pooling,
                 layer=layer,

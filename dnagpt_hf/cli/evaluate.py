@@ -9,9 +9,8 @@ import typer
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.cli.predict import parse_answers
-from dnagpt_hf.cli.progress import progress_bar, reported
+from dnagpt_hf.cli.running import load, reading
 
 if TYPE_CHECKING:
     from dnagpt_hf.tasks.examples import Examples
@@ -78,7 +77,8 @@ def evaluate(
     checkpoint = open_checkpoint(model)
     if checkpoint.architecture == "DNAGPTModel":
         raise ValueError(f"{model} holds a DNAGPTModel, which has no head to predict with")
-    network, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
+    loaded = load(checkpoint, device, dtype, threads)
+    network, tokenizer = loaded.model, loaded.tokenizer
     labels = parse_answers(answers) if answers else None
     task = resolve_task(network.config, template, labels)
     if task is None:
@@ -116,8 +116,8 @@ def _records(
     from dnagpt_hf.records.reading import RecordReader
     from dnagpt_hf.tasks.dataset import read_examples
 
-    with RecordReader(path, format=format) as reader, progress_bar("reading", reader.size) as bar:
-        return read_examples(task, tokenizer, reported(reader, bar), **settings)
+    with RecordReader(path, format=format) as reader, reading(reader, "reading") as records:
+        return read_examples(task, tokenizer, records, **settings)
 
 
 def _split_of_task(

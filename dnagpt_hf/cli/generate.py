@@ -12,8 +12,7 @@ import typer
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import Placement, load_model
-from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.running import load, progress_bar
 
 if TYPE_CHECKING:
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
@@ -37,7 +36,7 @@ class Prompt:
 
 
 def generate(
-    folder: options.Folder,
+    source: options.Model,
     prompt: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,13 +122,14 @@ def generate(
         raise typer.BadParameter("--stop ends a record before its --bases: leave one of them out")
     written_format = _format(output, output_format, bases is not None)
     check_output(output, overwrite=overwrite)
-    checkpoint = open_checkpoint(folder)
+    checkpoint = open_checkpoint(source)
     if checkpoint.architecture != "DNAGPTForMultiTask":
-        raise ValueError(f"{folder} holds a {checkpoint.architecture}, which cannot generate")
+        raise ValueError(f"{source} holds a {checkpoint.architecture}, which cannot generate")
     if input is not None:
         _check_input(input)
 
-    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
+    loaded = load(checkpoint, device, dtype, threads)
+    model, tokenizer = loaded.model, loaded.tokenizer
     if prompt is not None:
         prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt, start=1)]
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnagpt_hf.cli.progress import counter, size_text
+from dnagpt_hf.cli.running import counter, size_text
 from dnagpt_hf.genomes.download.servers import Servers
 from dnagpt_hf.messages import count, markdown_table
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.progress import progress_bar
+from dnagpt_hf.cli.running import progress_bar
 from dnagpt_hf.cli.training import CONTEXT
 from dnagpt_hf.messages import count
 
@@ -107,7 +107,7 @@ def train(
 
 @haplotypes_app.command()
 def generate(
-    folder: options.Folder,
+    source: options.Model,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=f"{WRITTEN}.")],
     number: Annotated[int, typer.Option(min=1, help="Genomes to generate.")] = 5000,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")] = 0.8,
@@ -169,21 +169,22 @@ def generate(
     dnagpt haplotypes generate genomes --number 5000 --output genomes.hapt.gz
     """
     from dnagpt_hf.checkpoints.opening import open_checkpoint
-    from dnagpt_hf.cli.loading import Placement, load_model
+    from dnagpt_hf.cli.running import load
     from dnagpt_hf.haplotypes.files.formats import check_destination, write_haplotypes
     from dnagpt_hf.haplotypes.files.hapt import read_legend
     from dnagpt_hf.haplotypes.format import LEGEND
     from dnagpt_hf.haplotypes.generation import generate_haplotypes
 
-    checkpoint = open_checkpoint(folder)
+    checkpoint = open_checkpoint(source)
     if checkpoint.architecture != "DNAGPTForMultiTask":
-        raise ValueError(f"{folder} holds a {checkpoint.architecture}, which cannot generate")
+        raise ValueError(f"{source} holds a {checkpoint.architecture}, which cannot generate")
     own = checkpoint.folder / LEGEND
     legend = legend or (own if own.is_file() else None)
     sites = None if legend is None else read_legend(legend)
     check_destination(output, sites, overwrite=overwrite)
     known = None if prefix is None else _first_sites(prefix, sites)
-    model, tokenizer = load_model(checkpoint, Placement(device, dtype, threads))
+    loaded = load(checkpoint, device, dtype, threads)
+    model, tokenizer = loaded.model, loaded.tokenizer
     partial = output.with_name(f"{output.name}.partial")
     with progress_bar("generating", number) as report:
         generated = generate_haplotypes(

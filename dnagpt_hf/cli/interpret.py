@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import load
 from dnagpt_hf.cli.predict import parse_answers
-from dnagpt_hf.cli.progress import counter
+from dnagpt_hf.cli.running import counter, load
 
 if TYPE_CHECKING:
     from dnagpt_hf.inference.scored_records import ScoredRecord

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.loading import load
-from dnagpt_hf.cli.progress import progress_bar, reported
+from dnagpt_hf.cli.running import load, reading
 
 
 def predict(
@@ -59,10 +58,10 @@ def predict(
         loaded = load(model, device, dtype, threads, remainder)
         with (
             row_writer(output, format=written_format, overwrite=overwrite) as write,
-            progress_bar("predicting", reader.size) as report,
+            reading(reader, "predicting") as records,
         ):
             for prediction in loaded.iter_predictions(
-                reported(reader, report),
+                records,
                 template=template,
                 answers=labels,
                 truncation=truncate,

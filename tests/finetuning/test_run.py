@@ -29,9 +29,9 @@ from finetuning_runs import (
 )
 from safetensors.torch import load_file
 
+import dnagpt_hf
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.cli.loading import Placement, load_model
 from dnagpt_hf.finetuning.run import FineTuned, finetune
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.inference.prediction import predict_records
@@ -72,7 +72,8 @@ def history(folder: Path, name: str) -> list[float]:
 
 def prediction_head(folder: Path) -> list[dict[str, float]]:
     """What `dnagpt predict` would say of some records."""
-    model, tokenizer = load_model(open_checkpoint(folder), Placement(device="cpu"))
+    loaded = dnagpt_hf.load(folder, device="cpu")
+    model, tokenizer = loaded.model, loaded.tokenizer
     return [
         {
             name: value
