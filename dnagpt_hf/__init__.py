@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.haplotypes.files.formats import write_haplotypes as write_haplotypes
     from dnagpt_hf.haplotypes.generation import generate_haplotypes as generate_haplotypes
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes as Haplotypes
+    from dnagpt_hf.haplotypes.sites import Sites as Sites
     from dnagpt_hf.haplotypes.training import train_haplotypes as train_haplotypes
     from dnagpt_hf.interpretation.figures import attention_grid as attention_grid
     from dnagpt_hf.interpretation.figures import track_figure as track_figure
@@ -72,6 +73,7 @@ _MODULES = {
     "Predictions": "loaded_model",
     "Record": "records.reading",
     "RecordReader": "records.reading",
+    "Sites": "haplotypes.sites",
     "Task": "tasks.task",
     "attention_grid": "interpretation.figures",
     "bundled": "checkpoints.bundled",

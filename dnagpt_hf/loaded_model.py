@@ -103,18 +103,7 @@ class Predictions(list["Prediction"]):
         """
         import pandas
 
-        rows = []
-        for prediction in self:
-            row: dict[str, Any] = {}
-            for name, value in prediction.row(keep).items():
-                spread = isinstance(value, Mapping)
-                row |= (
-                    {f"{name}_{key}": one for key, one in value.items()}
-                    if spread
-                    else {name: value}
-                )
-            rows.append(row)
-        return pandas.DataFrame(rows)
+        return pandas.json_normalize([one.row(keep) for one in self], sep="_")
 
 
 @dataclass(frozen=True)
@@ -354,7 +343,14 @@ class LoadedModel:
         )
 
     def attribute(
-        self, record: Any, method: Method = "mutagenesis", *, steps: int = 64, **question: Any
+        self,
+        record: Any,
+        method: Method = "mutagenesis",
+        *,
+        start: int = 0,
+        end: int | None = None,
+        steps: int = 64,
+        **question: Any,
     ) -> Attribution | Mutagenesis:
         """Attribute the score of an answer to the bases of one record.
 
@@ -362,6 +358,8 @@ class LoadedModel:
             record: a sequence, a mapping of columns to values, or a [`Record`].
             method: `"gradient"` times input, `"integrated"` gradients, or `"mutagenesis"`, which
                 replaces every base by each of the three others.
+            start: first base that mutagenesis replaces, from 0.
+            end: end of the bases that it replaces, excluded; by default that of the sequence.
             steps: steps of integrated gradients.
             **question: `template`, `answers`, `answer` (the column), `target` (the label) and
                 `truncation`, as for [`~dnagpt_hf.inference.scored_records.score_answer`].
@@ -374,9 +372,9 @@ class LoadedModel:
 
             >>> import dnagpt_hf
             >>> model = dnagpt_hf.load("dnagpt-tiny")
-            >>> found = model.attribute("ACGTACGTA", template="<R>{sequence}<=><M>")
+            >>> found = model.attribute("ACGTACGTA", start=3, template="<R>{sequence}<=><M>")
             >>> found.effects.shape
-            (9, 4)
+            (6, 4)
         """
         from dnagpt_hf.inference.scored_records import score_answer
 
@@ -384,7 +382,7 @@ class LoadedModel:
         if method == "mutagenesis":
             from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
-            return in_silico_mutagenesis(scored)
+            return in_silico_mutagenesis(scored, start=start, end=end)
         from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 
         if method == "gradient":

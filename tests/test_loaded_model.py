@@ -66,6 +66,8 @@ def test_attention_and_attribution(model: dnagpt_hf.LoadedModel) -> None:
     maps = model.attention({"sequence": SEQUENCES[0]}, layers=[-1], heads="mean", **number)
     np.testing.assert_allclose(maps.weights.sum(-1), 1, atol=1e-5)
     effects = model.attribute(SEQUENCES[1], **number).effects
+    some = model.attribute(SEQUENCES[1], start=2, end=5, **number).effects
+    np.testing.assert_allclose(some, effects[2:5], atol=1e-5)
     assert effects.shape == (6, 4)
     for method in ("gradient", "integrated"):
         assert np.isfinite(model.attribute(SEQUENCES[1], method, steps=4, **number).values).all()

@@ -44,7 +44,7 @@ class Region(NamedTuple):
 
 
 def attention_grid(
-    maps: AttentionMaps, *, column: str | None = None, regions: Sequence[Region] = ()
+    maps: AttentionMaps, *, column: str | None = None, regions: Sequence[tuple[str, int, int]] = ()
 ) -> Figure:
     """Draw attention maps of all layers (paper, Fig. S1), or of the heads of one, in a grid.
 
@@ -52,23 +52,19 @@ def attention_grid(
         maps: several layers with averaged heads, several heads of one layer, or both, with a row
             of panels for each layer.
         column: column of DNA whose bases are the axes; by default the longest one.
-        regions: parts of it to be marked.
+        regions: parts of it to be marked: name, first base from 0, and end, excluded.
 
     Returns:
         A figure with a panel for each map, which has a color scale of its own.
 
     Example:
 
-        >>> from dnagpt_hf import DNAGPTModel, DNAGPTTokenizer
-        >>> from dnagpt_hf.interpretation.attention import attention_maps
-        >>> from dnagpt_hf.records.reading import Record
-        >>> from dnagpt_hf.presets import preset_config
-        >>> model = DNAGPTModel(preset_config("dnagpt-test")).eval()
-        >>> record = Record({"sequence": "ACGTACGTACGT"}, "first", "a.fa", 1, 1)
-        >>> maps = attention_maps(model, DNAGPTTokenizer(), record, heads="mean")
-        >>> figure = attention_grid(maps, regions=[Region("exon", 0, 6)])
+        >>> import dnagpt_hf
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> maps = model.attention("ACGTACGTACGT", template="<R>{sequence}", heads="mean")
+        >>> figure = dnagpt_hf.attention_grid(maps, regions=[("exon", 0, 6)])
         >>> [panel.get_title() for panel in figure.axes]
-        ['layer 1', 'layer 2']
+        ['layer 1', 'layer 2', 'layer 3', 'layer 4']
     """
     column = maps.record.column(column)
     layers, heads = maps.weights.shape[:2]
@@ -99,7 +95,7 @@ def attention_figure(
     received: ReceivedAttention,
     *,
     layer: int,
-    regions: Sequence[Region] = (),
+    regions: Sequence[tuple[str, int, int]] = (),
 ) -> Figure:
     """Draw the attention map of one layer above the attention of the answer (paper, Fig. 3e).
 
@@ -139,14 +135,14 @@ def track_figure(
     tracks: Sequence[Attribution | Mutagenesis],
     *,
     column: str | None = None,
-    regions: Sequence[Region] = (),
+    regions: Sequence[tuple[str, int, int]] = (),
 ) -> Figure:
     """Draw gradients and mutagenesis below each other, in the coordinates of a sequence.
 
     Args:
         tracks: of the same record. The figure shows the mutated part of the sequence.
         column: column of DNA; by default the longest one.
-        regions: parts of it to be marked.
+        regions: parts of it to be marked: name, first base from 0, and end, excluded.
 
     Raises:
         ValueError: there are no tracks, or another column was mutated.
@@ -156,7 +152,7 @@ def track_figure(
         >>> import dnagpt_hf
         >>> model = dnagpt_hf.load("dnagpt-tiny")
         >>> found = model.attribute("ACGTACGTA", template="<R>{sequence}<=><M>")
-        >>> figure = track_figure([found])
+        >>> figure = dnagpt_hf.track_figure([found], regions=[("start", 0, 3)])
         >>> figure.savefig("tracks.png")  # doctest: +SKIP
     """
     if not tracks:
@@ -278,26 +274,26 @@ def _write_letters(axes: Axes, bases: str, start: int, end: int) -> None:
     axes.tick_params(axis="x", which="major", pad=12)
 
 
-def _mark(axes: Axes, regions: Sequence[Region], both: bool = False) -> None:
+def _mark(axes: Axes, regions: Sequence[tuple[str, int, int]], both: bool = False) -> None:
     """Mark regions along the upper edge and, where both axes are bases, the right one."""
     (left, right), colors = axes.get_xlim(), _colors(regions)
-    for region in regions:
-        start, end = max(region.start + 0.5, left), min(region.end + 0.5, right)
+    for name, first, behind in regions:
+        start, end = max(first + 0.5, left), min(behind + 0.5, right)
         if start >= end:
             continue
-        style = {"color": colors[region.name], "linewidth": 0, "clip_on": False}
+        style = {"color": colors[name], "linewidth": 0, "clip_on": False}
         axes.axvspan(start, end, 1.0, 1.0 + _BAR, **style)
         if both:
             axes.axhspan(start, end, 1.0, 1.0 + _BAR, **style)
 
 
-def _colors(regions: Sequence[Region]) -> dict[str, str]:
+def _colors(regions: Sequence[tuple[str, int, int]]) -> dict[str, str]:
     """Choose a color for each name."""
-    names = dict.fromkeys(region.name for region in regions)
+    names = dict.fromkeys(name for name, _, _ in regions)
     return dict(zip(names, itertools.cycle(_REGION_COLORS), strict=False))
 
 
-def _legend(figure: Figure, regions: Sequence[Region]) -> None:
+def _legend(figure: Figure, regions: Sequence[tuple[str, int, int]]) -> None:
     from matplotlib.patches import Patch
 
     if not regions:

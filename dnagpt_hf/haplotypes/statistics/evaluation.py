@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -41,6 +41,9 @@ from dnagpt_hf.haplotypes.statistics.three_point import (
     ThreePointComparison,
     compare_three_point,
 )
+
+if TYPE_CHECKING:
+    import pandas
 
 Kind = Literal["generated", "test", "generator"]
 Progress = Callable[[str], None]
@@ -108,6 +111,30 @@ class HaplotypeEvaluation:
     seed: int
     linkage: Linkage | None = field(repr=False)
     sets: list[SetEvaluation]
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Lay the metrics out as a table.
+
+        Returns:
+            `pandas.DataFrame`: a row for each metric, whose name says which direction (↑, ↓) or
+            value is best, and a column for each set; NaN where a metric is not defined.
+
+        Example:
+
+            >>> from dnagpt_hf import evaluate_haplotypes
+            >>> rng = np.random.default_rng(0)
+            >>> real = Haplotypes(rng.integers(0, 2, (40, 30), np.uint8), np.arange(40))
+            >>> generated = Haplotypes(rng.integers(0, 2, (20, 30), np.uint8), np.arange(20))
+            >>> table = evaluate_haplotypes(real, {"model": generated}).to_pandas()
+            >>> table.loc["haplotypes", ["model", "real test"]].tolist()
+            [20.0, 8.0]
+        """
+        import pandas
+
+        from dnagpt_hf.haplotypes.statistics.tables import METRICS
+
+        values = {one.name: [metric.value(one) for metric in METRICS] for one in self.sets}
+        return pandas.DataFrame(values, index=[metric.label for metric in METRICS], dtype=float)
 
 
 def evaluate_sets(
