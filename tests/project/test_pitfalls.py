@@ -221,7 +221,7 @@ PITFALLS: list[tuple[str, list[str]]] = [
         "Files of other systems, soft masks, empty records or ends of contigs are read wrongly.",
         [
             "records/test_reading.py::test_fasta_as_other_systems_write_it",
-            "genomes/test_bases.py::test_reads_records_of_every_form",
+            "genomes/test_fasta.py::test_slices_are_those_of_a_plain_parser",
             "annotation/test_site_windows.py::test_windows_at_the_end_of_a_contig",
             "annotation/test_site_windows.py::test_the_mirror_image_of_a_genome_gives_the_same_windows",
             "annotation/test_sites.py::test_regions_of_bed",
@@ -230,7 +230,7 @@ PITFALLS: list[tuple[str, list[str]]] = [
     (
         "One N costs a whole window, or targets stand where nothing is to be learned.",
         [
-            "genomes/test_bases.py::test_windows_with_more_than_five_percent_n_are_dropped",
+            "pretraining/test_dataset.py::test_windows_of_n_are_not_drawn",
             "pretraining/test_collator.py::test_positions_masked_in_an_example_are_no_targets",
         ],
     ),
