@@ -44,8 +44,10 @@ def _lines(path: TextPath) -> Iterator[tuple[int, str]]:
             for line in lines:
                 if line.strip():
                     yield lines.number, line
-    except (RecordError, zipfile.BadZipFile) as error:
-        raise HaplotypeError(f"{path}: {error}") from error
+    except RecordError as error:
+        raise HaplotypeError(str(error)) from error
+    except zipfile.BadZipFile as error:
+        raise HaplotypeError(f"{path} is cut off or damaged: {error}") from error
 
 
 def read_hapt(path: TextPath, sites: Sites | None = None) -> Haplotypes:
