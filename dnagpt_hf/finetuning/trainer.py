@@ -206,6 +206,9 @@ def class_weights(stated: Any, data: TaskData, head: Head) -> list[list[float] |
     """
     if stated is None:
         return None
+    if isinstance(stated, Mapping):
+        # labels such as 0 and 1 are numbers in YAML
+        stated = {str(label): weight for label, weight in stated.items()}
     _check_weights(stated, data.task)
     targets = data.splits["train"].targets
     several = head == "classification" and len(data.task.answer_list) > 1

@@ -227,6 +227,11 @@ def test_all_that_is_trained_gets_a_gradient(
 # -- class weights ---------------------------------------------------------------------------------
 
 
+def test_labels_that_are_numbers_in_yaml_have_weights() -> None:
+    rows = [{**row, "label": str(n % 2)} for n, row in enumerate(planted(40))]
+    assert class_weights({1: 3, "0": 2}, data_of(CLASS, rows, answers={}), "language") == [[2, 3]]
+
+
 def test_balanced_weights_by_hand() -> None:
     # 8 records, 3 classes: 8 / (3 · 5), 8 / (3 · 2), 8 / (3 · 1)
     targets = np.array([0, 0, 1, 0, 2, 0, 1, 0])
