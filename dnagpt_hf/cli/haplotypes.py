@@ -11,16 +11,13 @@ import typer
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.running import progress_bar
 from dnagpt_hf.cli.training import CONTEXT
-from dnagpt_hf.messages import count
+from dnagpt_hf.messages import count, markdown_table
 
 if TYPE_CHECKING:
     from dnagpt_hf.haplotypes.generation import GeneratedHaplotypes
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes
     from dnagpt_hf.haplotypes.sites import Sites
-    from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 
-# columns in which any table has room
-MEASURED = 1000
 # first field of every line of a .hapt file of generated haplotypes
 LABEL = "DNAGPT"
 READ = ".hapt (also .gz or in a .zip), .vcf, .vcf.gz, .bcf, .npy or .npz"
@@ -294,6 +291,7 @@ def evaluate(
     from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes, set_names
     from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
     from dnagpt_hf.haplotypes.statistics.evaluation import number_of_steps
+    from dnagpt_hf.haplotypes.statistics.tables import description, metric_table
 
     files = generated or []
     chosen = set_names(files) if names is None else [name.strip() for name in names.split(",")]
@@ -319,30 +317,12 @@ def evaluate(
             overwrite=overwrite,
             on_step=lambda step: report(next(done)),
         )
-    _show(evaluation)
-    typer.echo(f"\n{output / 'evaluation.html'}")
-
-
-def _show(evaluation: HaplotypeEvaluation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from dnagpt_hf.haplotypes.statistics.tables import description, metric_table
-
+    typer.echo("\n".join(description(evaluation)) + "\n")
     header, rows = metric_table(evaluation)
+    # without the columns of published models, which the report has
     number = 1 + len(evaluation.sets)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("", no_wrap=True)
-    for name in header[1:number]:
-        shown.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        shown.add_row(*row[:number])
-    for sentence in description(evaluation):
-        typer.echo(sentence)
-    console = Console()
-    # no column is cut off, in a file or a narrow terminal
-    console.width = max(console.width, Console(width=MEASURED).measure(shown).maximum)
-    console.print(shown)
+    typer.echo(markdown_table(header[:number], [row[:number] for row in rows]))
+    typer.echo(f"\n{output / 'evaluation.html'}")
 
 
 @haplotypes_app.command()
