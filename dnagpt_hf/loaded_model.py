@@ -223,7 +223,7 @@ class LoadedModel:
         self,
         data: Any,
         *,
-        template: str = "{sequence}",
+        template: str | None = None,
         pooling: Pooling = "mean",
         layer: int = -1,
         truncation: Truncation | None = None,
@@ -234,7 +234,8 @@ class LoadedModel:
 
         Args:
             data: as for [`predict`], or any iterator of records.
-            template: text of the token language with columns in braces, such as `<R>{sequence}`.
+            template: text of the token language with columns in braces, such as `<R>{sequence}`; by
+                default the input of the model's task, or `{sequence}` without one.
             pooling: as for [`embed`].
             layer: 0 for the token embeddings, n for the output of layer n; negative numbers count
                 from the last layer.

@@ -57,7 +57,7 @@ def embed(
         ):
             for embedding in loaded.iter_embeddings(
                 records,
-                template=template or "{sequence}",
+                template=template,
                 pooling=pooling,
                 layer=layer,
                 truncation=truncate,

@@ -10,12 +10,15 @@ import numpy as np
 import torch
 
 from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
+from dnagpt_hf.inference.prediction import resolve_task
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Pooling = Literal["mean", "last", "token"]
@@ -41,7 +44,7 @@ def embed_records(
     tokenizer: DNAGPTTokenizer,
     records: Iterable[Record],
     *,
-    template: str = "{sequence}",
+    template: str | None = None,
     pooling: Pooling = "mean",
     layer: int = -1,
     truncation: Truncation | None = None,
@@ -54,7 +57,8 @@ def embed_records(
         model: the decoder; of a model with heads, its attribute `model`.
         tokenizer: the model's tokenizer.
         records: any number of records; a bounded number of them is in memory.
-        template: text of the token language with columns in braces, such as `<R>{sequence}`.
+        template: text of the token language with columns in braces, such as `<R>{sequence}`; by
+            default the input of the checkpoint's task, or `{sequence}` without one.
         pooling:
             `"mean"` over all tokens of the text, its `"last"` token, which alone has seen the
             whole text, or every `"token"`.
@@ -83,8 +87,14 @@ def embed_records(
     if pooling not in get_args(Pooling):
         raise ValueError(f"unknown pooling {pooling!r}: choose {', '.join(get_args(Pooling))}")
     index = _layer_index(layer, model.config.num_hidden_layers)
+    task = resolve_input(model.config, template)
     encoder = RecordEncoder(
-        tokenizer, Template(template), model.config.max_position_embeddings, truncation
+        tokenizer,
+        task.input,
+        model.config.max_position_embeddings,
+        truncation,
+        task.prepare,
+        task.input_standardization,
     )
 
     @torch.inference_mode()
@@ -100,6 +110,24 @@ def embed_records(
     for encoded, vectors in rows:
         check_finite(encoded.record, vectors)
         yield Embedding(encoded.record, encoded.input_ids, vectors)
+
+
+def resolve_input(config: PreTrainedConfig, template: str | None = None) -> Task:
+    """Find the input that is embedded: a template, that of the checkpoint's task, or `{sequence}`.
+
+    Args:
+        config: configuration of the checkpoint.
+        template: text of the token language with columns in braces, if one is stated. A template
+            with the columns of the checkpoint's task is prepared as the task says.
+
+    Example:
+
+        >>> from dnagpt_hf import open_checkpoint
+        >>> config = open_checkpoint("dnagpt-tiny-pas").config
+        >>> resolve_input(config).input.text, resolve_input(config, "<S>{dna}").input.text
+        ('<R>{sequence}', '<S>{dna}')
+    """
+    return resolve_task(config, template, None) or Task("{sequence}")
 
 
 def _layer_index(layer: int, num_layers: int) -> int:
