@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from dnagpt_hf.presets import preset_tokenizer as preset_tokenizer
     from dnagpt_hf.pretraining.collator import DNAGPTDataCollator as DNAGPTDataCollator
     from dnagpt_hf.pretraining.run import pretrain as pretrain
-    from dnagpt_hf.records.in_memory import to_records as to_records
     from dnagpt_hf.records.reading import Record as Record
     from dnagpt_hf.records.reading import RecordReader as RecordReader
+    from dnagpt_hf.records.reading import to_records as to_records
     from dnagpt_hf.tasks.task import Task as Task
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer as DNAGPTTokenizer
 
@@ -94,7 +94,7 @@ _MODULES = {
     "pretrain": "pretraining.run",
     "push_checkpoint": "checkpoints.publishing",
     "read_haplotypes": "haplotypes.files.formats",
-    "to_records": "records.in_memory",
+    "to_records": "records.reading",
     "track_figure": "interpretation.figures",
     "train_haplotypes": "haplotypes.training",
     "write_haplotypes": "haplotypes.files.formats",

@@ -182,7 +182,7 @@ class LoadedModel:
             ValueError: the model has no head, or template and answers do not fit it.
         """
         from dnagpt_hf.inference.prediction import predict_records
-        from dnagpt_hf.records.in_memory import to_records
+        from dnagpt_hf.records.reading import to_records
 
         return predict_records(
             self.model,
@@ -248,7 +248,7 @@ class LoadedModel:
             ValueError: unknown pooling, or a layer that the model does not have.
         """
         from dnagpt_hf.inference.embedding import embed_records
-        from dnagpt_hf.records.in_memory import to_records
+        from dnagpt_hf.records.reading import to_records
 
         return embed_records(
             self.model.base_model,
@@ -394,6 +394,6 @@ class LoadedModel:
 
 
 def _one_record(record: Any) -> Record:
-    from dnagpt_hf.records.in_memory import to_records
+    from dnagpt_hf.records.reading import to_records
 
     return next(to_records([record]))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from dnagpt_hf.annotation.gff import Feature, read_features
 from dnagpt_hf.annotation.transcripts import CodingEnd, Gene, Transcript
 from dnagpt_hf.genomes.bases import Interval
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 _EXON, _CODING = "exon", "CDS"
 _EXONIC = (_EXON, _CODING, "stop_codon")

@@ -25,7 +25,8 @@ from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_win
 from dnagpt_hf.genomes.bases import Interval, gc_content
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.messages import did_you_mean
-from dnagpt_hf.records.reading import Record, RecordError, RecordReader
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record, RecordReader
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from dnagpt_hf.records.reading import RecordError, shorten
-from dnagpt_hf.records.text_lines import numbered_lines
+from dnagpt_hf.records.files import RecordError, open_text, shorten
 
 _FORMAT_OF_SUFFIX = {".gtf": True, ".gff3": False}
 _COMPRESSED_SUFFIXES = (".gz", ".bgz")
@@ -95,25 +94,26 @@ def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
     source = os.fspath(path)
     stated = _stated_format(path)
     is_gtf, has_features = stated, False
-    for number, line in numbered_lines(path):
-        if line.startswith("##FASTA") or line.startswith(">"):
-            break
-        if not line.strip() or line.startswith("#"):
-            continue
-        fields = line.split("\t")
-        found = stated
-        if stated is None:
-            found = _is_gtf(fields[-1])
-        if found is not None and found != is_gtf:
-            if is_gtf is not None:
-                raise RecordError(
-                    f"{source}, line {number}: {shorten(fields[-1])!r} is an attribute of "
-                    f"{_name(found)}, but the lines before are {_name(is_gtf)}: give the file the "
-                    "ending .gtf or .gff3"
-                )
-            is_gtf = found
-        has_features = True
-        yield _feature(fields, bool(is_gtf), source, number)
+    with open_text(path) as lines:
+        for number, line in lines:
+            if line.startswith("##FASTA") or line.startswith(">"):
+                break
+            if not line.strip() or line.startswith("#"):
+                continue
+            fields = line.rstrip("\r\n").split("\t")
+            found = stated
+            if stated is None:
+                found = _is_gtf(fields[-1])
+            if found is not None and found != is_gtf:
+                if is_gtf is not None:
+                    raise RecordError(
+                        f"{source}, line {number}: {shorten(fields[-1])!r} is an attribute of "
+                        f"{_name(found)}, but the lines before are {_name(is_gtf)}: give the file "
+                        "the ending .gtf or .gff3"
+                    )
+                is_gtf = found
+            has_features = True
+            yield _feature(fields, bool(is_gtf), source, number)
     if not has_features:
         raise RecordError(f"{source} has no features: give a GFF3 or GTF file")
 

@@ -14,7 +14,8 @@ from typing import Any
 from dnagpt_hf.annotation.negatives import Negatives, negative_drawer
 from dnagpt_hf.annotation.sites import ANCHORS, Site, check_anchor, is_bed, read_sites
 from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_windows
-from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from dnagpt_hf.annotation.gff import read_features
 from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.genomes.bases import Interval
 from dnagpt_hf.messages import did_you_mean
-from dnagpt_hf.records.reading import RecordError, shorten
-from dnagpt_hf.records.text_lines import numbered_lines
+from dnagpt_hf.records.files import RecordError, open_text, shorten
 
 # bases that make the site itself: a codon, or the two at an end of an intron
 ANCHORS = {
@@ -193,21 +192,22 @@ def _bed_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], l
     """Numbers and fields of lines, and the names of the columns behind the sixth."""
     names: list[str] = []
     count = 0
-    for number, line in numbered_lines(path):
-        if not line.strip() or line.startswith(("track", "browser")):
-            continue
-        fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
-        if line.startswith("#"):
-            # a comment, or names of columns, as some programs write them
-            names = fields[6:] if "\t" in line else names
-            continue
-        count = count or len(fields)
-        if len(fields) != count or count < 3:
-            raise RecordError(
-                f"{os.fspath(path)}, line {number}: {len(fields)} fields, but BED has 3 or more, "
-                "as many on each line"
-            )
-        yield number, fields, names
+    with open_text(path) as lines:
+        for number, line in lines:
+            if not line.strip() or line.startswith(("track", "browser")):
+                continue
+            fields = [field.strip() for field in line.split("\t" if "\t" in line else None)]
+            if line.startswith("#"):
+                # a comment, or names of columns, as some programs write them
+                names = fields[6:] if "\t" in line else names
+                continue
+            count = count or len(fields)
+            if len(fields) != count or count < 3:
+                raise RecordError(
+                    f"{os.fspath(path)}, line {number}: {len(fields)} fields, but BED has 3 or "
+                    "more, as many on each line"
+                )
+            yield number, fields, names
 
 
 def _feature_sites(path: str | os.PathLike[str], anchor: str, kind: str) -> Iterator[Site]:

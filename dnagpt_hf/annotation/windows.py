@@ -12,7 +12,7 @@ from dnagpt_hf.genomes.bases import Interval, reverse_complement
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.regions import similar_contigs
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 logger = logging.getLogger(__name__)
 

@@ -208,7 +208,7 @@ def _check_input(input: str) -> None:
 
 
 def _format(output: str, stated: GeneratedFormat | None, only_dna: bool) -> str:
-    from dnagpt_hf.records.reading import format_of_name
+    from dnagpt_hf.records.files import format_of_name
 
     if stated is None:
         by_name = format_of_name(output)

@@ -239,7 +239,8 @@ def find_record(path: str, format: str | None, name: str | None) -> Record:
     Raises:
         RecordError: there is no such record, or the file cannot be read.
     """
-    from dnagpt_hf.records.reading import RecordError, RecordReader
+    from dnagpt_hf.records.files import RecordError
+    from dnagpt_hf.records.reading import RecordReader
 
     numbered: Record | None = None
     count = 0

@@ -17,10 +17,10 @@ from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.bases import GenomeError
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta_index import read_index, write_index
+from dnagpt_hf.records.files import RecordError, is_gzip
 
 logger = logging.getLogger(__name__)
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1 << 24
 # some file systems keep times to two seconds only
 _COARSEST_TIME = 2 * 10**9
@@ -60,7 +60,9 @@ def open_genome(path: str | os.PathLike[str], cache_folder: Path | None = None) 
         raise GenomeError(f"{source}: {problem}")
     try:
         with open(source, "rb") as stream:
-            is_compressed = stream.read(2) == _GZIP_MAGIC
+            is_compressed = is_gzip(stream, str(source))
+    except RecordError as error:
+        raise GenomeError(str(error)) from error
     except OSError as error:
         raise GenomeError(f"{source} cannot be read: {error.strerror}") from error
     plain = _unpacked(source, cache_folder) if is_compressed else Path(os.path.abspath(source))

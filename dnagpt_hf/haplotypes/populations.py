@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from dnagpt_hf.haplotypes.sites import HaplotypeError
-from dnagpt_hf.records.reading import RecordReader, format_of_name
+from dnagpt_hf.records.files import format_of_name
+from dnagpt_hf.records.reading import RecordReader
 
 # lower case, as the sample lists of the 1000 Genomes Project and of other tools write them
 SAMPLE_COLUMNS = ("sample", "sample name", "sample_name", "sampleid", "iid")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dnagpt_hf.atomic_files import check_new_file, new_file
-from dnagpt_hf.records.reading import STANDARD_STREAM, format_of_name
+from dnagpt_hf.records.files import STANDARD_STREAM, format_of_name
 
 TABLE_FORMATS = ("csv", "tsv", "jsonl")
 WriteRow = Callable[[Mapping[str, Any]], None]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dnagpt_hf.messages import did_you_mean, on_one_line
-from dnagpt_hf.records.in_memory import dataset_records
+from dnagpt_hf.records.reading import dataset_records
 from dnagpt_hf.tasks.sources import ALL, SPLIT_NAMES, SPLITS, RecordStream, Source, Splits
 
 # files by which a folder that `save_to_disk` made is known

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dnagpt_hf.atomic_files import new_file
-from dnagpt_hf.records.in_memory import to_records
+from dnagpt_hf.records.reading import to_records
 from dnagpt_hf.tasks.sources import FORMS, SPLITS
 
 

@@ -17,7 +17,8 @@ from pydantic import Field
 
 from dnagpt_hf.annotation.genes import FEATURES, ID, PROMOTER, TARGET
 from dnagpt_hf.messages import did_you_mean
-from dnagpt_hf.records.reading import Record, RecordError, RecordReader
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record, RecordReader
 from dnagpt_hf.tasks.sources import (
     ALL,
     SPLITS,

@@ -10,7 +10,7 @@ from annotated_genome import MODELS, gff3, gtf
 
 from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.transcripts import Gene
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 
 def genes_of(folder: Path, text: str) -> list[Gene]:

@@ -12,7 +12,7 @@ from annotated_genome import MODELS, Model, complement, fasta, genome, gff3, gtf
 from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.genes import FEATURES, GeneTable, representative, untranslated
 from dnagpt_hf.annotation.transcripts import Gene, Transcript
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 EXPRESSION = "gene_id,leaf,root\ng1,1.5,0\ng2.1,7,\ng4,2,\nother,9,9\n"
 

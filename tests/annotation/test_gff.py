@@ -10,7 +10,7 @@ import pytest
 from annotated_genome import gff3
 
 from dnagpt_hf.annotation.gff import read_features
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 GFF_LINE = "chr%7C1\tx\tCDS\t5\t9\t.\t-\t2\tID=a%3Bb;Parent=p1,p%2C2; Note=ID=no;gene_id=g"
 GTF_LINE = (

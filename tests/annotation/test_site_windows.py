@@ -11,7 +11,7 @@ from annotated_genome import MODELS, complement, fasta, genome, gff3, gtf, mirro
 
 from dnagpt_hf.annotation.negatives import Negatives
 from dnagpt_hf.annotation.site_windows import RegionWindows
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 ANCHORS = ("start", "centre", "tss", "tts", "tis", "stop", "donor", "acceptor")
 MOTIFS = {"tis": "ATG", "stop": "TAA", "donor": "GT", "acceptor": "AG"}

@@ -9,7 +9,7 @@ import pytest
 from annotated_genome import MODELS, gff3, gtf
 
 from dnagpt_hf.annotation.sites import ANCHORS, Site, is_bed, read_sites
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 
 def sites_of(

@@ -9,7 +9,7 @@ import pytest
 from annotated_genome import complement
 
 from dnagpt_hf.annotation.windows import GenomeWindows, Window, open_windows
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 BASES = "ACGTTGCANNACGGTTACGA"
 

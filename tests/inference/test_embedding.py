@@ -12,7 +12,8 @@ import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTModel, DNAGPTTokenizer
 from dnagpt_hf.inference.embedding import embed_records
-from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record
 
 
 def records(count: int = 20) -> list[Record]:

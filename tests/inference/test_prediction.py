@@ -17,7 +17,8 @@ from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.inference.prediction_heads import answer_tokens, stated_labels
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.records.encoding import RecordEncoder
-from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
 
 CLASS = "<R>{sequence}<=><B>"

@@ -12,7 +12,7 @@ from interpreted_models import ANSWERS, CLASS, NUMBER, classifier, dna, louder, 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.inference.scored_records import score_answer
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.tasks.preparation import SequenceCut
 from dnagpt_hf.tasks.task import Task
 

@@ -12,7 +12,7 @@ from interpreted_models import CLASS, NUMBER, classifier, dna, louder, record
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTModel, DNAGPTTokenizer
 from dnagpt_hf.interpretation import attention
 from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 
 
 @pytest.fixture

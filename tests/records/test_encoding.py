@@ -9,7 +9,8 @@ import pytest
 
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.records.encoding import RecordEncoder
-from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
 
 

@@ -5,8 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dnagpt_hf.records.in_memory import to_records
-from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.reading import Record, to_records
 
 
 def rows(data: object) -> list[tuple[str, dict[str, object]]]:

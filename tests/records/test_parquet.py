@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dnagpt_hf.records.reading import Record, RecordError, RecordReader, format_of_name
+from dnagpt_hf.records.files import RecordError, format_of_name
+from dnagpt_hf.records.reading import Record, RecordReader
 
 
 def write(path: Path, columns: dict[str, list[Any]], **options: Any) -> Path:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dnagpt_hf.records.reading import Record, RecordError, RecordReader, format_of_name
+from dnagpt_hf.records.files import RecordError, format_of_name
+from dnagpt_hf.records.reading import Record, RecordReader
 
 FASTA = b">one first record\nACGT\nacgn\n\n>two\nGGG\n"
 

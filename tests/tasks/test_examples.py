@@ -9,7 +9,7 @@ import pytest
 from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, as_records, planted
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.tasks.examples import (
     Examples,
     answer_token_ids,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from annotated_genome import write
 
-from dnagpt_hf.records.reading import Record, RecordError
+from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.sources import FORMS, TEXT_KEYS, Files, file_stream, open_source, split_files
 from dnagpt_hf.yaml_files import parse_yaml
 

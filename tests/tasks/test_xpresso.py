@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnagpt_hf.records.reading import RecordError
+from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.tasks.sources import open_source
 
 COLUMNS = [

@@ -12,7 +12,6 @@ A `.legend` file has a line for each site, under a header:
 
 from __future__ import annotations
 
-import gzip
 import re
 import zipfile
 from collections.abc import Iterator
@@ -21,11 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, site_name
-from dnagpt_hf.records.reading import shorten
-from dnagpt_hf.records.text_lines import RecordError, TextLines
+from dnagpt_hf.records.files import RecordError, open_text, shorten
+from dnagpt_hf.records.writing import output_stream
 
 _SEPARATORS = np.frombuffer(b" \t", np.uint8)
 _ZERO = ord("0")
@@ -39,15 +37,10 @@ TextPath = Path | zipfile.Path
 def _lines(path: TextPath) -> Iterator[tuple[int, str]]:
     """Number the lines of a file that are not empty, plain or gzipped."""
     try:
-        with path.open("rb") as stream:
-            lines = TextLines(stream, str(path))  # type: ignore[arg-type]
-            for line in lines:
-                if line.strip():
-                    yield lines.number, line
+        with open_text(path) as lines:
+            yield from (line for line in lines if line[1].strip())
     except RecordError as error:
         raise HaplotypeError(str(error)) from error
-    except zipfile.BadZipFile as error:
-        raise HaplotypeError(f"{path} is cut off or damaged: {error}") from error
 
 
 def read_hapt(path: TextPath, sites: Sites | None = None) -> Haplotypes:
@@ -185,12 +178,10 @@ def write_hapt(
             raise HaplotypeError(f"{text!r} cannot stand in a .hapt file: it must have no spaces")
     line = np.full(2 * haplotypes.num_sites, ord(" "), np.uint8)
     line[-1] = ord("\n")
-    with new_file(path, overwrite=overwrite) as partial:
-        is_gzip = path.suffix.lower() == ".gz"
-        with gzip.open(partial, "wb", 5) if is_gzip else open(partial, "wb") as stream:
-            for name, row in zip(haplotypes.names.tolist(), haplotypes.alleles, strict=True):
-                line[::2] = row + _ZERO
-                stream.write(f"{label} {name} ".encode() + line.tobytes())
+    with output_stream(path, overwrite=overwrite) as stream:
+        for name, row in zip(haplotypes.names.tolist(), haplotypes.alleles, strict=True):
+            line[::2] = row + _ZERO
+            stream.write(f"{label} {name} {line.tobytes().decode()}")
         if haplotypes.sites is not None:
             write_legend(haplotypes.sites, legend_path(path), overwrite)
 
@@ -205,5 +196,5 @@ def write_legend(sites: Sites, path: Path, overwrite: bool) -> None:
     ids = [sites.name(index) for index in range(len(sites))]
     columns = (ids, sites.positions, sites.references, sites.alternatives)
     lines = [" ".join(map(str, row)) for row in zip(*columns, strict=True)]
-    with new_file(path, overwrite=overwrite) as partial:
-        partial.write_text("\n".join([" ".join(_COLUMNS), *lines, ""]), encoding="utf-8")
+    with output_stream(path, overwrite=overwrite) as stream:
+        stream.write("\n".join([" ".join(_COLUMNS), *lines, ""]))

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dnagpt_hf.records.text_lines import RecordError, numbered_lines
+from dnagpt_hf.records.files import RecordError, open_text
+
+
+def read(path: Path) -> list[tuple[int, str]]:
+    with open_text(path) as lines:
+        return list(lines)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,8 @@ from dnagpt_hf.records.text_lines import RecordError, numbered_lines
 def test_lines_as_all_systems_write_them(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a"
     path.write_bytes(content)
-    assert list(numbered_lines(path)) == [(1, "one"), (2, ""), (3, " two\t")]
+    lines = [(number, line.rstrip("\r\n")) for number, line in read(path)]
+    assert lines == [(1, "one"), (2, ""), (3, " two\t")]
 
 
 @pytest.mark.parametrize(
@@ -45,4 +51,4 @@ def test_broken_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.gff"
     path.write_bytes(content)
     with pytest.raises(RecordError, match=message):
-        list(numbered_lines(path))
+        read(path)

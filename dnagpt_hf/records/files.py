@@ -1,0 +1,389 @@
+"""Opening files of text, and reading the rows of FASTA, CSV, TSV, JSON lines, text and parquet.
+
+The reader of a format is a generator: it takes the numbered lines of a file and yields for each
+record its columns, its name (empty if there is none) and the line on which it starts.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+from dnagpt_hf.messages import on_one_line
+
+Lines = Iterator[tuple[int, str]]
+"""Numbers, from 1, and contents of lines, with their line ends."""
+
+Row = tuple[dict[str, Any], str, int]
+"""Columns, name and line of a record."""
+
+STANDARD_STREAM = "-"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_PARQUET_MAGIC = b"PAR1"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# first bytes of files that are not read, and the remedy
+_UNREAD = {
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd: decompress it, or compress it with gzip",
+    b"\xfd7zXZ\x00": "is compressed with xz: decompress it, or compress it with gzip",
+    b"BZh": "is compressed with bzip2: decompress it, or compress it with gzip",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook: extract it, or save the table as CSV",
+}
+_COMPRESSED_SUFFIXES = (".gz", ".bgz", ".bgzf")
+_FORMAT_OF_SUFFIX = {
+    **dict.fromkeys((".fa", ".fasta", ".fna", ".ffn", ".fas"), "fasta"),
+    ".csv": "csv",
+    **dict.fromkeys((".tsv", ".tab"), "tsv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+}
+_NAME_COLUMNS = ("name", "id")
+# csv refuses fields of more than 131,072 characters, which a promoter table can exceed. A limit
+# remains, so that a stray quotation mark does not read a whole file as one field.
+_LONGEST_FIELD = 1 << 29
+# rows of parquet in memory at a time; promoters are long
+_PARQUET_ROWS = 256
+
+
+class RecordError(ValueError):
+    """A file or record that cannot be used; the message names it, the problem and the remedy."""
+
+
+@contextmanager
+def open_text(path: str | os.PathLike[str] | zipfile.Path) -> Iterator[Lines]:
+    """Open a file of text, and yield its lines with their numbers.
+
+    A file may be compressed with gzip or bgzip, which its first bytes state, and begin with a byte
+    order mark.
+
+    Args:
+        path: the file, `-` for standard input, or a member of a zip archive.
+
+    Raises:
+        RecordError: while lines are read: not text, cut off, or in another compression.
+        OSError: it cannot be opened.
+
+    Example:
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "sites.bed"
+        >>> _ = path.write_bytes(b"chr1\\t5\\t9\\r\\nchr2\\t1\\t3")
+        >>> with open_text(path) as lines:
+        ...     list(lines)
+        [(1, 'chr1\\t5\\t9\\r\\n'), (2, 'chr2\\t1\\t3')]
+    """
+    with open_bytes(path) as raw:
+        yield numbered_lines(raw, source_name(path))
+
+
+def open_bytes(path: str | os.PathLike[str] | zipfile.Path) -> io.BufferedReader:
+    """Open a file, standard input (`-`) or a member of a zip archive for its stored bytes."""
+    if isinstance(path, zipfile.Path):
+        try:
+            return cast(io.BufferedReader, path.open("rb"))
+        except zipfile.BadZipFile as error:
+            raise RecordError(f"{path} is cut off or damaged: {error}") from error
+    is_standard = os.fspath(path) == STANDARD_STREAM
+    return open(0 if is_standard else path, "rb", closefd=not is_standard)
+
+
+def source_name(path: str | os.PathLike[str] | zipfile.Path) -> str:
+    """Name a file in messages."""
+    return "standard input" if str(path) == STANDARD_STREAM else str(path)
+
+
+def is_gzip(raw: io.BufferedReader, source: str) -> bool:
+    """Recognize gzip and bgzip by the first bytes of a file.
+
+    Raises:
+        RecordError: the file is in another compression, which is not read.
+    """
+    start = raw.peek(6)[:6]
+    for magic, problem in _UNREAD.items():
+        if start.startswith(magic):
+            raise RecordError(f"{source} {problem}")
+    return start.startswith(_GZIP_MAGIC)
+
+
+def numbered_lines(raw: io.BufferedReader, source: str) -> Lines:
+    """Read the lines of an open file, as [`open_text`] does.
+
+    Args:
+        raw: the file, opened for bytes.
+        source: its name in messages.
+    """
+    number, text = 0, None
+    try:
+        stream = raw
+        if is_gzip(raw, source):
+            # a buffer is filled before it is read, so that damage is not taken for another encoding
+            stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)))
+        encoding = "utf-16" if stream.peek(2)[:2] in _UTF16_MARKS else "utf-8-sig"
+        text = io.TextIOWrapper(stream, encoding, newline="")
+        for number, line in enumerate(text, start=1):
+            if "\0" in line:
+                raise RecordError(f"{source} is not text: line {number} holds a NUL character")
+            yield number, line
+    except UnicodeDecodeError as error:
+        raise RecordError(
+            f"{source} is not UTF-8 text after line {number}: save it as UTF-8"
+        ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise RecordError(f"{source} is cut off or damaged after line {number}: {error}") from error
+    finally:
+        if text is not None and not raw.closed:
+            # a text stream would close the file below it, which its opener closes
+            text.detach()
+
+
+def text_rows(
+    raw: io.BufferedReader, source: str, format: str | None = None, text_by_default: bool = False
+) -> Iterator[Row]:
+    """Read the rows of an open file of text.
+
+    Args:
+        raw: the file, opened for bytes.
+        source: its name in messages.
+        format: one of `FORMATS` but parquet; by default its first line decides.
+        text_by_default: read a file as text if its first line fits no other format.
+
+    Raises:
+        RecordError: the file is empty, or its format is not clear; while rows are read: malformed.
+    """
+    lines = numbered_lines(raw, source)
+    first = next((line for line in lines if line[1].strip()), None)
+    if first is None:
+        raise RecordError(f"{source} is empty")
+    format = format or _sniff(first[1], source, text_by_default)
+    return _TEXT_READERS[format](chain([first], lines), source)
+
+
+def _sniff(first: str, source: str, text_by_default: bool) -> str:
+    """Recognize a format by the first line."""
+    start = first.lstrip()[0]
+    if start in ">{":
+        return "fasta" if start == ">" else "jsonl"
+    if "\t" in first:
+        return "tsv"
+    if "," in first or ";" in first:
+        return "csv"
+    if text_by_default:
+        return "text"
+    raise RecordError(
+        f"{source}: its first line {shorten(first)!r} does not tell what it is: state its format, "
+        f"one of {', '.join(FORMATS)}"
+    )
+
+
+def _read_fasta(lines: Lines, source: str) -> Iterator[Row]:
+    header, start, parts = "", 0, list[str]()
+    for number, line in lines:
+        line = line.strip()
+        if line.startswith(">"):
+            if header:
+                yield _fasta_row(header, parts, start)
+            header, start, parts = line, number, []
+        elif not header:
+            raise RecordError(
+                f"{source}, line {number}: expected a FASTA header, which starts with '>', not "
+                f"{shorten(line)!r}"
+            )
+        elif "<" in line:
+            raise RecordError(
+                f"{source}, line {number}: '<' is not DNA: state tokens in a template"
+            )
+        else:
+            parts.append(line)
+    yield _fasta_row(header, parts, start)
+
+
+def _fasta_row(header: str, parts: list[str], line: int) -> Row:
+    name, description = (*header[1:].split(maxsplit=1), "", "")[:2]
+    return {"name": name, "description": description, "sequence": "".join(parts)}, name, line
+
+
+def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iterator[Row]:
+    number, first = next(lines)
+    if delimiter is None and first.lower().startswith("sep="):
+        # the line that states the separator for Excel
+        delimiter = first[4:].strip("\r\n") or "\t"
+        number, first = next(lines, (number + 1, ""))
+    delimiter = delimiter or _delimiter(first, f"{source}, line {number}")
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows = csv.reader(chain([first], (line for _, line in lines)), delimiter=delimiter, strict=True)
+    try:
+        header = [cell.strip() for cell in next(rows, [])]
+        named = [name for name in header if name]
+        for name in named:
+            if named.count(name) > 1:
+                raise RecordError(f"{source}: column {name!r} stands twice in the header")
+        named_by = name_column(header)
+        while True:
+            line = number + rows.line_num
+            row = next(rows, None)
+            if row is None:
+                return
+            if not any(cell.strip() for cell in row):
+                continue
+            # spreadsheets fill up rows with empty cells
+            while len(row) > len(header) and not row[-1].strip():
+                row.pop()
+            if len(row) != len(header):
+                raise RecordError(
+                    f"{source}, line {line}: {len(row)} fields, but the header has {len(header)}"
+                )
+            values = {name: cell for name, cell in zip(header, row, strict=True) if name}
+            yield values, values[named_by].strip() if named_by else "", line
+    except csv.Error as error:
+        line = number + rows.line_num - 1
+        raise RecordError(f"{source}, line {line}: malformed table: {error}") from error
+
+
+def _delimiter(header: str, where: str) -> str:
+    """Recognize the separator of a header; a quoted name may hold the others."""
+    outside_quotes = "".join(header.split('"')[::2])
+    found = [mark for mark in ",;\t" if mark in outside_quotes]
+    if len(found) > 1:
+        raise RecordError(
+            f"{where}: the header {shorten(header)!r} holds {' and '.join(map(repr, found))}, so "
+            "that the separator is not clear: quote the column names or use tabs and the format tsv"
+        )
+    return found[0] if found else ","
+
+
+def _read_json_lines(lines: Lines, source: str) -> Iterator[Row]:
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise RecordError(
+                f"{source}, line {number}: not a JSON object on one line: {error}"
+            ) from error
+        if not isinstance(values, dict):
+            raise RecordError(
+                f"{source}, line {number}: expected a JSON object, not {shorten(line)!r}"
+            )
+        yield values, name_of(values), number
+
+
+def _read_text(lines: Lines, source: str) -> Iterator[Row]:
+    for number, line in lines:
+        if line.strip():
+            yield {"sequence": line.strip()}, "", number
+
+
+_TEXT_READERS: dict[str, Callable[[Lines, str], Iterator[Row]]] = {
+    "fasta": _read_fasta,
+    "csv": _read_table,
+    "tsv": partial(_read_table, delimiter="\t"),
+    "jsonl": _read_json_lines,
+    "text": _read_text,
+}
+FORMATS = (*_TEXT_READERS, "parquet")
+
+
+def is_parquet(raw: io.BufferedReader) -> bool:
+    """Recognize parquet by the first bytes of a file."""
+    return raw.peek(4)[:4] == _PARQUET_MAGIC
+
+
+def parquet_rows(raw: io.BufferedReader, source: str) -> tuple[Iterator[Row], int]:
+    """Read the rows of an open parquet file.
+
+    An empty cell is an empty text, as in a table, and a row counts as a line.
+
+    Returns:
+        The rows, and their number.
+
+    Raises:
+        RecordError: damaged or no parquet file, a stream, or two columns of one name.
+    """
+    import pyarrow.parquet
+
+    if not raw.seekable():
+        raise RecordError(f"{source}: parquet is not read from a stream: give the name of a file")
+    with _parquet_errors(source):
+        table = pyarrow.parquet.ParquetFile(raw)
+    names = table.schema_arrow.names
+    for name in names:
+        if names.count(name) > 1:
+            raise RecordError(f"{source}: there are two columns {name!r}: rename one")
+
+    def rows() -> Iterator[Row]:
+        batches = table.iter_batches(batch_size=_PARQUET_ROWS)
+        numbered = enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1)
+        with _parquet_errors(source):
+            for number, row in numbered:
+                values = {name: "" if value is None else value for name, value in row.items()}
+                yield values, name_of(values), number
+
+    return rows(), table.metadata.num_rows
+
+
+@contextmanager
+def _parquet_errors(source: str) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        raise RecordError(
+            f"{source} is no parquet file or is damaged: {on_one_line(error)}"
+        ) from error
+
+
+def format_of_name(path: str | os.PathLike[str]) -> str | None:
+    """Read the format from the ending of a file's name, `None` if it states none.
+
+    Example:
+
+        >>> format_of_name("genome.fa.gz"), format_of_name("notes.txt")
+        ('fasta', None)
+    """
+    name = Path(path)
+    if name.suffix.lower() in _COMPRESSED_SUFFIXES:
+        name = name.with_suffix("")
+    return _FORMAT_OF_SUFFIX.get(name.suffix.lower())
+
+
+def name_column(columns: list[str]) -> str | None:
+    """Find the column that names records: `name` or `id` in any case, `None` if there is none.
+
+    Example:
+
+        >>> name_column(["sequence", "ID"])
+        'ID'
+    """
+    by_lower_case = {name.lower(): name for name in reversed(columns)}
+    return next((by_lower_case[name] for name in _NAME_COLUMNS if name in by_lower_case), None)
+
+
+def name_of(values: Mapping[str, Any]) -> str:
+    """Return the name of a record by its columns; empty if it has none."""
+    column = name_column(list(values))
+    return str(values[column]) if column else ""
+
+
+def shorten(text: str, width: int = 40) -> str:
+    """Cut a text to its start, to be quoted in a message.
+
+    Example:
+
+        >>> shorten("ACGT" * 100, width=8)
+        'ACGTACG…'
+    """
+    text = text.strip()
+    return text if len(text) <= width else f"{text[: width - 1]}…"
