@@ -1,4 +1,4 @@
-"""Seconds of bootstrap intervals, beside scikit-learn's metrics under the same weights.
+"""Compare bootstrap intervals with scikit-learn's metrics under the same weights, in seconds.
 
     OMP_NUM_THREADS=1 python benchmarks/benchmark_bootstrap.py
 
@@ -35,7 +35,7 @@ OF_SCORES: dict[str, Callable[..., float]] = {
 def one_by_one(
     labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any], samples: int
 ) -> dict[str, list[float]]:
-    """Quantiles of scikit-learn's metrics, one sample after the other."""
+    """Compute quantiles of scikit-learn's metrics, one sample after the other."""
     values: dict[str, list[float]] = {name: [] for name in OF_CLASSES | OF_SCORES}
     for block in draw_weights(np.random.default_rng(0), samples, len(labels)):
         for weight in block:

@@ -1,4 +1,4 @@
-"""A step of fine-tuning beside one of Transformers' `GPT2ForSequenceClassification`.
+"""Compare a step of fine-tuning with one of Transformers' `GPT2ForSequenceClassification`.
 
     python benchmarks/benchmark_finetuning.py
     python benchmarks/benchmark_finetuning.py --models dnagpt-tiny --positions 128 --rounds 3
@@ -9,15 +9,15 @@ A step is a forward pass with the loss of two classes, a backward pass and AdamW
 the token language, or by a classification head over the mean; GPT-2 has the same layers, heads,
 width, positions, rows of the vocabulary, activation and attention, no dropout, and reads the same
 tokens with the same mask. Both take turns in one process, so that a change of the machine's speed
-meets both. On the CPU with one thread the clock is the time of the processor in it. bfloat16 is
-autocast, and the weights are float32.
+affects both. On the CPU with one thread, times are processor times. bfloat16 is autocast, and the
+weights are float32.
 
-Then the memory that steps on one record, of a sequence and eight numbers, add to that of weights
-and optimizer, for records of different lengths, each in a process of its own: with sdpa, which
-keeps nothing of the size (length x length), and with eager attention, which does. `--rounds 0`
-leaves the speed out.
+The program then measures the memory that a step on one record, of a sequence and eight numbers,
+adds to weights and optimizer. Each length runs in a process of its own: with sdpa, which stores
+nothing of the size (length x length), and with eager attention, which does. `--rounds 0` leaves the
+speed out.
 
-Every line is one JSON object; `result` says whether it is of speed or of memory.
+Every line is one JSON object; `result` is speed or memory.
 """
 
 import argparse
@@ -34,14 +34,18 @@ import torch
 from benchmark_training_step import gpt2_config, peak_mb, seconds_of
 from transformers import GPT2ForSequenceClassification, TrainingArguments
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf import (
+    DNAGPTForMultiTask,
+    DNAGPTForSequenceClassification,
+    Record,
+    Task,
+    preset_config,
+    preset_tokenizer,
+)
 from dnagpt_hf.finetuning.adapters import freeze_unused
 from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer
-from dnagpt_hf.presets import preset_config, preset_tokenizer
-from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.examples import encode_records
-from dnagpt_hf.tasks.task import Task
 
 HEADS = ("language", "classification")
 ANSWERS = {"N": "0", "A": "1"}
@@ -54,9 +58,9 @@ Batch = dict[str, torch.Tensor]
 
 
 def make_batch(preset: str, head: str, rows: int, positions: int, task: Task) -> Batch:
-    """Records of random bases with as many tokens as there are positions, and their classes."""
+    """Make records of random bases that fill all positions, and their classes."""
     tokenizer = preset_tokenizer(preset, model_max_length=positions)
-    # <=> and <B> stand behind the sequence where a token answers; <+> and <M> before numbers
+    # a token answers behind <=> and <B>; <+> and <M> come before numbers
     others = (2 if head == "language" else 0) + (task is not TASK) * (2 + len(NUMBERS))
     bases = tokenizer.kmer_size * (positions - others)
     generator = np.random.default_rng(0)
@@ -78,7 +82,7 @@ def make_batch(preset: str, head: str, rows: int, positions: int, task: Task) ->
 def make_loss(
     name: str, preset: str, head: str, positions: int, attention: str, task: Task
 ) -> tuple[torch.nn.Module, Callable[[Batch], torch.Tensor]]:
-    """A model, and the loss that its fine-tuning has."""
+    """Make a model and its fine-tuning loss."""
     torch.manual_seed(0)
     fields = {"max_position_embeddings": positions, "attn_implementation": attention}
     config = preset_config(preset, classifier_pooling="mean", num_labels=2, **fields)
@@ -119,7 +123,7 @@ def make_step(
     preset: str,
     task: Task = TASK,
 ) -> Callable[[], float]:
-    """A step of training on one and the same batch; it returns the loss."""
+    """Make a training step on a fixed batch; it returns the loss."""
     device = torch.device(arguments.device)
     model, loss_of = make_loss(name, preset, head, positions, arguments.attention, task)
     model.to(device).train()
@@ -143,7 +147,7 @@ def make_step(
 def measure_speed(
     preset: str, head: str, positions: int, arguments: argparse.Namespace
 ) -> dict[str, float]:
-    """Steps per second of both, and the median of their ratio in each round."""
+    """Measure steps per second of both, and the median ratio over rounds."""
     torch.set_num_threads(arguments.threads)
     one_thread = arguments.threads == 1 and arguments.device == "cpu"
     clock = time.thread_time if one_thread else time.perf_counter
@@ -155,7 +159,7 @@ def measure_speed(
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(arguments.rounds):
-        # neither is always the one that finds the caches filled by the other
+        # alternate the order, since the second one finds caches filled by the first
         for name in sorted(steps, reverse=number % 2 == 1):
             seconds[name].append(seconds_of(steps[name], clock))
     tokens = arguments.rows * positions
@@ -168,9 +172,9 @@ def measure_speed(
 
 
 def print_added(preset: str, head: str, positions: int, arguments: argparse.Namespace) -> None:
-    """What a process that trains on one record prints: the MB that later steps have added."""
+    """Train on one record, and print the MB that later steps have added."""
     torch.set_num_threads(1)
-    # weights and the state of the optimizer are there once a short record was read
+    # a short record first, so that weights and optimizer state are in memory
     make_step("dnagpt", head, 1, 20, arguments, preset, TASK_WITH_NUMBERS)()
     step = make_step("dnagpt", head, 1, positions, arguments, preset, TASK_WITH_NUMBERS)
     before = peak_mb()
@@ -185,7 +189,7 @@ def print_added(preset: str, head: str, positions: int, arguments: argparse.Name
 def measure_memory(
     preset: str, head: str, positions: int, arguments: argparse.Namespace
 ) -> dict[str, float]:
-    """Memory of steps on one record, by kind of attention."""
+    """Measure the memory of steps on one record, by implementation of attention."""
     added = {}
     for attention in ("sdpa", "eager"):
         command = [sys.executable, __file__, "--models", preset, "--heads", head]

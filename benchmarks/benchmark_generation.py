@@ -1,13 +1,13 @@
-"""`generate` of DNAGPT beside that of Transformers' GPT-2 of the same size.
+"""Compare `generate` of DNAGPT with that of Transformers' GPT-2 of the same size.
 
     python benchmarks/benchmark_generation.py
     python benchmarks/benchmark_generation.py --sizes 12x768 --rounds 3 --profile
 
 Both models have the same layers, heads, width, positions, rows of the vocabulary, activation,
 attention and bias (none), and draw the same number of tokens behind equal prompts by sampling. They
-take turns, so that a change of the machine's speed meets both; `times_gpt2` is the median over
-rounds of the ratio of their times. The clock is the processor time of the process, divided by its
-threads, so that other processes on the machine do not count.
+take turns, so that a change of the machine's speed affects both; `times_gpt2` is the median over
+rounds of the ratio of their times. Times are processor times divided by the number of threads, so
+that other processes on the machine do not count.
 
 Every line is one JSON object.
 """
@@ -32,7 +32,7 @@ PROMPT_LENGTH = 8
 
 
 def make_models(layers: int, width: int, device: str) -> dict[str, PreTrainedModel]:
-    """DNAGPT and GPT-2 of one size, with random weights."""
+    """Make DNAGPT and GPT-2 of one size, with random weights."""
     config = DNAGPTConfig(
         num_hidden_layers=layers,
         hidden_size=width,
@@ -59,7 +59,7 @@ def make_models(layers: int, width: int, device: str) -> dict[str, PreTrainedMod
 def make_run(
     model: PreTrainedModel, batch: int, new_tokens: int, padded: bool
 ) -> Callable[[], torch.Tensor]:
-    """A call of `generate` that draws tokens behind prompts of DNA."""
+    """Make a call of `generate` that draws tokens behind prompts of DNA."""
     ids = torch.full((batch, PROMPT_LENGTH), 10010)
     mask = torch.ones_like(ids)
     if padded:
@@ -81,7 +81,7 @@ def make_run(
 
 
 def seconds_of(run: Callable[[], Any], device: str, threads: int) -> float:
-    """Processor time of a call for each thread; on an accelerator the time on the wall."""
+    """Measure the processor time of a call per thread; on an accelerator the wall time."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     if device != "cpu":
         torch.accelerator.synchronize()
@@ -93,12 +93,12 @@ def seconds_of(run: Callable[[], Any], device: str, threads: int) -> float:
 
 
 def measure(runs: dict[str, Callable[[], Any]], rounds: int, device: str, threads: int) -> Any:
-    """Seconds of both, and the median of their ratio in each round."""
+    """Measure seconds of both, and the median ratio over rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run()
     for number in range(rounds):
-        # neither is always the one that finds the caches filled by the other
+        # alternate the order, since the second one finds caches filled by the first
         for name in sorted(runs, reverse=number % 2 == 1):
             seconds[name].append(seconds_of(runs[name], device, threads))
     ratios = [gpt2 / own for own, gpt2 in zip(seconds["dnagpt"], seconds["gpt2"], strict=True)]

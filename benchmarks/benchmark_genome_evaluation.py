@@ -1,16 +1,15 @@
-"""How long the evaluation of artificial genomes takes, and how much memory.
+"""Measure time and memory of the evaluation of artificial genomes.
 
     OMP_NUM_THREADS=2 python benchmarks/benchmark_genome_evaluation.py
 
-5,008 real and 5,000 generated haplotypes of 10,000 sites, the size of the paper's, are made: they
-are mosaics of founders, which are mosaics of the ancestors of five populations, so that there is
-linkage and structure. The whole evaluation is run, with the test part and the three reference
-generators that always stand beside a generated set, and its report is written. One line of JSON
-says how long each part took over all sets, on the clock and on the processor, and how much memory
-the process had at most meanwhile (VmHWM of Linux).
+The data are 5,008 "real" and 5,000 "generated" haplotypes of 10,000 sites, as many as in the paper.
+They are mosaics of founders, which are mosaics of the ancestors of five populations, so that there
+is linkage and structure. The program runs the whole evaluation, with the test split and the three
+reference generators, and writes its report. One line of JSON has the wall time and the processor
+time of each step over all sets, and the peak memory of the process (VmHWM of Linux).
 
-Three of the parts are also in scikit-allel. Where that is installed, both are run on the same part
-of the haplotypes, small enough for it, in the same process.
+Three of the steps are also in scikit-allel. If it is installed, both run on the same subset of the
+haplotypes, small enough for it, in the same process.
 """
 
 from __future__ import annotations
@@ -27,9 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes
-from dnagpt_hf.haplotypes.haplotypes import STRANDS, Haplotypes
-from dnagpt_hf.haplotypes.sites import Sites
+from dnagpt_hf import Haplotypes, Sites, evaluate_haplotypes
+from dnagpt_hf.haplotypes.haplotypes import STRANDS
 from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, haplotype_distances
 from dnagpt_hf.haplotypes.statistics.evaluation import STEPS
 from dnagpt_hf.haplotypes.statistics.linkage import compare_linkage
@@ -42,7 +40,7 @@ ANCESTORS, FOUNDERS = 40, 200
 
 
 def made_haplotypes(number: int, sites: int, seed: int, prefix: str) -> Haplotypes:
-    """Haplotypes of five populations whose ancestors are the same for every seed."""
+    """Simulate haplotypes of five populations with the same ancestors for every seed."""
     past = np.random.default_rng(0)
     positions = 1 + np.cumsum(past.integers(1, 300, sites))
     known = Sites(["15"] * sites, positions, ["A"] * sites, ["G"] * sites)
@@ -67,7 +65,7 @@ def made_haplotypes(number: int, sites: int, seed: int, prefix: str) -> Haplotyp
 
 
 def peak_memory() -> int:
-    """Most bytes that the process has had in memory."""
+    """Read the peak memory of the process, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -100,7 +98,7 @@ class Parts:
 
 
 def measure(real: Haplotypes, generated: Haplotypes) -> dict[str, Any]:
-    """The whole evaluation, and its report."""
+    """Measure the whole evaluation, and its report."""
     parts = Parts()
     start, processor = time.perf_counter(), time.process_time()
     evaluation = evaluate_haplotypes(real, {"generated": generated}, on_step=parts.begin)
@@ -127,7 +125,7 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def beside_scikit_allel(real: Haplotypes, haplotypes: int, sites: int) -> dict[str, Any] | None:
-    """Seconds of scikit-allel for each second here, on the same alleles."""
+    """Measure seconds of scikit-allel per second of this package, on the same alleles."""
     try:
         import allel
     except ImportError:

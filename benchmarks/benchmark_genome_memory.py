@@ -1,14 +1,15 @@
-"""Memory and speed of random windows of a large FASTA file.
+"""Measure memory and speed of reading random windows of a large FASTA file.
 
     python benchmarks/benchmark_genome_memory.py --gigabases 20 --folder /scratch
 
-A file is made of records of at most 250 million bases, in lines of 60, from one random block that
-is repeated; it is deleted at the end. Its index is written by the same function, as it knows where
-everything stands: what is measured is opening and reading, not indexing.
+The file has records of at most 250 million bases, in lines of 60, from one random block that is
+repeated; it is deleted at the end. The same function writes its index, since it knows all offsets:
+the program measures opening and reading, not indexing.
 
 Prints one JSON object: bases, seconds to open, megabases per second of processor and of wall time,
-and the memory of the process's own before and after (RssAnon of Linux, in bytes: what is read of a
-mapped file lies in the page cache and is not in it). A run at 0.2 shows what depends on the size.
+and the anonymous memory of the process before and after (RssAnon of Linux, in bytes; the pages of a
+mapped file are in the page cache and do not count). Compare with `--gigabases 0.2` to see the
+effect of the size.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnagpt_hf.genomes.fasta import open_genome
+from dnagpt_hf import open_genome
 
 LINE = 60
 RECORD = 250_000_000
@@ -28,7 +29,7 @@ LETTERS = np.frombuffer(b"ACGTacgt", np.uint8)
 
 
 def write_genome(path: Path, bases: int, seed: int) -> None:
-    """A FASTA file of at least so many bases, in full lines, and its index."""
+    """Write a FASTA file with at least this number of bases, in full lines, and its index."""
     rng = np.random.default_rng(seed)
     lines = np.full((BLOCK_LINES, LINE + 1), ord("\n"), np.uint8)
     lines[:, :LINE] = LETTERS[rng.integers(0, len(LETTERS), (BLOCK_LINES, LINE), np.uint8)]
@@ -47,7 +48,7 @@ def write_genome(path: Path, bases: int, seed: int) -> None:
 
 
 def anonymous_memory() -> int:
-    """Bytes of memory of the process that no file stands behind."""
+    """Read the anonymous memory of the process, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
@@ -56,7 +57,7 @@ def anonymous_memory() -> int:
 
 def measure(path: Path, windows: int, length: int, seed: int) -> dict[str, float]:
     """Open a genome and read random windows of it."""
-    # what is imported at the first use is there before memory is looked at
+    # import everything before memory is measured
     np.random.default_rng(seed).integers(0, 10, 10)
     before = anonymous_memory()
     start = time.perf_counter()

@@ -1,21 +1,21 @@
-"""Artificial genomes per second, beside two other ways of generating them.
+"""Measure the speed of generating artificial genomes, and of two other methods.
 
     OMP_NUM_THREADS=2 python benchmarks/benchmark_haplotype_generation.py
 
 Genomes of 805 SNPs are 135 tokens of 6 SNPs, and of 10,000 SNPs 1,668, the stop symbol included.
 Models have new weights, which cost as much as trained ones, and the vocabulary of 6-mers. In each
-round, all ways take their turn, so that a change of the machine's speed meets all of them:
+round, all methods take turns, so that a change of the machine's speed affects all of them:
 
 - `constrained` and `free`: this package, a whole batch from the first token to the last.
-- `recomputed`: the whole prefix is read again for each token, one row at a time, as the code that
-  the authors released does it, with the scores of its last position alone. Whole genomes would take
-  hours: tokens are timed at nine prefixes of evenly spaced lengths, each the shortest of some, and
+- `recomputed`: the whole prefix is read again for each token, one row at a time, as in the code that
+  the authors released, with the scores of its last position alone. Whole genomes would take hours:
+  nine prefixes of evenly spaced lengths are timed, each as the fastest of several runs, and
   Simpson's rule gives the time of a genome.
 - `gpt2`: `GPT2LMHeadModel.generate` of the same sizes with its cache, in the same batch, whole.
 
 Every line is one JSON object; rates are tokens per second, medians over the rounds, and `times_…`
-are medians of the ratio in each round, `constrained` against the other. With one thread the clock
-is the time of the processor in it.
+are medians of the ratio in each round, `constrained` against the other. With one thread, times are
+processor times.
 """
 
 from __future__ import annotations
@@ -32,19 +32,18 @@ import torch
 from scipy.integrate import simpson
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from dnagpt_hf import DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTForMultiTask, preset_config, preset_tokenizer
 from dnagpt_hf.generation.sampling import Sampling, sequence_keys
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.prompts import Prompts
 from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
-from dnagpt_hf.presets import preset_config, preset_tokenizer
 
 TEMPERATURE = 0.8
 
 
 class PatientSampler(HaplotypeSampler):
-    """An untrained model writes no genomes: its sequences are drawn to their end all the same."""
+    """Draw all sequences to their end, since those of an untrained model are no genomes."""
 
     def _is_hopeless(self, drawn: torch.Tensor) -> bool:
         super()._is_hopeless(drawn)
@@ -52,7 +51,7 @@ class PatientSampler(HaplotypeSampler):
 
 
 def make_models(preset: str, sites: int) -> tuple[DNAGPTForMultiTask, GPT2LMHeadModel]:
-    """DNAGPT of a preset with the vocabulary of 6-mers, and GPT-2 of its sizes."""
+    """Make DNAGPT of a preset with the vocabulary of 6-mers, and GPT-2 of its sizes."""
     torch.manual_seed(0)
     form = HaplotypeFormat(sites)
     config = preset_config(
@@ -73,7 +72,7 @@ def make_models(preset: str, sites: int) -> tuple[DNAGPTForMultiTask, GPT2LMHead
 
 
 def seconds_of(action: Any) -> float:
-    # what others do on the machine meanwhile is not counted where one thread does all the work
+    # with one thread, processor time leaves other programs on the machine out
     clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     start = clock()
     action()
@@ -81,7 +80,7 @@ def seconds_of(action: Any) -> float:
 
 
 class Ways:
-    """The ways of generating, each timed by a method that returns tokens per second."""
+    """Ways of generating, each timed by a method that returns tokens per second."""
 
     def __init__(self, preset: str, sites: int, rows: int) -> None:
         self.model, self.gpt2 = make_models(preset, sites)

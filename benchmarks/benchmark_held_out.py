@@ -1,10 +1,10 @@
-"""What a pre-trained model knows of held-out genomes, beside frequencies of k-mers.
+"""Measure a pre-trained model on held-out genomes, beside a Markov model.
 
     python benchmarks/benchmark_held_out.py MODEL MANIFEST --cache-folder cache
 
-Windows of the parts that the manifest holds out are read by the model and by a Markov model of
-order 5, which is fitted to the training parts of the same species, both strands. One JSON line for
-each species: bits per base of both on the same windows, GC content and sequence order.
+The model and a Markov model of order 5 read windows of the held-out regions of the manifest. The
+Markov model is fitted to the training regions of the same species, both strands. One JSON line per
+species: bits per base of both on the same windows, GC content and sequence order.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 
 
 def windows_of(species: SpeciesGenome, window: int, number: int) -> list[Bases]:
-    """At most `number` windows without N, spread evenly over the held-out parts."""
+    """Choose at most `number` windows without N, spread evenly over the held-out regions."""
     found = []
     for part in species.held_out:
         starts = range(0, len(part) - window + 1, window)

@@ -1,11 +1,11 @@
-"""Speed of in-silico mutagenesis beside reading every changed record as a whole, and its truth.
+"""Measure speed and accuracy of in-silico mutagenesis.
 
     python benchmarks/benchmark_mutagenesis.py
 
-`dnagpt-tiny` reads the GC content of a sequence, so that the effect of every substitution on its
-answer is known: one base more or less. One JSON line: processor seconds of both ways, the largest
-difference between them, and the correlation of effects, integrated gradients and gradients with
-what they should be.
+`dnagpt-tiny` predicts the GC content of a sequence, so that the true effect of every substitution
+is known: one base more or less. Prints one JSON line: processor seconds with cached keys and values
+and with whole records, the largest difference between the two, and the correlation of effects,
+integrated gradients and gradients with the truth.
 """
 
 import argparse
@@ -17,20 +17,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, Record, bundled
 from dnagpt_hf.inference.batching import map_in_batches, padded_batch
 from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
 from dnagpt_hf.records.encoding import RecordEncoder
-from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
 
 TEMPLATE = "<R>{sequence}<=><M>"
 
 
 def whole_records(scored: ScoredRecord) -> np.ndarray[Any, Any]:
-    """The effects `(bases, 4)`, from texts in which one letter is replaced."""
+    """Compute the effects `(bases, 4)` from whole texts in which one letter is replaced."""
     sequence = scored.tokenized.columns["sequence"].bases
     config = scored.model.config
     encoder = RecordEncoder(scored.tokenizer, Template(TEMPLATE), config.max_position_embeddings)
@@ -57,7 +56,7 @@ def whole_records(scored: ScoredRecord) -> np.ndarray[Any, Any]:
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    # of this process, so that others on the machine do not count
+    # processor time, so that other programs on the machine do not count
     started = time.process_time()
     result = function()
     return result, time.process_time() - started
@@ -85,7 +84,7 @@ def main() -> None:
     plain, plain_seconds = timed(lambda: whole_records(scored))
     is_gc = np.array([letter in "GC" for letter in sequence])
     change = np.array([letter in "GC" for letter in BASES]) - is_gc[:, None].astype(float)
-    # a token's value is spread over its bases, and so is what it should be
+    # the value of a token is spread over its bases, and so is its true value
     token = scored.tokenized.columns["sequence"].token
     share = np.array([is_gc[token == one].mean() for one in token])
     results = {

@@ -1,13 +1,13 @@
-"""Peak memory of a real training step beside what `dnagpt plan` says.
+"""Compare the peak memory of a real training step with that of `dnagpt plan`.
 
     OMP_NUM_THREADS=1 python benchmarks/benchmark_planned_memory.py --layers 6 --hidden-size 384
     python benchmarks/benchmark_planned_memory.py --preset dnagpt-s-512 --device cuda --rows 32
 
 Three optimizer steps of plain training (the plan's ddp on one GPU) run in a process of their own.
-On a processor the peak is that of its resident memory, less what was resident before the model was
-made; on a GPU it is what PyTorch had allocated at most. The CUDA context, for which the plan makes
-an allowance, is in neither. The plan is that of a GPU, where the token loss is computed in larger
-chunks: on a processor, take a preset of few tokens, which needs one chunk. Prints one JSON object.
+On a processor, the peak is that of the resident memory, less the memory before the model was made;
+on a GPU, it is the peak of PyTorch's allocator. Neither includes the CUDA context, for which the
+plan has an allowance. The plan is that of a GPU, where the token loss is computed in larger chunks:
+on a processor, use a preset of few tokens, which needs one chunk. Prints one JSON object.
 """
 
 import argparse
@@ -20,13 +20,12 @@ import sys
 
 import torch
 
-from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, preset_config
 from dnagpt_hf.planning.memory import CONTEXT, training_memory
 from dnagpt_hf.planning.step import PRECISIONS, TrainingStep
-from dnagpt_hf.presets import preset_config
 
 STEPS = 3
-# Memory that is freed goes back to the system at once, so that resident memory is what is in use
+# freed memory is returned to the system at once, so that resident memory is memory in use
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
 
@@ -46,7 +45,7 @@ def make_step(arguments: argparse.Namespace) -> TrainingStep:
 
 
 def make_batch(step: TrainingStep, rows: int, device: str) -> dict[str, torch.Tensor]:
-    """Packed rows, two records each, with a number to be read and one to be written."""
+    """Make packed sequences of two records each, with an input number and a target number."""
     shape = (rows, step.positions)
     ids = torch.randint(34, step.config.number_token_id, shape, device=device)
     ids[:, 3] = step.config.number_token_id
@@ -63,7 +62,7 @@ def make_batch(step: TrainingStep, rows: int, device: str) -> dict[str, torch.Te
 
 
 def train(step: TrainingStep, rows: int, gradient_checkpointing: bool, device: str) -> None:
-    """Some optimizer steps of two micro-batches."""
+    """Train for some optimizer steps of two micro-batches."""
     model = DNAGPTForMultiTask(step.config).to(device).train()
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -84,14 +83,14 @@ def train(step: TrainingStep, rows: int, gradient_checkpointing: bool, device: s
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory now."""
+    """Read the resident memory of this process, in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def measure(step: TrainingStep, rows: int, gradient_checkpointing: bool, device: str) -> int:
-    """Peak bytes of training, in a process that has done nothing else."""
-    # load what a first step loads
+    """Measure the peak memory of training, in a fresh process, in bytes."""
+    # a first step loads libraries
     small = TrainingStep(preset_config("dnagpt-test"), 64, step.precision)
     train(small, 1, gradient_checkpointing, device)
     torch.manual_seed(0)

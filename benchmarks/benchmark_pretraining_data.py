@@ -1,19 +1,19 @@
-"""Megabases per second of finished batches for pre-training, and of two plain alternatives.
+"""Measure megabases per second of batches for pre-training, and of two plain alternatives.
 
     OMP_NUM_THREADS=1 python benchmarks/benchmark_pretraining_data.py
 
-A synthetic genome stands in a FASTA file, in lines of 60, half of it in lower case. Batches of rows
-are made of it by one process, in three ways:
+A synthetic genome is in a FASTA file, in lines of 60, half of it in lower case. One process makes
+batches of it in three ways:
 
-- rows: full rows at random places, as `dnagpt pretrain` reads them;
-- pyfaidx: a window is fetched by pyfaidx, its text read by the tokenizer, and rows of a batch put
-  together by DNAGPTDataCollator (next token only);
-- arrow: records that were cut and read before, once for all, as a table of the datasets library in
-  the format of torch, from which batches are taken by random indices: it knows no other windows
-  or strands in later epochs, and the time to prepare it is not in its figure.
+- rows: packed sequences from random positions, as in `dnagpt pretrain`;
+- pyfaidx: pyfaidx fetches a window, the tokenizer reads its text, and DNAGPTDataCollator makes the
+  batch (next token only);
+- arrow: records that were cut and tokenized once, in advance, as a table of the datasets library in
+  the format of torch. Batches are read by random indices. Later epochs have the same windows and
+  strands, and the time of the preparation is not counted.
 
-Every line is one JSON object. Bases are 6 for each position, in processor time of the one thread
-that works: the median over rounds, in each of which all ways have their turn.
+Every line is one JSON object. A position counts as 6 bases. Times are processor times of the one
+working thread: the median over rounds, in each of which all ways take turns.
 """
 
 import argparse
@@ -30,9 +30,7 @@ from datasets import Dataset, Features, Value, disable_progress_bars
 from datasets import Sequence as SequenceOf
 from pyfaidx import Fasta
 
-from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.genomes.fasta import open_genome
-from dnagpt_hf.pretraining.collator import DNAGPTDataCollator
+from dnagpt_hf import DNAGPTDataCollator, DNAGPTTokenizer, open_genome
 from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
 from dnagpt_hf.pretraining.objectives import Objectives
 
@@ -44,7 +42,7 @@ Batches = Iterator[dict[str, torch.Tensor]]
 
 
 def write_genome(path: Path, bases: int, seed: int) -> None:
-    """One record of random bases."""
+    """Write one record of random bases."""
     lines = np.full((bases // LINE, LINE + 1), ord("\n"), np.uint8)
     letters = np.frombuffer(b"ACGTacgt", np.uint8)
     lines[:, :LINE] = letters[

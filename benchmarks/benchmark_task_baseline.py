@@ -1,11 +1,11 @@
-"""Metrics of a k-mer baseline on the records of a fine-tuning, in the same splits.
+"""Measure a k-mer baseline on the records of a fine-tuning, in the same splits.
 
     python benchmarks/benchmark_task_baseline.py examples/configs/finetune-human-pas.yaml
 
 The records are read and split as `dnagpt finetune` does with the same file. A logistic regression
 (a ridge regression for numbers) reads counts of 4-mers in the left and in the right half of each
 sequence, and its numbers; `--numbers-only` leaves the sequence out. It is fitted to the training
-part and measured on the test part. One JSON line for each file.
+split and measured on the test split. Prints one JSON line per file.
 """
 
 import argparse
@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf import DNAGPTTokenizer, open_checkpoint
 from dnagpt_hf.evaluation.baselines import KmerBaseline
 from dnagpt_hf.evaluation.bootstrap import bootstrap_intervals
 from dnagpt_hf.evaluation.metrics import (
@@ -33,7 +32,7 @@ from dnagpt_hf.yaml_files import read_yaml
 def columns(
     examples: Examples, tokenizer: DNAGPTTokenizer, numbers_only: bool
 ) -> tuple[list[str], np.ndarray | None]:
-    """Sequences of the prompts, and their numbers, `(records, numbers)`."""
+    """Extract the sequences of the prompts, and their numbers, `(records, numbers)`."""
     numbers = examples.numbers(tokenizer.number_token_id)
     first_kmer = len(tokenizer.get_vocab()) - 1 - sum(5**k for k in lengths(tokenizer))
     sequences = []
@@ -44,7 +43,7 @@ def columns(
 
 
 def lengths(tokenizer: DNAGPTTokenizer) -> range:
-    """Lengths of the k-mers of a vocabulary."""
+    """List the lengths of the k-mers of a vocabulary."""
     return range(1 if tokenizer.dynamic_kmer else tokenizer.kmer_size, tokenizer.kmer_size + 1)
 
 
@@ -80,7 +79,7 @@ def measure(path: Path, numbers_only: bool) -> dict:
 def inputs(
     examples: Examples, tokenizer: DNAGPTTokenizer, numbers_only: bool, is_number: bool
 ) -> tuple:
-    """Sequences, targets and numbers for the fit of the baseline."""
+    """Extract sequences, targets and numbers for the fit of the baseline."""
     sequences, numbers = columns(examples, tokenizer, numbers_only)
     targets = examples.targets[:, 0]
     return sequences, targets if is_number else targets.astype(int), numbers

@@ -1,11 +1,11 @@
-"""Bases per second of the tokenizer and of its alternatives, measured in one run on one core.
+"""Measure bases per second of the tokenizer and of its alternatives, in one run on one core.
 
     OMP_NUM_THREADS=1 python benchmarks/benchmark_tokenizer.py
 
-Every line is one JSON object: what was measured, how fast it is, and how many times as fast as the
-plain Python loop, which is measured anew before each candidate, so that a change of the machine's
-speed meets both. Both are the median over rounds of the median over calls, in processor time of
-the one thread that works.
+Every line is one JSON object: the candidate, its speed, and the ratio to the speed of the plain
+Python loop. The loop is measured again before each candidate, so that a change of the machine's
+speed affects both. Both figures are the median over rounds of the median over calls, in processor
+time of the one working thread.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf import DNAGPTTokenizer
 
 
 def plain_loop(sequence: str, vocabulary: dict[str, int], kmer_size: int) -> list[int]:
-    """What the fast paths are compared with: slice a k-mer, look it up, append."""
+    """Tokenize as the reference of the comparison: slice a k-mer, look it up, append."""
     ids = []
     for start in range(0, len(sequence), kmer_size):
         ids.append(vocabulary[sequence[start : start + kmer_size]])
@@ -31,14 +31,14 @@ def plain_loop(sequence: str, vocabulary: dict[str, int], kmer_size: int) -> lis
 
 
 def rust_pipeline(vocabulary: dict[str, int], kmer_size: int) -> Tokenizer:
-    """The k-mers as words of a pipeline of the tokenizers library."""
+    """Make a pipeline of the tokenizers library, with k-mers as words."""
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<0>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(f".{{1,{kmer_size}}}"), "isolated")
     return tokenizer
 
 
 def candidates(records: list[str]) -> dict[str, Callable[[], object]]:
-    """Each candidate reads all the records once."""
+    """List the candidates, each of which reads all records once."""
     tokenizer = DNAGPTTokenizer()
     vocabulary, k = tokenizer.get_vocab(), tokenizer.kmer_size
     rust = rust_pipeline(vocabulary, k)
@@ -62,13 +62,13 @@ def candidates(records: list[str]) -> dict[str, Callable[[], object]]:
 
 
 def measure(function: Callable[[], object], repeats: int) -> float:
-    """Median seconds of a call, after one to warm up."""
+    """Measure the median seconds of a call, after a warm-up call."""
     seconds = []
     for _ in range(repeats + 1):
         start = time.thread_time()
         result = function()
         seconds.append(time.thread_time() - start)
-        # what was read is thrown away off the clock, for all alike
+        # the result is freed outside the measured time, for all candidates alike
         del result
     return statistics.median(seconds[1:])
 

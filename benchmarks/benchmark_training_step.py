@@ -1,18 +1,17 @@
-"""A training step of DNAGPT beside one of Transformers' GPT-2 of the same size.
+"""Compare a training step of DNAGPT with one of Transformers' GPT-2 of the same size.
 
     python benchmarks/benchmark_training_step.py
     python benchmarks/benchmark_training_step.py --device cuda --profile
 
 On the CPU, a step is a forward pass, a backward pass and AdamW. Both models have the same layers,
 heads, width, positions, rows of the vocabulary, activation and attention, no dropout, output
-weights of their own as the preset has them, and read the same batch; they take turns, so that a
-change of the machine's speed meets both. With one thread the clock is the time of the processor in
-it. Memory is the peak of a process that trains one of the two, and how much of it the steps have
-added to the weights.
+weights of their own as in the preset, and read the same batch. They take turns, so that a change of
+the machine's speed affects both. With one thread, times are processor times. Memory is the peak of
+a process that trains one of the two, and the part of it that the steps add to the weights.
 
 On CUDA, DNAGPT alone trains in bfloat16 autocast; the line has tokens per second and model FLOPs
-utilisation, by the rate of large matrix products measured before. `--profile` prints the
-operations in which the time is spent.
+utilization, relative to the rate of large matrix products measured before. `--profile` prints the
+operations that take most of the time.
 
 Every line is one JSON object.
 """
@@ -31,18 +30,17 @@ from pathlib import Path
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, preset_config
 from dnagpt_hf.planning.hardware import measured_matmul_rate
 from dnagpt_hf.planning.step import training_flops_per_token
-from dnagpt_hf.presets import preset_config
 
-# (preset, rows of a batch); each row has as many tokens as the model has positions
+# (preset, rows of a batch); each row fills all positions of the model
 SIZES = {"cpu": {"dnagpt-s-512": 2, "dnagpt-tiny": 8}, "cuda": {"dnagpt-m": 8, "dnagpt-b-512": 16}}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def make_model(name: str, preset: str, dtype: torch.dtype) -> torch.nn.Module:
-    """DNAGPT of a preset, or GPT-2 of its sizes."""
+    """Make DNAGPT of a preset, or GPT-2 of its sizes."""
     torch.manual_seed(0)
     config = preset_config(preset, attn_implementation="sdpa")
     if name == "dnagpt":
@@ -51,7 +49,7 @@ def make_model(name: str, preset: str, dtype: torch.dtype) -> torch.nn.Module:
 
 
 def gpt2_config(config: DNAGPTConfig, **fields: object) -> GPT2Config:
-    """GPT-2 of the sizes of a DNAGPT, without dropout."""
+    """Make the configuration of a GPT-2 of the sizes of a DNAGPT, without dropout."""
     return GPT2Config(
         vocab_size=config.vocab_size,
         n_positions=config.max_position_embeddings,
@@ -72,7 +70,7 @@ def gpt2_config(config: DNAGPTConfig, **fields: object) -> GPT2Config:
 
 
 def make_step(name: str, preset: str, rows: int, dtype: torch.dtype) -> Callable[[], float]:
-    """A training step on one and the same batch of random k-mers; it returns the loss."""
+    """Make a training step on a fixed batch of random k-mers; it returns the loss."""
     model = make_model(name, preset, dtype)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     config = preset_config(preset)
@@ -103,7 +101,7 @@ def seconds_of(step: Callable[[], float], clock: Callable[[], float]) -> float:
 def measure_speed(
     preset: str, rows: int, dtype: torch.dtype, threads: int, rounds: int
 ) -> dict[str, float]:
-    """Steps per second of both, and the median of their ratio in each round."""
+    """Measure steps per second of both, and the median ratio over rounds."""
     torch.set_num_threads(threads)
     clock = time.thread_time if threads == 1 else time.perf_counter
     steps = {name: make_step(name, preset, rows, dtype) for name in ("dnagpt", "gpt2")}
@@ -111,7 +109,7 @@ def measure_speed(
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds):
-        # neither is always the one that finds the caches filled by the other
+        # alternate the order, since the second one finds caches filled by the first
         for name in sorted(steps, reverse=number % 2 == 1):
             seconds[name].append(seconds_of(steps[name], clock))
     return {
@@ -127,16 +125,16 @@ def measure_speed(
 
 
 def peak_mb() -> float:
-    """The most memory that this process has had, in MB."""
+    """Read the peak memory of this process, in MB."""
     status = Path("/proc/self/status")
     if status.is_file():
-        # what getrusage tells on Linux includes the peak of the process that started this one
+        # on Linux, getrusage includes the peak of the parent process
         return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def print_peak(name: str, preset: str, rows: int, dtype: torch.dtype) -> None:
-    """What a process that trains one model prints: its peak, and what steps added to it."""
+    """Train one model, and print the peak memory and the part that steps added."""
     torch.set_num_threads(1)
     step = make_step(name, preset, rows, dtype)
     before = peak_mb()
@@ -146,7 +144,7 @@ def print_peak(name: str, preset: str, rows: int, dtype: torch.dtype) -> None:
 
 
 def measure_memory(preset: str, rows: int, dtype: str) -> dict[str, float]:
-    """Peak of a process of its own for each model, and their ratio."""
+    """Measure the peak memory of each model in its own process, and their ratio."""
     peaks = {}
     for name in ("dnagpt", "gpt2"):
         arguments = ["--peak-of", name, "--models", preset, "--rows", str(rows), "--dtype", dtype]
@@ -164,7 +162,7 @@ def measure_memory(preset: str, rows: int, dtype: str) -> dict[str, float]:
 
 
 def measure_cuda(preset: str, rows: int, rate: float, rounds: int, profile: bool) -> dict:
-    """Tokens per second, model FLOPs utilisation and peak memory of DNAGPT on CUDA."""
+    """Measure tokens per second, model FLOPs utilization and peak memory of DNAGPT on CUDA."""
     device = torch.device("cuda")
     model = make_model("dnagpt", preset, torch.float32).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
@@ -201,7 +199,7 @@ def measure_cuda(preset: str, rows: int, rate: float, rounds: int, profile: bool
 
 
 def profile_cpu(preset: str, rows: int, dtype: torch.dtype) -> None:
-    """Where one thread spends the time of a step, for both models."""
+    """Profile a step of both models in one thread."""
     torch.set_num_threads(1)
     for name in ("dnagpt", "gpt2"):
         step = make_step(name, preset, rows, dtype)

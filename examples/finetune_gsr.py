@@ -1,7 +1,8 @@
-"""Fine-tune a DNAGPT to recognise genomic signals: poly(A) signals, start codons and others.
+"""Fine-tune a DNAGPT to recognize genomic signals: poly(A) signals, start codons and others.
 
-Two FASTA files, sequences with a true signal in the middle and sequences with the same letters and
-no signal; both have 300 bp on either side, and the signal itself is taken out before training:
+From two FASTA files, one of sequences with a true signal in the middle and one of sequences with
+the same letters and no signal. Both have 300 bp on either side; the signal is cut out before
+training:
 
     python examples/finetune_gsr.py --positives hs_AATAAA_polyA.fa \
         --negatives hs_negAATAAA_polyA.fa --species R --signal_length 6 --model dnagpt-tiny \
@@ -12,9 +13,9 @@ All variants of a DeepGSR folder, with the recipe of the paper (Fig. S4) for DNA
     python examples/finetune_gsr.py --positives "PAS/hs_[ACGT]*.fa" --negatives "PAS/hs_neg*.fa" \
         --model dnagpt-m --output_dir human-pas
 
-The records are divided 6 : 1.5 : 2.5 once sequences that stand twice are gone. `--head
-classification` trains a classification head instead of an answer in the token language, `--lora` an
-adapter. Every argument of `TrainingArguments` works. Then ask the model, or measure it:
+Duplicates are removed, and the other records are split 6 : 1.5 : 2.5. `--head classification`
+trains a classification head in place of an answer in the token language, `--lora` an adapter. Every
+argument of `TrainingArguments` works. Then use the model:
 
     dnagpt predict human-pas new.fa
 """
@@ -30,7 +31,7 @@ from dnagpt_hf import finetune
 
 @dataclass
 class SignalArguments:
-    """The files, and what lies in the middle of their sequences."""
+    """The files, and the signal in the middle of their sequences."""
 
     positives: list[str] = field(metadata={"help": "FASTA files with a signal, or patterns."})
     negatives: list[str] = field(metadata={"help": "FASTA files without one, or patterns."})

@@ -6,17 +6,17 @@ ORFEXONDENSITY, PROMOTER of 20,000 bp, EXPRESSION), with its window of 10,500 bp
     python examples/finetune_mrna.py --data "{xpresso: human.txt, split: xpresso}" \
         --model dnagpt-m --output_dir human-mrna
 
-From your own annotation, genome and expression table; the features are computed (`dnagpt data
-genes` writes the same table to a file to look at):
+From your own annotation, genome and expression table. The features are computed (`dnagpt data
+genes` writes the same table to a file):
 
     python examples/finetune_mrna.py --species I --window 0 1500 --model dnagpt-tiny \
         --data "{genes: TAIR10.gff.gz, genome: TAIR10.fa.gz, expression: leaf.csv, id: gene_id, \
                  target: logMaxTPM, promoter: [1000, 500]}" --expression_is_logarithm \
         --output_dir leaf-mrna
 
-Of lengths, exon density and expression the logarithm is taken, as in Xpresso. Numbers are
-standardised on the training part, and predictions put back. Every argument of `TrainingArguments`
-works.
+Lengths, exon density and expression are transformed to logarithms, as in Xpresso. Numbers are
+standardized by the training split, and predictions are put back. Every argument of
+`TrainingArguments` works.
 """
 
 import sys
@@ -31,15 +31,15 @@ from dnagpt_hf.tasks.builtin import builtin_task
 
 @dataclass
 class AbundanceArguments:
-    """The species, and what is read of its promoters."""
+    """The species, and the window of its promoters."""
 
     species: str = field(default="R", metadata={"help": "Token of the species, R for human."})
     window: list[int] = field(
         default_factory=lambda: [3000, 13500],
-        metadata={"help": "Start and end of what is read of the promoter column."},
+        metadata={"help": "Start and end of the window of the promoter column."},
     )
     expression_is_logarithm: bool = field(
-        default=False, metadata={"help": "Take no logarithm of the expression."}
+        default=False, metadata={"help": "The expression is a logarithm already."}
     )
 
 

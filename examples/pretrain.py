@@ -1,6 +1,6 @@
 """Pre-train a DNAGPT on genomes with the three objectives of the paper.
 
-A small model, on the genomes that a manifest names:
+A small model, on the genomes of a manifest:
 
     python examples/pretrain.py --preset dnagpt-tiny --genomes manifest.yaml --output_dir my-model \
         --max_steps 1000 --learning_rate 1e-3
@@ -10,7 +10,7 @@ A preset of the paper with its recipe, on eight GPUs:
     torchrun --nproc-per-node 8 examples/pretrain.py --preset dnagpt-m --genomes dnagpt-m.yaml \
         --output_dir dnagpt-m --per_device_train_batch_size 8 --eval_strategy steps
 
-Every argument of `TrainingArguments` works; `--help` lists them all. A run that was stopped goes on
+Every argument of `TrainingArguments` works; `--help` lists them all. A run that was stopped resumes
 from its last checkpoint when the same command is given again. `dnagpt pretrain CONFIG.yaml` is the
 same program with its settings in a file.
 """

@@ -10,10 +10,10 @@ The Nucleotide Transformer tasks:
     python examples/run_benchmark.py --kind nucleotide_transformer --model dnagpt-m \
         --folders nt/H3K4me1 nt/enhancers --output_dir benchmark
 
-Each task has a folder in `--output_dir`; one that is finished is not run again, so that the same
-command goes on where it was stopped. The table stands in `results.md`: MCC and accuracy of the
-model, mean and standard deviation over seeds, and of a logistic regression on counts of 4-mers.
-Every argument of `TrainingArguments` works, and those of `dnagpt finetune` (`--lora`, `--head`).
+Each task has a folder in `--output_dir`. A finished task is not run again, so that the same command
+resumes an interrupted benchmark. `results.md` has the table: MCC and accuracy of the model, mean
+and standard deviation over seeds, and of a logistic regression on counts of 4-mers. Every argument
+of `TrainingArguments` works, and every option of `dnagpt finetune` (`--lora`, `--head`).
 """
 
 import json
@@ -41,7 +41,7 @@ class BenchmarkArguments:
 
 
 def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> dict:
-    """Figures of the model and of the baseline on the test part of a task."""
+    """Measure the model and the baseline on the test split of a task."""
     output = Path(own.output_dir) / folder.name
     kept = output / "benchmark.json"
     if kept.is_file():
@@ -67,20 +67,20 @@ def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> di
 
 
 def baseline(data: dict[str, str], folder: Path) -> dict[str, float]:
-    """A logistic regression on counts of 4-mers, trained and measured on the same parts."""
-    parts = {}
-    for part, records in open_source(data, folder).items():
+    """Measure a logistic regression on counts of 4-mers on the same splits."""
+    splits = {}
+    for split, records in open_source(data, folder).items():
         rows = [(record.values["sequence"], str(record.values["label"])) for record in records]
-        parts[part] = list(zip(*rows, strict=True))
-    labels = sorted(set(parts["train"][1]))
-    numbers = {part: [labels.index(label) for label in rows[1]] for part, rows in parts.items()}
-    model = KmerBaseline(kmer_size=4).fit(parts["train"][0], numbers["train"])
-    figures = classification_metrics(numbers["test"], model.predict_proba(parts["test"][0]))
+        splits[split] = list(zip(*rows, strict=True))
+    labels = sorted(set(splits["train"][1]))
+    numbers = {split: [labels.index(label) for label in rows[1]] for split, rows in splits.items()}
+    model = KmerBaseline(kmer_size=4).fit(splits["train"][0], numbers["train"])
+    figures = classification_metrics(numbers["test"], model.predict_proba(splits["test"][0]))
     return {f"baseline_{name}": figures[name] for name in ("mcc", "accuracy")}
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
-    """A line for each task, and the means."""
+    """Make a table with a row for each task, and the means."""
     names = ("mcc", "accuracy", "baseline_mcc", "baseline_accuracy")
     lines = [
         "| task | MCC | accuracy | 4-mers: MCC | accuracy |",
