@@ -7,10 +7,10 @@ Models have new weights, which cost as much as trained ones, and the vocabulary 
 round, all methods take turns, so that a change of the machine's speed affects all of them:
 
 - `constrained` and `free`: this package, a whole batch from the first token to the last.
-- `recomputed`: the whole prefix is read again for each token, one row at a time, as in the code that
-  the authors released, with the scores of its last position alone. Whole genomes would take hours:
-  nine prefixes of evenly spaced lengths are timed, each as the fastest of several runs, and
-  Simpson's rule gives the time of a genome.
+- `recomputed`: the whole prefix is read again for each token, one row at a time, as in the code of
+  the authors, with the scores of its last position alone. Whole genomes would take hours: nine
+  prefixes of evenly spaced lengths are timed, each as the fastest of four runs, and Simpson's rule
+  gives the time of a genome.
 - `gpt2`: `GPT2LMHeadModel.generate` of the same sizes with its cache, in the same batch, whole.
 
 Every line is one JSON object; rates are tokens per second, medians over the rounds, and `times_…`
