@@ -203,6 +203,12 @@ def _write_surroundings(
     for path in CODE:
         shutil.copyfile(path, folder / path.name)
     (folder / CARD).write_text(model_card, encoding="utf-8")
-    # safetensors makes its files private
+    share_weights(folder)
+
+
+def share_weights(folder: Path) -> None:
+    """Give weights the permissions of the files beside them; safetensors makes them private."""
+    others = (path for path in folder.iterdir() if path.suffix == ".json")
+    mode = next(others).stat().st_mode
     for weights in folder.glob("*.safetensors"):
-        weights.chmod((folder / CARD).stat().st_mode)
+        weights.chmod(mode)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dnagpt_hf.checkpoints.opening import Checkpoint
+from dnagpt_hf.checkpoints.saving import share_weights
 from dnagpt_hf.checkpoints.validation import ADAPTER, ADAPTER_WEIGHTS, WEIGHTS, WEIGHTS_INDEX
 from dnagpt_hf.finetuning.adapters import add_adapter, freeze_unused, train_head_only
 from dnagpt_hf.finetuning.settings import TuningArguments
@@ -118,3 +119,4 @@ def write_model(trainer: FineTuningTrainer, tuning: TuningArguments) -> None:
         model.merge_and_unload().save_pretrained(folder)
         tokenizer: Any = trainer.processing_class
         tokenizer.save_pretrained(folder)
+        share_weights(folder)

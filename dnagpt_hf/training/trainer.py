@@ -13,6 +13,7 @@ from torch import nn
 from transformers import Trainer
 
 from dnagpt_hf.atomic_files import write_json
+from dnagpt_hf.checkpoints.saving import share_weights
 from dnagpt_hf.training.checkpoints import (
     RUN,
     CheckpointError,
@@ -107,6 +108,7 @@ class CheckpointingTrainer(Trainer):
         model.__class__ = self._model_class
         try:
             super()._save(output_dir, state_dict)
+            share_weights(Path(output_dir or self.args.output_dir))
         finally:
             model.__class__ = wrapped
 

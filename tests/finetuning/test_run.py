@@ -458,3 +458,16 @@ def test_settings_of_a_file_are_overridden(base: Path, small: Path, tmp_path: Pa
     with pytest.raises(ValueError, match="unknown setting 'learning_rat': did you mean"):
         finetune(path, learning_rat=1)
     assert not Path("elsewhere").exists()
+
+
+@pytest.mark.parametrize("stated", [{}, {"adapter": "lora"}, {"adapter": "lora", "merge": True}])
+def test_weights_can_be_read_by_those_who_read_the_rest(
+    base: Path, tmp_path: Path, stated: dict[str, Any]
+) -> None:
+    if stated:
+        pytest.importorskip("peft")
+    folder = tmp_path / "out"
+    table = write_table(tmp_path / "a.csv", planted(40))
+    run(base, table, folder, max_steps=1, **stated)
+    (weights,) = folder.glob("*.safetensors")
+    assert weights.stat().st_mode == (folder / "config.json").stat().st_mode
