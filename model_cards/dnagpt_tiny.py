@@ -1,12 +1,12 @@
-"""From a finished run to the dnagpt-tiny of the package: weights, card and figure.
+"""Write the dnagpt-tiny of the package from a finished run: weights, card and figure.
 
     dnagpt pretrain examples/configs/pretrain-dnagpt-tiny.yaml
     python benchmarks/benchmark_held_out.py pretrained/dnagpt-tiny genomes/dnagpt-tiny.yaml \
         --cache-folder cache > held_out.jsonl
     python model_cards/dnagpt_tiny.py pretrained/dnagpt-tiny held_out.jsonl
 
-What was measured is kept in `dnagpt-tiny.json`; without arguments, the card alone is written again
-from it. The folder in the package has no code of its own: the package is its code.
+The results are stored in `dnagpt-tiny.json`; without arguments, the program writes the card alone
+from them. The folder in the package has no code of its own, since the package is its code.
 """
 
 import json
@@ -29,7 +29,7 @@ MEASURED = ("bits_per_base", "gc_correlation", "gc_error", "order_accuracy")
 
 TRAINING = """\
 Pre-trained with the three objectives of the paper on 119 million bases of six species. The files
-and where they come from are in `examples/manifests/dnagpt-tiny.yaml`: 72 Mb of human chromosomes X,
+and their sources are in `examples/manifests/dnagpt-tiny.yaml`: 72 Mb of human chromosomes X,
 20 and 22, Arabidopsis chromosome 1, the genomes of yeast and of E. coli K-12, 2.7 Mb of the fruit
 fly and 1 Mb of the worm. Held out, never trained on: 1 Mb of human chromosome 20, 2 Mb of
 Arabidopsis chromosome 1, yeast chromosomes I and VIII, 0.5 Mb of E. coli, a piece of chromosome arm
@@ -38,13 +38,14 @@ Arabidopsis chromosome 1, yeast chromosomes I and VIII, 0.5 Mb of E. coli, a pie
 The command was `dnagpt pretrain examples/configs/pretrain-dnagpt-tiny.yaml`: {steps:,} steps of 16
 rows of 512 tokens ({megabases:.0f} million bases, {hours:.1f} hours on one core of an AMD EPYC,
 bfloat16), AdamW with betas (0.9, 0.98), learning rate 2e-3 with 100 steps of warm-up and a cosine,
-weight decay 0.1, λ = 1. One record of 1.5 is plain sequence; one of 7.5 asks for GC content and one
-of 5 for sequence order. `model_cards/dnagpt-tiny.png` in the repository shows the curves."""
+weight decay 0.1, λ = 1. Two thirds of the records are plain sequence, 2 in 15 have the question of
+GC content, and a fifth that of sequence order. `model_cards/dnagpt-tiny.png` in the repository
+shows the curves."""
 
 RESULTS = """\
 On held-out windows of {window:,} bp without N (`benchmarks/benchmark_held_out.py`), each read on
-its forward strand. The Markov model of order 5 has been fitted to both strands of the training
-parts of the same species.
+its forward strand. The Markov model of order 5 was fitted to both strands of the training regions
+of the same species.
 
 | species | windows | bits per base | Markov, order 5 | GC content: r, mean error (of the training \
 mean) | sequence order: accuracy |
@@ -55,7 +56,7 @@ Not measured: any downstream task, other strains and species, and generated sequ
 
 
 def write_folder(run: Path, folder: Path) -> DNAGPTForMultiTask:
-    """Weights, configuration and tokenizer, without what belongs to a folder with code."""
+    """Write weights, configuration and tokenizer, without the files of a folder with code."""
     model = DNAGPTForMultiTask.from_pretrained(run)
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
@@ -118,7 +119,7 @@ def plot(history: list[dict[str, Any]]) -> None:
 
 
 def card(facts: dict[str, Any]) -> str:
-    """The card from what `FACTS` holds."""
+    """Write the card from the contents of `FACTS`."""
     config = DNAGPTConfig.from_pretrained(FOLDER)
     positions, kmer_size = config.max_position_embeddings, config.kmer_size
     return render_model_card(
@@ -127,8 +128,8 @@ def card(facts: dict[str, Any]) -> str:
         summary="DNAGPT with under a million parameters, pre-trained on parts of six genomes.",
         origin="Trained for the package `dnagpt_hf`, with which it comes: "
         '`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("dnagpt-tiny"))`. It is small '
-        "enough to try things out on any machine, and no substitute for the models of the paper: "
-        "its k-mers have three bases instead of six.",
+        "enough for first experiments on any machine, and no substitute for the models of the "
+        "paper: its k-mers have three bases instead of six.",
         released=False,
         training=TRAINING.format(
             steps=facts["steps"],
@@ -156,7 +157,7 @@ def measured(results: list[dict[str, Any]]) -> list[EvalResult]:
 
 
 def write_card(text: str, name: str) -> None:
-    """Write a card where the package and the reader look for it."""
+    """Write a card into the package and into `model_cards/`."""
     for place in (FOLDER.with_name(name) / "README.md", ROOT / "model_cards" / f"{name}.md"):
         place.write_text(text, encoding="utf-8")
 

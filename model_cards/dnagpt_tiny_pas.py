@@ -1,11 +1,11 @@
-"""From a finished fine-tuning to the dnagpt-tiny-pas of the package: weights and card.
+"""Write the dnagpt-tiny-pas of the package from a finished fine-tuning: weights and card.
 
     dnagpt finetune examples/configs/finetune-human-pas.yaml
     python benchmarks/benchmark_task_baseline.py examples/configs/finetune-human-pas.yaml > pas.json
     python model_cards/dnagpt_tiny_pas.py human-pas pas.json
 
-The figures of the card are those of `metrics.json` of the run, and of the baseline. They are kept
-in `dnagpt-tiny-pas.json`; without arguments, the card alone is written again from it.
+The figures of the card are those of `metrics.json` of the run, and of the baseline. They are stored
+in `dnagpt-tiny-pas.json`; without arguments, the program writes the card alone from them.
 """
 
 import json
@@ -29,38 +29,38 @@ Fine-tuned from `dnagpt-tiny` with `dnagpt finetune examples/configs/finetune-hu
 {epochs} epochs, AdamW, learning rate {learning_rate}, batches of {batch_size}, on one core of a
 processor. The records are windows of 606 bp of the human genome with a poly(A) signal, or the same
 six letters without its function, in the middle: DeepGSR's files for 15 variants of the signal, and
-those of HybPAS for AATAAA. The six letters are cut out before the model reads the rest, and
-sequences that stand twice, on either strand, were removed before the records were divided into
-training ({train:,}), validation ({validation:,}) and test part ({test:,})."""
+those of HybPAS for AATAAA. The six letters are cut out before the model reads the rest. Duplicates,
+on either strand, were removed before the records were divided into training ({train:,}),
+validation ({validation:,}) and test split ({test:,})."""
 
 RESULTS = """\
-On the test part, which the model has not seen. The epoch was chosen by the validation part.
+On the test split, which the model has not seen. The epoch was chosen by the validation split.
 
 {table}
 
-A logistic regression on counts of 4-mers in either half, fitted to the same training part, reaches
+A logistic regression on counts of 4-mers in either half, fitted to the same training split, has
 an accuracy of {accuracy:.3f}, MCC {mcc:.3f} and AUROC {auroc:.3f} there.
 
 The paper gives an accuracy of 0.906 to 0.927 for its models on all variants of DeepGSR's human
-signals (tables S2 to S4), on another division; an independent run of the authors' released
-classifier 0.912 on AATAAA. This model has a hundredth of their weights. Sequences of the test part
-on chromosomes X, 20 and 22 may have been read in the pre-training of `dnagpt-tiny`, without labels.
-Not measured: other species, and signals in their frequency in the genome, where almost every AATAAA
-is no signal."""
+signals (tables S2 to S4), on another split; an independent run of the authors' released classifier
+0.912 on AATAAA. This model has a hundredth of their weights. Sequences of the test split on
+chromosomes X, 20 and 22 may have been read in the pre-training of `dnagpt-tiny`, without labels.
+Not measured: other species, and the natural frequency of signals in the genome, where almost every
+AATAAA is no signal."""
 
 
 def card(facts: dict[str, Any]) -> str:
-    """The card from what `FACTS` holds."""
+    """Write the card from the contents of `FACTS`."""
     config = DNAGPTConfig.from_pretrained(FOLDER)
     return render_model_card(
         NAME,
         config,
-        summary="`dnagpt-tiny`, tuned to tell human poly(A) signals from the same six letters "
-        "without their function.",
-        origin="Trained for the package `dnagpt_hf`, with which it comes, so that `dnagpt predict "
-        f"{NAME} sequences.fa` answers straight after installation: is there a human poly(A) "
-        "signal in the middle of these 606 bp? It is small enough for any machine, and no "
-        "substitute for the models of the paper.",
+        summary="`dnagpt-tiny`, fine-tuned to distinguish human poly(A) signals from the same six "
+        "letters without their function.",
+        origin="Trained for the package `dnagpt_hf`, with which it comes. Right after "
+        f"installation, `dnagpt predict {NAME} sequences.fa` predicts whether there is a human "
+        "poly(A) signal in the middle of 606 bp. It is small enough for any machine, and no substitute for the "
+        "models of the paper.",
         released=False,
         training=TRAINING.format(epochs=8, learning_rate="5e-4", batch_size=16, **facts["records"]),
         results=RESULTS.format(table=metrics_table(facts["evaluation"]), **facts["baseline"]),
