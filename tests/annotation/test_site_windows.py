@@ -101,6 +101,18 @@ def test_windows_at_the_end_of_a_contig(tmp_path: Path) -> None:
         list(refused)
 
 
+@pytest.mark.parametrize("edge", ["drop", "pad"])
+def test_sites_behind_the_end_of_their_contig_are_counted(
+    tmp_path: Path, edge: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "g.fa").write_text(f">c\n{'ACGTA' * 20}\n")
+    (tmp_path / "a.bed").write_text("c\t40\t50\nc\t150\t160\n")
+    windows = RegionWindows(tmp_path / "a.bed", tmp_path / "g.fa", "start", 5, 5, edge=edge)
+    assert len(list(windows)) == 1
+    assert windows.counts["left out: behind the end of their contig"] == 1
+    assert "line 2: base 150 lies behind the end of contig c, which has 100" in caplog.text
+
+
 def test_records_are_read_anew(tmp_path: Path) -> None:
     annotation, sequence = write(tmp_path)
     windows = RegionWindows(annotation, sequence, "tis", 5, 5, negatives=Negatives("ATG"))
