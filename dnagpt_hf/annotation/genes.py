@@ -137,7 +137,7 @@ class GeneTable:
     def _values(
         self, gene: Gene, targets: Mapping[str, str] | None, counts: Counter[str]
     ) -> dict[str, Any] | None:
-        """Values of a gene, or `None` if it is left out."""
+        """Compute the values of a gene; `None` if it is left out."""
         transcript = representative(gene)
         if transcript is None:
             counts["left out: not translated"] += 1
@@ -191,7 +191,7 @@ class GeneTable:
         }
 
     def _targets(self) -> dict[str, str] | None:
-        """Expression by the names of genes."""
+        """Read the expression of genes by their names."""
         if self.expression is None or self.target is None:
             return None
         targets: dict[str, str] = {}
@@ -219,11 +219,12 @@ def _names(gene: Gene) -> Iterator[str]:
 
 
 def representative(gene: Gene) -> Transcript | None:
-    """The transcript that a gene stands for: the one with the longest coding sequence.
+    """Choose the transcript that represents a gene: the one with the longest coding sequence.
 
-    Of several, it is the one with the longest 5' UTR, then the longest 3' UTR, then the first in
-    the file. `None` if none is translated. Xpresso chooses so too, but compares one transcript with
-    the next, so that a longer coding sequence without a 5' UTR may lose against a shorter one.
+    Ties are broken by the longest 5' UTR, then the longest 3' UTR, then the order of the file.
+    Returns `None` if no transcript is translated. Xpresso uses the same rule, but compares one
+    transcript with the next, so that a longer coding sequence without a 5' UTR may lose against a
+    shorter one.
     """
     coding = [transcript for transcript in gene.transcripts if transcript.coding]
 
@@ -235,7 +236,7 @@ def representative(gene: Gene) -> Transcript | None:
 
 
 def untranslated(transcript: Transcript) -> tuple[list[Interval], list[Interval]]:
-    """The 5' and the 3' UTR of a translated transcript, from left to right on its contig.
+    """Return the 5' and the 3' UTR of a translated transcript, from left to right on its contig.
 
     Example:
 
@@ -256,20 +257,19 @@ def untranslated(transcript: Transcript) -> tuple[list[Interval], list[Interval]
 
 
 def half_life_features(transcript: Transcript, contig: Contig) -> dict[str, float]:
-    """The eight features of an mRNA that Xpresso reads besides the promoter.
+    """Compute the eight features of an mRNA that Xpresso reads besides the promoter.
 
     Args:
         transcript: a translated transcript.
         contig: its contig.
 
     Returns:
-        `UTR5LEN`, `CDSLEN`, `INTRONLEN` and `UTR3LEN` in bases, where introns are all between the
-        ends of the transcript that is no exon, those in UTRs included; `UTR5GC`, `CDSGC` and
-        `UTR3GC`, fractions of G and C among the bases that are not N, and 0 where there are none;
-        and `ORFEXONDENSITY`, exons with coding sequence for each 1,000 bases of it.
+        `UTR5LEN`, `CDSLEN`, `INTRONLEN` and `UTR3LEN` in bases, introns of UTRs included; `UTR5GC`,
+        `CDSGC` and `UTR3GC`, fractions of G and C among the bases that are not N, and 0 where there
+        are none; and `ORFEXONDENSITY`, coding exons per 1,000 bases of coding sequence.
 
     The table of Xpresso counts each exon one base shorter, and the stop codon as intron, because of
-    how it adds up the positions of a GTF file; here lengths are those of the sequences.
+    its sums over the positions of a GTF file; here lengths are those of the sequences.
     """
     utr5, utr3 = untranslated(transcript)
     lengths = _length(utr5), _length(transcript.coding), _length(utr3)

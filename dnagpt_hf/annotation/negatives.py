@@ -1,4 +1,4 @@
-"""Places that look like the sites of a genome and are none."""
+"""Negatives: positions with the motif of a site that are no sites."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DrawNegatives = Callable[[Site], list[Site]]
 
 @dataclass(frozen=True)
 class Negatives:
-    """Which other places are drawn for the sites of a genome.
+    """Rule by which negatives are drawn for the sites of a genome.
 
     Args:
-        match: the motif that stands at each of them, or several of which one does, such as `ATG`
-            for starts of translation, `GT` for donors, `AG` for acceptors.
-        per_site: how many are drawn for each site.
+        match: motif at each negative, or several alternatives, such as `ATG` for starts of
+            translation, `GT` for donors, `AG` for acceptors.
+        per_site: number of negatives per site.
         seed: the same seed draws the same.
         within: `gene` draws from the site's own gene, on its strand; `genome` from both strands of
-            the contigs on which sites are. By default `gene`, and `genome` for BED.
+            the contigs with sites. By default `gene`, and `genome` for BED.
         label: their label.
 
     Raises:
@@ -81,23 +81,23 @@ class Negatives:
             )
 
     def matches_at(self, sequence: str, position: int) -> bool:
-        """Whether a motif begins at a position of a sequence."""
+        """Tell whether a motif begins at a position of a sequence."""
         return sequence[position : position + len(self.match[0])] in self.match
 
 
 def negative_drawer(
     negatives: Negatives, sites: Sequence[Site], genome: GenomeWindows, window: Window
 ) -> DrawNegatives:
-    """A function that draws the negatives of a site; sites are to be given in their order.
+    """Make the function that draws the negatives of a site; call it in the order of the sites.
 
-    No place is drawn twice, none is one of the sites, and the window of each lies in its contig
-    unless windows are padded. There may be fewer of them than asked for where a gene has no more.
+    No position is drawn twice, none is a site, and the window of each lies in its contig unless
+    windows are padded. A gene with too few positions gives fewer negatives.
 
     Args:
-        negatives: which.
+        negatives: motif, number and region of the negatives.
         sites: all sites, so that none is drawn.
-        genome: where to draw.
-        window: what is to be cut round them.
+        genome: genome to draw from.
+        window: window to cut around each negative.
     """
     within = negatives.within or ("gene" if sites and sites[0].within else "genome")
     if within == "gene":
@@ -174,7 +174,7 @@ class _OfGenome:
         return [_negative(site, *place) for place in islice(self._drawn, self._negatives.per_site)]
 
     def _draw(self, count: int) -> list[tuple[str, int, str]]:
-        """Places at random, in random order."""
+        """Draw positions at random, in random order."""
         generator = np.random.default_rng(self._negatives.seed)
         # positions of a large genome are not kept, but found once more
         ends = np.cumsum([len(positions) for _, _, positions in self._candidates()])
@@ -208,7 +208,7 @@ class _OfGenome:
 
 
 def _negative(site: Site, contig: str, position: int, strand: str, gene: str = "") -> Site:
-    """A place drawn for a site; what the columns of its line say is not said of it."""
+    """Make a negative of a site; it does not inherit the columns of the site's line."""
     return Site(
         contig,
         position,
@@ -223,7 +223,7 @@ def _negative(site: Site, contig: str, position: int, strand: str, gene: str = "
 def _occurrences(
     contig: Contig, part: Interval, is_reverse: bool, motifs: Sequence[str], window: Window
 ) -> NDArray[np.int64]:
-    """Positions in a part of a contig at which a motif begins and whose windows can be cut."""
+    """Find positions in a part of a contig with a motif and room for a window."""
     bases = contig[part.start : part.end]
     width = len(motifs[0])
     found = np.zeros(max(len(bases) - width + 1, 0), dtype=bool)
@@ -239,7 +239,7 @@ def _occurrences(
 
 
 def _matches(bases: Bases, motif: Bases) -> NDArray[np.bool_]:
-    """Where a motif begins in a sequence."""
+    """Mark the positions of a sequence at which a motif begins."""
     found = np.ones(max(len(bases) - len(motif) + 1, 0), dtype=bool)
     for offset, base in enumerate(motif):
         found &= bases[offset : offset + len(found)] == base

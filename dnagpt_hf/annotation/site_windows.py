@@ -1,4 +1,4 @@
-"""Records round sites of a genome, and real places without a site as negatives."""
+"""Records around sites of a genome, and real places without a site as negatives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POSITIVE = "signal"
 
 @dataclass
 class RegionWindows:
-    """Records of the windows round sites of a genome, read anew in each iteration.
+    """Records of the windows around sites of a genome, read anew in each iteration.
 
     The values of a record are `sequence` (A, C, G, T and N, in the direction of the strand),
     `label`, `chrom` (as the genome calls it), `start` and `end` of the window (from 0, the end left
@@ -38,7 +38,7 @@ class RegionWindows:
         anchor (`str`): One of `ANCHORS`; see [`read_sites`].
         upstream (`int`): Bases before the site.
         downstream (`int`): Bases behind it. The site's own, 3 of a codon or 2 of an intron's end,
-            stand between: 300 and 300 round `tis` are 603 bp with ATG at `[300:303]`.
+            stand between: 300 and 300 around `tis` are 603 bp with ATG at `[300:303]`.
         edge (`str`, defaults to `"drop"`): `drop`, `pad` or `error`, for windows that leave their
             contig.
         feature (`str`, *optional*): Type of the features of a GFF3 or GTF file that `start` and
@@ -171,7 +171,7 @@ class RegionWindows:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """Counts in words.
+    """Write counts in words.
 
     Example:
 

@@ -61,12 +61,12 @@ class Site:
 
     @property
     def place(self) -> tuple[str, bool, int]:
-        """What two sites at the same place have in common."""
+        """Contig, strand and position, by which equal sites are found."""
         return self.contig, self.strand == "-", self.position
 
 
 def is_bed(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is BED, by its name.
+    """Tell by its name whether a file is BED.
 
     Example:
 
@@ -106,21 +106,21 @@ def check_anchor(path: str | os.PathLike[str], anchor: str, feature: str | None)
 def read_sites(
     path: str | os.PathLike[str], anchor: str, *, feature: str | None = None
 ) -> tuple[Iterator[Site], Counter[str]]:
-    """Sites of a BED, GFF3 or GTF file, plain or compressed with gzip or bgzip.
+    """Read the sites of a BED, GFF3 or GTF file, plain or compressed with gzip or bgzip.
 
     Args:
         path: the file; one whose name ends in `.bed` is BED.
         anchor:
-            Which place. `start` and `centre` are those of a region of BED or of a feature; `tss`
+            Kind of site. `start` and `centre` are those of a region of BED or of a feature; `tss`
             and `tts` the two ends of a transcript, or of a region of BED; `tis` is the first codon
             and `stop` the last one of a coding sequence; `donor` and `acceptor` are the first and
             the last two bases of an intron. All of them follow the strand.
         feature: type of the features, such as `gene`, of which `start` and `centre` are taken.
 
     Returns:
-        The sites, and how many were left out and why, which is complete when all are read. Several
-        transcripts of a gene have one site where it is the same place; a region of BED is kept
-        however often it stands there.
+        The sites, and counts of those that were left out by reason, complete once all sites are
+        read. Transcripts of a gene that share a site give it once; a region of BED is kept as often
+        as it is listed.
 
     Raises:
         ValueError: the anchor does not fit the file.
@@ -154,7 +154,7 @@ def _unique(sites: Iterable[Site]) -> Iterator[Site]:
 
 
 def _cut(anchor: str, start: int, end: int, strand: str) -> int:
-    """The position of an anchor of a region."""
+    """Return the position of an anchor of a region."""
     is_reverse = strand == "-"
     if anchor == "centre":
         # the middle base of an odd length stands behind the cut on either strand
@@ -189,7 +189,7 @@ def _bed_sites(path: str | os.PathLike[str], anchor: str) -> Iterator[Site]:
 
 
 def _bed_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Numbers and fields of lines, and the names of the columns behind the sixth."""
+    """Read numbers and fields of lines, and the names of the columns behind the sixth."""
     names: list[str] = []
     count = 0
     with open_text(path) as lines:

@@ -1,4 +1,4 @@
-"""Windows of bases round places in a genome."""
+"""Windows of bases around positions in a genome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PADDING = "N"
 
 @dataclass(frozen=True)
 class Window:
-    """How much is cut round a place, in the direction of its strand.
+    """Extent of a window around a position, in the direction of its strand.
 
     Args:
         upstream: bases before the place.
@@ -61,13 +61,13 @@ class Window:
         return self.upstream + self.site + self.downstream
 
     def interval(self, position: int, is_reverse: bool) -> Interval:
-        """Where the window round a cut between two bases lies; it may leave the contig."""
+        """Return the interval of the window around a cut between two bases, in or out of a contig."""
         before = self.site + self.downstream if is_reverse else self.upstream
         start = position - before
         return Interval(start, start + len(self))
 
     def cut(self, contig: Contig, position: int, is_reverse: bool) -> str | None:
-        """The bases of a window: A, C, G, T and N, the other strand's where it is on that.
+        """Cut the bases of a window: A, C, G, T and N, reverse-complemented on the other strand.
 
         Returns:
             The bases, or `None` where the window is left out: it leaves the contig, or, with `pad`,
@@ -112,7 +112,7 @@ class GenomeWindows:
     warned: list[int] = field(default_factory=list, repr=False, compare=False)
 
     def contig(self, name: str, line: int) -> Contig | None:
-        """The contig of a place; `None` if places on it are left out.
+        """Return the contig of a position; `None` if positions on it are left out.
 
         Raises:
             RecordError: the genome lacks it.

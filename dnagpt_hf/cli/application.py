@@ -51,7 +51,7 @@ class ReportingGroup(TyperGroup):
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, on one line.
+    """Write an error on one line.
 
     Example:
 
@@ -111,7 +111,7 @@ def options(
 
 
 def main() -> None:
-    """The entry point of `dnagpt`."""
+    """Run the command line `dnagpt`."""
     # Batch systems end a job with the first of these signals. As an exit, it removes half-written
     # files, and no library takes it for an error of its own.
     signal.signal(signal.SIGTERM, _exit_on_signal)

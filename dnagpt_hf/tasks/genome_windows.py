@@ -39,7 +39,7 @@ class _OfGenome(Source):
 
 
 class Regions(_OfGenome):
-    """Windows round the sites of a genome, as [`RegionWindows`] cuts them."""
+    """Windows around the sites of a genome, as [`RegionWindows`] cuts them."""
 
     regions: str
     anchor: str
