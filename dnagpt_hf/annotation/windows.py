@@ -61,7 +61,7 @@ class Window:
         return self.upstream + self.site + self.downstream
 
     def interval(self, position: int, is_reverse: bool) -> Interval:
-        """Return the interval of the window around a cut between two bases, in or out of a contig."""
+        """Return the interval of the window around a cut between two bases."""
         before = self.site + self.downstream if is_reverse else self.upstream
         start = position - before
         return Interval(start, start + len(self))
