@@ -59,8 +59,8 @@ def card(facts: dict[str, Any]) -> str:
         "letters without their function.",
         origin="Trained for the package `dnagpt_hf`, with which it comes. Right after "
         f"installation, `dnagpt predict {NAME} sequences.fa` predicts whether there is a human "
-        "poly(A) signal in the middle of 606 bp. It is small enough for any machine, and no substitute for the "
-        "models of the paper.",
+        "poly(A) signal in the middle of 606 bp. It is small enough for any machine, and no "
+        "substitute for the models of the paper.",
         released=False,
         training=TRAINING.format(epochs=8, learning_rate="5e-4", batch_size=16, **facts["records"]),
         results=RESULTS.format(table=metrics_table(facts["evaluation"]), **facts["baseline"]),

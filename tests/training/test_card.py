@@ -84,7 +84,7 @@ def test_a_dataset_of_the_hub_is_named(base: Path) -> None:
     [
         (True, {}, "other", "they may not be used commercially"),
         (True, {"from_scratch": True}, "apache-2.0", "The weights are under the same license"),
-        (None, {}, "unknown", "find out, and say so here"),
+        (None, {}, "unknown", "Find it out, and state it here"),
     ],
 )
 def test_the_licence_follows_the_weights(
