@@ -19,10 +19,11 @@ from dnagpt_hf.finetuning.data_report import write_data_report
 from dnagpt_hf.finetuning.model import new_model, write_model
 from dnagpt_hf.finetuning.settings import FineTuningSettings, read_finetuning_settings
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer, class_weights
+from dnagpt_hf.messages import count
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task
 from dnagpt_hf.tasks.sources import open_source
 from dnagpt_hf.tasks.splits import FRACTIONS
-from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
+from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 
 RESULTS = "results.json"
 
@@ -159,7 +160,8 @@ def _train(
     training: Any = settings.training
     tuning = settings.tuning
     set_seed(training.seed)
-    checkpoint = checkpoint_to_resume(settings)
+    run = run_settings(settings, _fingerprints(data))
+    checkpoint = checkpoint_to_resume(training, run)
     if training.should_save:
         write_data_report(Path(training.output_dir), settings.data, data)
     model = new_model(tuning, data, base)
@@ -177,7 +179,7 @@ def _train(
         train_dataset=data.splits["train"],
         eval_dataset=data.splits["validation"],
         processing_class=base.tokenizer,
-        run=run_settings(settings),
+        run=run,
         callbacks=[] if patience is None else [EarlyStoppingCallback(patience)],
     )
     names = trainer.metric_names()
@@ -195,6 +197,26 @@ def _train(
         write_finetuning_card(settings, config, data, split, content)
     trainer.accelerator.wait_for_everyone()
     return evaluation.metrics()
+
+
+def _fingerprints(data: TaskData) -> dict[str, str]:
+    """Hash names, prompts and targets of each split, wherever its files lie."""
+    return {
+        split: fingerprint(
+            count(len(examples), "record"),
+            (
+                part
+                for prompt, targets in zip(examples.prompts, examples.targets, strict=True)
+                for part in (
+                    prompt.record.name.encode(),
+                    prompt.input_ids,
+                    prompt.number_values,
+                    targets,
+                )
+            ),
+        )
+        for split, examples in data.splits.items()
+    }
 
 
 def _end_where_it_stopped(training: Any, checkpoint: Path, patience: int) -> None:

@@ -35,11 +35,11 @@ from dnagpt_hf.haplotypes.settings import (
     parse_haplotype_settings,
 )
 from dnagpt_hf.haplotypes.trainer import HaplotypeRows, HaplotypeTrainer
-from dnagpt_hf.messages import markdown_table
+from dnagpt_hf.messages import count, markdown_table
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import PRESETS, preset_config, tokenizer_of, vocabulary_fields
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
+from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 
 RESULTS = "results.json"
 
@@ -110,7 +110,8 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         splits.train.num_sites, None if populations is None else populations.tolist()
     )
     set_seed(training.seed)
-    checkpoint = checkpoint_to_resume(settings)
+    run = run_settings(settings, _fingerprints(splits))
+    checkpoint = checkpoint_to_resume(training, run)
     model, tokenizer = new_model(settings.model, format)
     codec = HaplotypeCodec(tokenizer, format)
     codec.check_positions(model.config.max_position_embeddings)
@@ -122,7 +123,7 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         train_dataset=HaplotypeRows(splits.train, codec),
         eval_dataset=HaplotypeRows(splits.validation, codec),
         processing_class=tokenizer,
-        run=run_settings(settings),
+        run=run,
         callbacks=[] if patience is None else [EarlyStoppingCallback(patience)],
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -138,6 +139,21 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         _write_card(settings, config, results)
     trainer.accelerator.wait_for_everyone()
     return results
+
+
+def _fingerprints(splits: HaplotypeSplits) -> dict[str, str]:
+    """Hash alleles, names, populations and positions of each split, wherever its files lie."""
+    found = {}
+    for name in ("train", "validation", "test"):
+        split = getattr(splits, name)
+        if split is None:
+            continue
+        parts = [split.alleles, split.names]
+        parts += [] if split.populations is None else [split.populations]
+        parts += [] if split.sites is None else [split.sites.positions]
+        size = f"{count(split.num_haplotypes, 'haplotype')} of {count(split.num_sites, 'site')}"
+        found[name] = fingerprint(size, parts)
+    return found
 
 
 def read_splits(arguments: HaplotypeArguments) -> HaplotypeSplits:

@@ -16,7 +16,9 @@ from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
+from dnagpt_hf.genomes.contigs import ContigPart, MappedFile
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
+from dnagpt_hf.messages import count
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.planning.hardware import measured_matmul_rate
 from dnagpt_hf.presets import preset_config, tokenizer_of
@@ -36,7 +38,7 @@ from dnagpt_hf.pretraining.settings import (
 )
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
+from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 from dnagpt_hf.training.token_loss import choose_token_loss
 
 
@@ -108,7 +110,10 @@ def pretrain(
     training = settings.training
     folder = Path(str(training.output_dir))
     set_seed(training.seed)
-    checkpoint = checkpoint_to_resume(settings)
+    with training.main_process_first(desc="opening the genomes"):
+        species = open_genomes(settings.data)
+    run = run_settings(settings, _fingerprints(species))
+    checkpoint = checkpoint_to_resume(training, run)
     model, tokenizer = new_model(settings.model)
     limit = model.config.max_position_embeddings
     context_length = settings.data.positions or limit
@@ -117,7 +122,7 @@ def pretrain(
             f"positions is {context_length:,}, more than the model's {limit:,}: give fewer"
         )
     with training.main_process_first(desc="reading the genomes"):
-        species = open_genomes(settings.data, folder)
+        species = read_genomes(species, settings.data, folder)
     choose_token_loss(model, settings.model.token_loss)
     trainer = PretrainingTrainer(
         model=model,
@@ -134,7 +139,7 @@ def pretrain(
         ),
         data_collator=sequence_collator(model),
         processing_class=tokenizer,
-        run=run_settings(settings),
+        run=run,
         matmul_flops=measured_matmul_rate(training.device, compute_dtype(training)),
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -178,29 +183,41 @@ def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTToke
     return model, tokenizer_of(config)
 
 
-def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesGenome]:
-    """Open all genomes of the manifest, and read them once to check them.
-
-    The report is kept in `genomes.json` of the output folder, and read instead when the same files
-    are opened again.
+def open_genomes(arguments: DataArguments) -> list[SpeciesGenome]:
+    """Open all genomes of the manifest.
 
     Args:
         arguments: manifest and sizes of windows.
-        output_folder: folder of the report.
 
     Raises:
         ValueError: a genome cannot be used; the message names file and record.
     """
     cache = None if arguments.cache_folder is None else Path(arguments.cache_folder)
     manifest = load_manifest(manifest_path(str(arguments.genomes)))
-    species = open_species(manifest, cache, shortest=arguments.shortest_segment)
+    return open_species(manifest, cache, shortest=arguments.shortest_segment)
+
+
+def read_genomes(
+    species: list[SpeciesGenome], arguments: DataArguments, output_folder: Path
+) -> list[SpeciesGenome]:
+    """Read all genomes once to check them, and drop the parts that hold nothing but N.
+
+    The report is kept in `genomes.json` of the output folder, and read instead when the same files
+    are opened again.
+
+    Args:
+        species: the opened genomes.
+        arguments: whether to check them.
+        output_folder: folder of the report.
+
+    Raises:
+        ValueError: a genome cannot be used; the message names file and record.
+    """
     if not arguments.check_genomes:
         return species
     kept = output_folder / "genomes.json"
     identity = [
-        [str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns]
-        for entry in manifest.species
-        for file in manifest.files(entry)
+        [str(file.path), file.num_bytes, file.modified] for one in species for file in _files(one)
     ]
     files = [identity, [[len(part) for part in one.training] for one in species]]
     if kept.is_file():
@@ -211,6 +228,27 @@ def open_genomes(arguments: DataArguments, output_folder: Path) -> list[SpeciesG
     reports = check_genomes(species)
     write_json(kept, {"files": files, "species": [asdict(report) for report in reports]})
     return drop_undetermined(species, reports)
+
+
+def _files(species: SpeciesGenome) -> list[MappedFile]:
+    """List the (uncompressed) files of a genome."""
+    parts = (*species.training, *species.held_out)
+    contigs = (part.contig if isinstance(part, ContigPart) else part for part in parts)
+    return list({contig.path: contig.file for contig in contigs}.values())
+
+
+def _fingerprints(species: list[SpeciesGenome]) -> dict[str, str]:
+    """Hash the index of each genome: sizes of files, names and lengths of training parts.
+
+    Reading all bases would take minutes before every start.
+    """
+    return {
+        one.name: fingerprint(
+            count(sum(file.num_bytes for file in _files(one)), "byte"),
+            [f"{part.name} {len(part)}".encode() for part in one.training],
+        )
+        for one in species
+    }
 
 
 def training_sequences(

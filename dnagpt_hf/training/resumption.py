@@ -1,16 +1,21 @@
 """Choice of the checkpoint from which a run resumes, and a check that it is of the same run.
 
-Each checkpoint keeps in `run.json` the settings on which the trained weights depend. A command that
-is started again with one of them changed would otherwise give the model of the earlier command.
+Each checkpoint keeps in `run.json` the settings on which the trained weights depend, and a
+fingerprint of the data. A command that is started again with one of them changed would otherwise
+give the model of the earlier command.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
 
@@ -31,32 +36,42 @@ _COMPARED = {
 # fmt: on
 
 
-def checkpoint_to_resume(settings: Any) -> Path | None:
+_DATA = "fingerprint"
+
+
+def checkpoint_to_resume(training: Any, run: Mapping[str, Any]) -> Path | None:
     """Find the checkpoint from which training resumes: the stated one, or the last of the run.
 
     Args:
-        settings: of pre-training, fine-tuning, or training on haplotypes.
+        training: the `TrainingArguments`.
+        run: settings and data of the run, as [`run_settings`] collects them.
 
     Raises:
         CheckpointError: the stated checkpoint is not complete.
-        ValueError: the last checkpoint is of a run with other settings.
+        ValueError: the last checkpoint is of a run with other settings or other data.
     """
-    stated, folder = settings.training.resume_from_checkpoint, Path(settings.training.output_dir)
+    stated, folder = training.resume_from_checkpoint, Path(training.output_dir)
     if stated in (False, "False", "false", "none"):
         return None
     if stated in (None, True, "True", "true", "last"):
         last = last_checkpoint(folder)
         if last is not None:
-            _check_same(last, run_settings(settings))
+            _check_same(last, run)
         return last
     check_checkpoint(Path(str(stated)))
     return Path(str(stated))
 
 
-def run_settings(settings: Any) -> dict[str, Any]:
-    """Collect the settings on which the weights depend, as plain data."""
+def run_settings(settings: Any, data: Mapping[str, str]) -> dict[str, Any]:
+    """Collect the settings and the data on which the weights depend, as plain data.
+
+    Args:
+        settings: of pre-training, fine-tuning, or training on haplotypes.
+        data: fingerprint of each split or genome.
+    """
     training = settings.training
     found = {name: getattr(training, name) for name in _COMPARED if hasattr(training, name)}
+    found[_DATA] = dict(data)
     found["total batch size"] = (
         training.per_device_train_batch_size
         * training.gradient_accumulation_steps
@@ -71,7 +86,24 @@ def run_settings(settings: Any) -> dict[str, Any]:
     return read
 
 
-def _check_same(checkpoint: Path, now: dict[str, Any]) -> None:
+def fingerprint(size: str, parts: Iterable[bytes | NDArray[Any]]) -> str:
+    """Describe data by their size and a hash of their parts, in their order.
+
+    Example:
+
+        >>> fingerprint("2 records", [b"ACGT", b"GATTACA"])
+        '2 records, hash 780e49fa723493b6'
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        content = part.tobytes() if isinstance(part, np.ndarray) else part
+        # the length keeps a part from running into the next one
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
+    return f"{size}, hash {digest.hexdigest()}"
+
+
+def _check_same(checkpoint: Path, now: Mapping[str, Any]) -> None:
     try:
         before = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))
     except FileNotFoundError:  # by an earlier release
@@ -79,13 +111,28 @@ def _check_same(checkpoint: Path, now: dict[str, Any]) -> None:
     except ValueError as error:
         raise CheckpointError(f"{checkpoint / RUN} is damaged ({error}): remove it") from None
     changed = [name for name in now if name in before and before[name] != now[name]]
+    remedy = f"choose another output_dir, or delete the checkpoints in {checkpoint.parent}"
+    if changed == [_DATA]:
+        raise ValueError(
+            f"{checkpoint} is of a run on other data ({_other_data(before[_DATA], now[_DATA])}): "
+            f"give the data of that run, {remedy}"
+        )
+    # other settings may choose other records
+    changed = [name for name in changed if name != _DATA]
     if changed:
         said = ", ".join(f"{name} {_short(before[name])}" for name in changed)
         wanted = ", ".join(f"{name} {_short(now[name])}" for name in changed)
         raise ValueError(
-            f"{checkpoint} is of a run with {said}, which cannot go on with {wanted}: choose "
-            f"another output_dir, or delete the checkpoints in {checkpoint.parent}"
+            f"{checkpoint} is of a run with {said}, which cannot go on with {wanted}: {remedy}"
         )
+
+
+def _other_data(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    return "; ".join(
+        f"{name}: {before.get(name, 'nothing')} then, {now.get(name, 'nothing')} now"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    )
 
 
 def _without_folders(value: Any) -> Any:

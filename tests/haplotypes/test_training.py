@@ -152,6 +152,11 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
         ValueError, match=r"is of a run with seed .*, which cannot go on with seed 7"
     ):
         train_haplotypes(settings_of(real, tmp_path / "stopped", seed=7))
+    write_set(real, seed=1)
+    with pytest.raises(
+        ValueError, match=r"of a run on other data \(train: 96 haplotypes of 40 sites"
+    ):
+        train_haplotypes(settings_of(real, tmp_path / "stopped"))
 
 
 def test_training_stops_early(tmp_path: Path) -> None:

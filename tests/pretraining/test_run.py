@@ -105,6 +105,12 @@ def test_the_same_command_again_goes_on(tmp_path: Path, genomes: Path) -> None:
         ValueError, match=r"is of a run with .*, which cannot .* learning_rate 0\.5"
     ):
         pretrain(parse_settings(["--learning_rate", "0.5"], settings))
+    yeast = tmp_path / "yeast.fa"
+    yeast.write_text(yeast.read_text() + ">added\n" + "ACGGT" * 40 + "\n")
+    with pytest.raises(
+        ValueError, match=r"of a run on other data \(yeast: .* bytes, hash .* now\)"
+    ):
+        pretrain(parse_settings([], settings))
 
 
 def test_a_model_can_be_trained_further(tmp_path: Path, genomes: Path) -> None:
@@ -120,7 +126,7 @@ def test_a_model_can_be_trained_further(tmp_path: Path, genomes: Path) -> None:
 
 def test_evaluation_rows_are_held_out_and_filled_up(tmp_path: Path, genomes: Path) -> None:
     settings = parse_settings([], {**SETTINGS, "genomes": str(genomes)})
-    species = open_genomes(settings.data, tmp_path)
+    species = open_genomes(settings.data)
     rows = evaluation_sequences(species, DNAGPTTokenizer(), settings.data, 64, multiple_of=4)
     assert rows is not None
     assert {name: len(dataset) for name, dataset in rows.items()} == {"yeast": 8, "human": 8}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,20 @@ import pytest
 from finetuning_runs import planted, settings_of, write_base, write_table
 
 from dnagpt_hf.finetuning.run import finetune
-from dnagpt_hf.training.resumption import checkpoint_to_resume, run_settings
+from dnagpt_hf.training import resumption
 
 OTHER = "<R>{sequence}<+><M>{dose}<=><B>{label}"
+
+
+def run_settings(settings: Any) -> dict[str, Any]:
+    """Settings of a run whose data are not looked at."""
+    found = resumption.run_settings(settings, {})
+    del found["fingerprint"]
+    return found
+
+
+def checkpoint_to_resume(settings: Any) -> Path | None:
+    return resumption.checkpoint_to_resume(settings.training, run_settings(settings))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +110,41 @@ def test_other_data(base: Path, table: Path, run: Path, tmp_path: Path) -> None:
     other = shutil.copyfile(table, tmp_path / "other.csv")
     with pytest.raises(ValueError, match=r"is of a run with data .*table\.csv.*other\.csv"):
         finetune(settings_of(base, other, run, num_train_epochs=1))
+
+
+def edited(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    sequence = rows[0]["sequence"]
+    return [{**rows[0], "sequence": sequence[1:] + sequence[0]}, *rows[1:]]
+
+
+def relabelled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    label = {"none": "signal", "signal": "none"}[rows[0]["label"]]
+    return [{**rows[0], "label": label}, *rows[1:]]
+
+
+def turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return rows[::-1]
+
+
+@pytest.mark.parametrize("change", [edited, relabelled, turned])
+def test_another_table_of_the_same_name(
+    base: Path, run: Path, tmp_path: Path, change: Callable[[Any], Any]
+) -> None:
+    """As after an edit in place: records of training could be in the test split."""
+    table = write_table(tmp_path / "table.csv", change(planted(60)))
+    kept = {name: (run / name).read_bytes() for name in ("model.safetensors", "data.json")}
+    said = (
+        r"checkpoint-\d+ is of a run on other data \(.*: 36 records, hash .* now\): give the data"
+    )
+    with pytest.raises(ValueError, match=said) as error:
+        finetune(settings_of(base, table, run, num_train_epochs=1))
+    assert "\n" not in str(error.value)
+    assert all((run / name).read_bytes() == content for name, content in kept.items())
+
+
+def test_parts_of_a_fingerprint_do_not_run_into_each_other() -> None:
+    one, other = (resumption.fingerprint("2", parts) for parts in ([b"AC", b"G"], [b"A", b"CG"]))
+    assert one != other
 
 
 def test_what_lies_elsewhere_or_is_measured_otherwise_is_the_same_run(
