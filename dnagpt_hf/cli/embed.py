@@ -42,7 +42,7 @@ def embed(
     for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
     """
     from dnagpt_hf.records.reading import RecordReader
-    from dnagpt_hf.records.vectors import vector_format, vector_writer
+    from dnagpt_hf.records.vectors import vector_format, write_vectors
     from dnagpt_hf.records.writing import check_output
 
     vector_format(output)
@@ -51,11 +51,8 @@ def embed(
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
         loaded = load(model, device, dtype, threads, remainder, DNAGPTModel)
-        with (
-            vector_writer(output, per_token=pooling == "token", overwrite=overwrite) as write,
-            reading(reader, "embedding") as records,
-        ):
-            for embedding in loaded.iter_embeddings(
+        with reading(reader, "embedding") as records:
+            embeddings = loaded.iter_embeddings(
                 records,
                 template=template,
                 pooling=pooling,
@@ -63,5 +60,10 @@ def embed(
                 truncation=truncate,
                 batch_size=batch_size,
                 batch_tokens=batch_tokens,
-            ):
-                write(embedding.record.name, embedding.input_ids, embedding.vectors)
+            )
+            write_vectors(
+                output,
+                ((one.record.name, one.input_ids, one.vectors) for one in embeddings),
+                per_token=pooling == "token",
+                overwrite=overwrite,
+            )

@@ -6,6 +6,8 @@ import csv
 import gzip
 import json
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from dnagpt_hf.records.vectors import vector_writer
+from dnagpt_hf.records.vectors import write_vectors
 from dnagpt_hf.records.writing import fasta, output_stream, row_writer
 
 ROWS: list[dict[str, Any]] = [
@@ -57,16 +59,16 @@ def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_is_left_after_an_error(
     tmp_path: Path, error: type[BaseException], name: str
 ) -> None:
-    if name == "a.parquet":
-        pytest.importorskip("pyarrow")
+    def broken_off() -> Iterator[tuple[str, Any, Any]]:
+        yield "a", np.arange(2), np.ones(3)
+        raise error
+
     with pytest.raises(error):
         if name == "a.csv":
             with row_writer(tmp_path / name) as write_row:
                 write_row(ROWS[0])
                 raise error
-        with vector_writer(tmp_path / name) as write:
-            write("a", np.arange(2), np.ones(3))
-            raise error
+        write_vectors(tmp_path / name, broken_off())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,8 +80,7 @@ def test_an_output_that_exists_is_kept_unless_it_is_to_be_replaced(
         if name == "a.csv":
             write_rows(tmp_path / name, **options)
             return
-        with vector_writer(tmp_path / name, **options) as write_vectors:
-            write_vectors("a", np.arange(2), np.ones(3))
+        write_vectors(tmp_path / name, [("a", np.arange(2), np.ones(3))], **options)
 
     (tmp_path / name).write_text("old")
     with pytest.raises(ValueError, match="exists"):
@@ -110,21 +111,23 @@ def test_fasta_lines_are_wrapped() -> None:
 VECTORS = [("a", [1, 2], 2), ("ü", [3], 1), ("c" * 30, [4, 5, 6], 3)]
 
 
-def write_vectors(path: Path, per_token: bool) -> np.ndarray[Any, Any]:
+def write_three(path: Path, per_token: bool) -> np.ndarray[Any, Any]:
     rows = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
-    with vector_writer(path, per_token=per_token) as write:
+
+    def records() -> Iterator[tuple[str, Any, Any]]:
         start = 0
         for name, ids, count in VECTORS:
-            vectors = rows[start : start + count] if per_token else rows[start]
-            write(name, np.asarray(ids), vectors)
+            yield name, np.asarray(ids), rows[start : start + count] if per_token else rows[start]
             start += count
+
+    write_vectors(path, records(), per_token=per_token)
     return rows if per_token else rows[[0, 2, 3]]
 
 
 @pytest.mark.parametrize("per_token", [False, True])
 def test_npz_and_safetensors_hold_the_same(tmp_path: Path, per_token: bool) -> None:
-    expected = write_vectors(tmp_path / "a.npz", per_token)
-    write_vectors(tmp_path / "a.safetensors", per_token)
+    expected = write_three(tmp_path / "a.npz", per_token)
+    write_three(tmp_path / "a.safetensors", per_token)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         arrays = dict(archive)
     names = arrays.pop("names").tolist()
@@ -142,7 +145,7 @@ def test_npz_and_safetensors_hold_the_same(tmp_path: Path, per_token: bool) -> N
 @pytest.mark.parametrize("per_token", [False, True])
 def test_parquet(tmp_path: Path, per_token: bool) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    expected = write_vectors(tmp_path / "a.parquet", per_token)
+    expected = write_three(tmp_path / "a.parquet", per_token)
     columns = parquet.read_table(tmp_path / "a.parquet").to_pydict()
     np.testing.assert_array_equal(np.asarray(columns["embedding"], np.float32), expected)
     if per_token:
@@ -155,15 +158,32 @@ def test_parquet(tmp_path: Path, per_token: bool) -> None:
 
 def test_parquet_is_written_in_groups(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    with vector_writer(tmp_path / "a.parquet") as write:
-        for number in range(2500):
-            write(str(number), np.arange(1), np.full(2, number))
+    records = ((str(number), np.arange(1), np.full(2, number)) for number in range(2500))
+    write_vectors(tmp_path / "a.parquet", records)
     assert parquet.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
     embeddings = parquet.read_table(tmp_path / "a.parquet").to_pydict()["embedding"]
     assert embeddings == [[number, number] for number in range(2500)]
 
 
+@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.parquet"])
+def test_no_records_are_an_empty_file(tmp_path: Path, name: str) -> None:
+    write_vectors(tmp_path / name, [], per_token=True)
+    assert (tmp_path / name).stat().st_size
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.safetensors", "a.parquet"])
+def test_vectors_are_not_in_memory_at_once(tmp_path: Path, name: str) -> None:
+    vectors = np.ones((100, 5_000), np.float32)
+    record = ("a", np.arange(100), vectors)
+    tracemalloc.start()
+    write_vectors(tmp_path / name, [record] * 50, per_token=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # parquet holds the rows of a group
+    assert peak < 50 * vectors.nbytes / 2
+
+
 def test_an_unknown_ending_is_named(tmp_path: Path) -> None:
     expected = r"a\.txt: the ending '\.txt' names no format"
-    with pytest.raises(ValueError, match=expected), vector_writer(tmp_path / "a.txt"):
-        pass
+    with pytest.raises(ValueError, match=expected):
+        write_vectors(tmp_path / "a.txt", [])
