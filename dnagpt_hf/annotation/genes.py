@@ -26,6 +26,7 @@ from dnagpt_hf.genomes.bases import Interval, gc_content
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.files import RecordError
+from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.reading import Record, RecordReader
 
 logger = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ class GeneTable:
                 name, value = (str(record.values[key]).strip() for key in (self.id, self.target))
                 if name in targets:
                     raise record.error(f"gene {name} stands there twice: remove a row")
-                if value:
+                if not is_missing(name) and not is_missing(value):
                     targets[name] = value
         # the version may be missing on either side
         return {_VERSIONED.sub(r"\1", name): value for name, value in targets.items()} | targets

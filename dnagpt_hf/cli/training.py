@@ -70,8 +70,13 @@ def finetune(
 
 
 def _summary(report: Mapping[str, Any]) -> str:
-    """Count the records of the splits, and the duplicates."""
+    """Count the records of the splits, those left out, and the duplicates."""
     splits = ", ".join(f"{split} {one['records']:,}" for split, one in report["parts"].items())
     found = sum(value for name, value in report.items() if name.startswith("duplicates "))
     policy = {"remove": "removed", "keep": "kept"}.get(report["duplicate records"], "")
-    return f"records: {splits}" + (f"; {found:,} duplicates {policy}" if found else "")
+    lacking = sum(report["records without a value"].values())
+    return (
+        f"records: {splits}"
+        + (f"; {lacking:,} without a value left out" if lacking else "")
+        + (f"; {found:,} duplicates {policy}" if found else "")
+    )

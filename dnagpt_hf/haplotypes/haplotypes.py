@@ -157,7 +157,7 @@ class Haplotypes:
         if missing:
             raise HaplotypeError(
                 f"{self.source}: the table of populations lacks {count(len(missing), 'sample')}, "
-                f"the first one {missing[0]}"
+                f"the first one {missing[0]}, or has no population for it"
             )
         return replace(self, populations=np.asarray([population_of[one] for one in samples]))
 

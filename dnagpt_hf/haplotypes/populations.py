@@ -6,6 +6,7 @@ import os
 
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.records.files import format_of_name
+from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.reading import RecordReader
 
 # lower case, as the sample lists of the 1000 Genomes Project and of other tools write them
@@ -23,6 +24,8 @@ POPULATION_COLUMNS = (
 def read_populations(path: str | os.PathLike[str], column: str | None = None) -> dict[str, str]:
     """Read the population of each sample from a table with a header.
 
+    A sample whose population is missing is not in the result.
+
     Args:
         path: CSV or TSV, plain or gzipped, such as the sample list of the 1000 Genomes Project.
         column: the column of populations; by default the first of `POPULATION_COLUMNS` in the
@@ -39,6 +42,8 @@ def read_populations(path: str | os.PathLike[str], column: str | None = None) ->
             sample = record.values[_column(by_lower_case, SAMPLE_COLUMNS, "samples", str(path))]
             choices = POPULATION_COLUMNS if column is None else (column.lower(),)
             population = record.values[_column(by_lower_case, choices, "populations", str(path))]
+            if is_missing(population):
+                continue
             if populations.setdefault(sample.strip(), population.strip()) != population.strip():
                 raise HaplotypeError(
                     f"{path}, line {record.line}: sample {sample} is of population {population}, "

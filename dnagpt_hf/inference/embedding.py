@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -93,7 +94,7 @@ def embed_records(
         task.input,
         model.config.max_position_embeddings,
         truncation,
-        task.prepare,
+        partial(task.prepare, columns=task.input.columns),
         task.input_standardization,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dnagpt_hf.inference.prediction_heads import (
@@ -216,12 +217,14 @@ def prompt_encoder(
         positions = prompt_length(task, tokenizer, positions)
     resolved = Task(DEFAULT_TEMPLATE) if task is None else task
     has_head = isinstance(model, DNAGPTForSequenceClassification)
+    read = resolved.input if has_head else resolved.prompt
     return RecordEncoder(
         tokenizer,
-        resolved.input if has_head else resolved.prompt,
+        read,
         positions,
         truncation,
-        resolved.prepare,
+        # the numbers that are to be predicted may be missing
+        partial(resolved.prepare, columns=read.columns),
         resolved.input_standardization,
     )
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dnagpt_hf.records.missing import is_missing
+
 _PART = re.compile(r"<\{([^{}]*)\}>|\{([^{}]*)\}|(<[^<>]*>)")
 _MORE = ("…", "...")
 _NUMBER_INSTRUCTION = "<M>"
@@ -191,6 +193,8 @@ def parse_number(column: str, value: Any) -> float:
     Raises:
         ValueError: it holds none, or one that is not finite in float32.
     """
+    if is_missing(value):
+        raise ValueError(f"column {column!r} holds {value!r}, a missing value: a number is needed")
     problem = f"column {column!r} holds {value!r}, not a finite number"
     # Python reads 1_000 and True as numbers, which no table means
     if isinstance(value, bool) or "_" in str(value):

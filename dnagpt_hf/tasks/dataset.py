@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
+from dnagpt_hf.messages import count
 from dnagpt_hf.records.encoding import Truncation
+from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
 from dnagpt_hf.tasks.examples import (
@@ -24,6 +28,8 @@ from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+logger = logging.getLogger(__name__)
 
 Duplicates = Literal["remove", "keep", "error"]
 
@@ -64,6 +70,7 @@ def prepare_task(
         tokenizer: the model's tokenizer.
         records: the records of each split, or of `"all"`, which are split here. A training split
             alone is split likewise; where only validation is missing, it is taken from training.
+            Records of which a label or a number is missing are left out, and counted.
         head: the head that answers.
         max_length: positions of the model.
         truncation: end at which too long a sequence is cut; by default it is an error.
@@ -85,16 +92,22 @@ def prepare_task(
         records = {ALL: records["train"]}
     task, records = _with_columns(task, records)
     splits: list[str] = []
+    left_out: Counter[str] = Counter()
     task, examples = encode_records(
         task,
         tokenizer,
-        _all_records(records, splits),
+        _all_records(task, records, splits, left_out),
         head=head,
         max_length=max_length,
         truncation=truncation,
         group=group,
     )
     kept, found = _without_duplicates(task, examples, splits, duplicate_records)
+    found = {
+        "records read": len(examples) + left_out.total(),
+        "records without a value": dict(left_out),
+        **found,
+    }
     examples, splits = examples.select(kept), [splits[index] for index in kept]
     splits = _split(task, examples, splits, set(records), fractions, seed)
     by_split = {
@@ -132,7 +145,8 @@ def read_examples(
     Args:
         task: the task with its labels and its standardization.
         tokenizer: the model's tokenizer.
-        records: records with the columns of the template, answers included.
+        records: records with the columns of the template, answers included. Those of which a
+            label or a number is missing are left out, with a warning.
         head: the head that answers.
         max_length: positions of the model.
         truncation: end at which too long a sequence is cut; by default it is an error.
@@ -146,18 +160,54 @@ def read_examples(
             f"template {task.template!r} has no column behind <=>, with which to compare: write "
             "it as <R>{sequence}<=><B>{label}"
         )
+    records = complete_records(task, records, Counter())
     task, examples = encode_records(
         task, tokenizer, records, head=head, max_length=max_length, truncation=truncation
     )
     return to_head_targets(task, examples, tokenizer, head)
 
 
-def _all_records(records: Mapping[str, Iterable[Record]], splits: list[str]) -> Iterator[Record]:
-    """Read the records of all splits, and note the split of each."""
+def _all_records(
+    task: Task,
+    records: Mapping[str, Iterable[Record]],
+    splits: list[str],
+    left_out: Counter[str],
+) -> Iterator[Record]:
+    """Read the complete records of all splits, and note the split of each."""
     for split, split_records in records.items():
-        for record in split_records:
+        for record in complete_records(task, split_records, left_out):
             splits.append(split)
             yield record
+
+
+def complete_records(
+    task: Task, records: Iterable[Record], left_out: Counter[str]
+) -> Iterator[Record]:
+    """Leave out records of which a label or a number is missing.
+
+    Args:
+        task: the task, whose template says which columns are needed.
+        records: labeled records.
+        left_out: gets the number of those that are left out, by the column that they lack.
+    """
+    answers = {answer.column: answer for answer in task.answer_list}
+    numbers = [slot.column for slot in Template(task.template).slots if slot.is_number]
+    needed = list(dict.fromkeys([*numbers, *answers]))
+    before = left_out.copy()
+    for record in records:
+        values = record.values
+        lacking = [
+            column
+            for column in needed
+            if column in values
+            and (answers[column].is_missing if column in answers else is_missing)(values[column])
+        ]
+        if lacking:
+            left_out[lacking[0]] += 1
+        else:
+            yield record
+    for column, number in (left_out - before).items():
+        logger.warning("left out %s without a value of %s", count(number, "record"), column)
 
 
 def _with_columns(
@@ -184,7 +234,7 @@ def _without_duplicates(
     found = duplicates(examples.keys, splits, classes)
     removed = {index for indices in found.values() for index in indices}
     counts = {f"duplicates {kind}": len(indices) for kind, indices in found.items()}
-    report = {"records read": len(examples), "duplicate records": policy, **counts}
+    report = {"duplicate records": policy, **counts}
     if removed and policy == "error":
         raise examples.prompts[min(removed)].record.error(
             "its sequence, or its reverse complement, stands twice, as do those of "

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from dnagpt_hf.messages import count
 from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
+from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import parse_number
 from dnagpt_hf.tasks.splits import sequence_key
@@ -159,7 +160,7 @@ def encode_records(
             answers.append([_answer(task, answer, record) for answer in task.answer_list])
             keys.append(_key(encode, record))
             if group is not None:
-                groups.append(str(_cell(record, group, " to keep records together")))
+                groups.append(_group(record, group))
         except ValueError as error:
             raise record.error(str(error)) from error
         # ids in 4 bytes, and no values: all records stay in memory
@@ -190,10 +191,22 @@ def _answer(task: Task, answer: Answer, record: Record) -> float | str:
         return parse_number(answer.column, task.prepare({answer.column: value})[answer.column])
     if answer.tokens:
         return answer.label(value)
-    label = str(value).strip()
-    if not label or value is None:
-        raise ValueError(f"column {answer.column!r} is empty: a label is needed")
-    return label
+    if is_missing(value):
+        raise ValueError(
+            f"column {answer.column!r} holds {value!r}, a missing value: a label is needed"
+        )
+    return str(value).strip()
+
+
+def _group(record: Record, column: str) -> str:
+    """Read the value that keeps records together, which a missing one would do by chance."""
+    value = _cell(record, column, " to keep records together")
+    if is_missing(value):
+        raise ValueError(
+            f"column {column!r}, which keeps records together, holds {value!r}, a missing value: "
+            "give each such record a value of its own"
+        )
+    return str(value)
 
 
 def _key(encode: RecordEncoder, record: Record) -> bytes:

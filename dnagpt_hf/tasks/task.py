@@ -11,7 +11,7 @@ answer behind `<M>` is a number, any other one a token, and `answers` gives the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
+from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.templates import Slot, Template, parse_number
 from dnagpt_hf.tasks.preparation import SequenceCut, Transform
 from dnagpt_hf.yaml_files import validated
@@ -67,6 +68,10 @@ class Answer:
     def labels(self) -> tuple[str, ...]:
         """Labels, in the order of `tokens`."""
         return tuple(self.tokens.values())
+
+    def is_missing(self, value: Any) -> bool:
+        """Tell whether a cell of a table lacks the answer; a stated label `None` is one."""
+        return is_missing(value) and str(value).strip() not in self.labels
 
     def label(self, value: Any) -> str:
         """Find the label that a cell of a table holds.
@@ -255,8 +260,14 @@ class Task:
             for answer in self.answer_list
         ]
 
-    def prepare(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def prepare(
+        self, values: Mapping[str, Any], columns: Collection[str] | None = None
+    ) -> dict[str, Any]:
         """Prepare the columns of a record for the template.
+
+        Args:
+            values: the columns of the record.
+            columns: those that are read; by default all.
 
         Raises:
             ValueError: a sequence is too short, a cell holds no number, or a transform is not
@@ -276,7 +287,7 @@ class Task:
                 except ValueError as error:
                     raise ValueError(f"{column}: {error}") from None
         for column, transform in self.transforms.items():
-            if column in values:
+            if column in (values if columns is None else columns) and column in values:
                 number = parse_number(column, values[column])
                 try:
                     prepared[column] = transform(number)

@@ -119,7 +119,9 @@ def test_expression_is_joined_by_the_names_of_genes(tmp_path: Path, ending: str)
         "left out: not translated": 1,
         "left out: without expression": 1,
     }
-    # an empty cell is no expression either
+    # an empty cell is no expression either, nor is what R writes
+    path = tmp_path / "na.csv"
+    path.write_text(EXPRESSION.replace("7,\n", "7,NA\n").replace("2,\n", "2,nan\nNA,1,1\n,1,1\n"))
     assert [r.name for r in table(tmp_path, expression=path, target="root")] == ["g1"]
 
 

@@ -28,7 +28,7 @@ def test_tables_of_several_projects(tmp_path: Path, text: str) -> None:
 
 def test_a_chosen_column_and_a_file_without_ending(tmp_path: Path) -> None:
     path = tmp_path / "integrated.panel"
-    path.write_text("sample\tpop\tsuper_pop\nHG1\tFIN\tEUR\n")
+    path.write_text("sample\tpop\tsuper_pop\nHG1\tFIN\tEUR\nHG2\tNA\t\n")
     assert read_populations(path, "pop") == {"HG1": "FIN"}
 
 

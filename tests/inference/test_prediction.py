@@ -138,6 +138,19 @@ def test_answers_are_one_token_each(tiny_tokenizer: DNAGPTTokenizer) -> None:
             answer_tokens(tiny_tokenizer, config, answers)
 
 
+def test_a_number_to_predict_may_be_missing(
+    model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
+) -> None:
+    """A task may take the logarithm of what it predicts, of which a new record knows nothing."""
+    logarithms = {"y": "log2(x)", "x": "log2(x)"}
+    model.config.task = {"template": f"{NUMBER}{{y}}", "transforms": logarithms}
+    known, unknown = (record("ACGT", x="2", y=y) for y in ("4", "NA"))
+    first, second = predict_records(model, tiny_tokenizer, [known, unknown])
+    assert first.numbers == second.numbers
+    with pytest.raises(RecordError, match=r"record r1 .*column 'x' holds 'NA', a missing value"):
+        list(predict_records(model, tiny_tokenizer, [record("ACGT", x="NA")]))
+
+
 def test_answers_of_the_checkpoint(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:

@@ -242,6 +242,44 @@ def test_the_report() -> None:
     assert train["level"]["least"] < train["level"]["mean"] < train["level"]["most"]
 
 
+# -- missing values --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "nan", "None", "null", "<NA>", "#N/A"])
+@pytest.mark.parametrize("column", ["label", "dose", "level"])
+@pytest.mark.parametrize("answers", [ANSWERS, {}])
+def test_records_without_a_value_are_left_out_and_counted(
+    column: str, missing: str, answers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = planted(60)
+    for row in rows[5:12]:
+        row[column] = missing
+    data = prepare(Task(BOTH, answers=answers), rows)
+    assert sum(map(len, data.splits.values())) == 53
+    assert (data.report["records read"], data.report["records without a value"]) == (
+        60,
+        {column: 7},
+    )
+    assert data.task.answer_list[0].labels == ("none", "signal")
+    assert f"left out 7 records without a value of {column}" in caplog.text
+    examples = read_examples(data.task, TOKENIZER, as_records(rows), max_length=64)
+    assert examples.names == [str(number) for number in range(1, 61) if not 6 <= number <= 12]
+
+
+def test_values_that_look_missing() -> None:
+    """A stated label may be called None, and NA is DNA."""
+    rows = [{"sequence": f"{'NA' * n}", "label": label} for n in (1, 2) for label in ("None", "NA")]
+    task = Task(CLASS, answers={"N": "None", "A": "NA"})
+    examples = read_examples(task, TOKENIZER, as_records(rows), max_length=64)
+    assert examples.targets[:, 0].tolist() == [0, 1, 0, 1]
+
+
+def test_a_group_is_never_missing() -> None:
+    rows = [{**row, "gene": "NA" if n == 7 else "g"} for n, row in enumerate(planted(40))]
+    with pytest.raises(ValueError, match=r"record 8 .*column 'gene', which keeps records together"):
+        prepare(Task(CLASS), rows, group="gene")
+
+
 # -- heads -----------------------------------------------------------------------------------------
 
 

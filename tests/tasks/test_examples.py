@@ -83,7 +83,7 @@ def test_selected_examples_are_the_same() -> None:
         ({"dose": 1, "level": 1}, "there is no column 'sequence'"),
         ({"sequence": "ACGT", "level": 1}, "there is no column 'dose'"),
         ({"sequence": "ACGT", "dose": 1, "level": "high"}, "'level' holds 'high', not a finite"),
-        ({"sequence": "ACGT", "dose": 1, "level": "nan"}, "'level' holds 'nan', not a finite"),
+        ({"sequence": "ACGT", "dose": 1, "level": "nan"}, "'level' holds 'nan', a missing value"),
         ({"sequence": "ACGT", "dose": "", "level": 1}, "column 'dose' is empty"),
         ({"sequence": "A" * 400, "dose": 1, "level": 1}, "exceed the model's 64 positions"),
         ({"sequence": "", "dose": 1, "level": 1}, "its sequence is empty"),
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_named(row: dict[str, Any], message: str) -> None:
 def test_a_label_outside_the_answers_is_named(label: str, problem: str) -> None:
     with pytest.raises(RecordError, match=rf"record 1 \(line 2\): .*{problem}"):
         encode(Task(CLASS, answers=ANSWERS), [{"sequence": "ACGT", "label": label}])
-    with pytest.raises(RecordError, match=r"record 1 .*column 'label' is empty"):
+    with pytest.raises(RecordError, match=r"record 1 .*column 'label' holds .*a missing value"):
         encode(Task(CLASS), [{"sequence": "ACGT", "label": ""}])
 
 
