@@ -23,10 +23,12 @@ from training_runs import (
     write_weights,
 )
 
+import dnagpt_hf
 from dnagpt_hf.presets import get_preset
 from dnagpt_hf.pretraining.settings import parse_settings
 from dnagpt_hf.yaml_files import read_yaml
 
+LAUNCHES = Path(dnagpt_hf.__file__).parent / "planning" / "accelerate"
 STRATEGIES = ("ddp", "fsdp2", "zero1", "zero2", "zero3")
 needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed")
 LAUNCHED = [
@@ -36,8 +38,8 @@ LAUNCHED = [
 
 
 def launch_environment(name: str) -> dict[str, str]:
-    """What `accelerate launch` tells the processes that it starts."""
-    options = ["--config_file", str(CONFIGS / "accelerate" / f"{name}.yaml"), "program.py"]
+    """Environment that `accelerate launch` gives to the processes that it starts."""
+    options = ["--config_file", str(LAUNCHES / f"{name}.yaml"), "program.py"]
     options, _, _ = _validate_launch_command(launch_command_parser().parse_args(options))
     assert (options.num_processes, options.num_machines) == (8, 1)
     if options.use_deepspeed:
@@ -53,7 +55,7 @@ def launch_environment(name: str) -> dict[str, str]:
 
 
 def test_there_is_a_configuration_for_every_strategy() -> None:
-    assert {path.stem for path in (CONFIGS / "accelerate").iterdir()} == set(STRATEGIES)
+    assert {path.stem for path in LAUNCHES.glob("*.yaml")} == set(STRATEGIES)
     assert {path.stem for path in (CONFIGS / "deepspeed").iterdir()} == set(STRATEGIES[2:])
 
 
