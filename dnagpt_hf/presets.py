@@ -269,12 +269,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         preset.name: preset
         for preset in (
-            _DNAGPT_H,
-            _DNAGPT_M,
-            _DNAGPT_S_512,
-            _DNAGPT_B_512,
-            _DNAGPT_TINY,
-            _DNAGPT_TEST,
+            *(_DNAGPT_H, _DNAGPT_M, _DNAGPT_S_512, _DNAGPT_B_512),
+            *(_DNAGPT_TINY, _DNAGPT_TEST),
         )
     }
 )
@@ -341,7 +337,17 @@ def preset_config(name: str, **overrides: Any) -> DNAGPTConfig:
 
 
 def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
-    """Make the tokenizer of a preset; `overrides` are arguments of `DNAGPTTokenizer`."""
+    """Make the tokenizer of a preset.
+
+    Args:
+        name: name of the preset.
+        **overrides: arguments of `DNAGPTTokenizer` to set otherwise.
+
+    Example:
+
+        >>> preset_tokenizer("dnagpt-h").dynamic_kmer
+        False
+    """
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
     preset = get_preset(name)
