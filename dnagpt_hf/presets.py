@@ -265,15 +265,8 @@ _DNAGPT_TEST = replace(
     max_position_embeddings=64,
 )
 
-PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {
-        preset.name: preset
-        for preset in (
-            *(_DNAGPT_H, _DNAGPT_M, _DNAGPT_S_512, _DNAGPT_B_512),
-            *(_DNAGPT_TINY, _DNAGPT_TEST),
-        )
-    }
-)
+_ALL = (_DNAGPT_H, _DNAGPT_M, _DNAGPT_S_512, _DNAGPT_B_512, _DNAGPT_TINY, _DNAGPT_TEST)
+PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
 
 
 def get_preset(name: str) -> Preset:
