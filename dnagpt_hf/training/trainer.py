@@ -108,7 +108,9 @@ class CheckpointingTrainer(Trainer):
         model.__class__ = self._model_class
         try:
             super()._save(output_dir, state_dict)
-            share_weights(Path(output_dir or self.args.output_dir))
+            # every process comes here, but one of them writes the files
+            if self.args.should_save:
+                share_weights(Path(output_dir or self.args.output_dir))
         finally:
             model.__class__ = wrapped
 
