@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from dnagpt_hf.haplotypes.haplotypes import Haplotypes as Haplotypes
     from dnagpt_hf.haplotypes.sites import Sites as Sites
     from dnagpt_hf.haplotypes.training import train_haplotypes as train_haplotypes
+    from dnagpt_hf.inference.prediction import Predictions as Predictions
     from dnagpt_hf.interpretation.figures import attention_grid as attention_grid
     from dnagpt_hf.interpretation.figures import track_figure as track_figure
     from dnagpt_hf.loaded_model import LoadedModel as LoadedModel
-    from dnagpt_hf.loaded_model import Predictions as Predictions
     from dnagpt_hf.loaded_model import load as load
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask as DNAGPTForMultiTask
     from dnagpt_hf.modeling_dnagpt import (
@@ -70,7 +70,7 @@ _MODULES = {
     "DNAGPTTokenizer": "tokenization_dnagpt",
     "Haplotypes": "haplotypes.haplotypes",
     "LoadedModel": "loaded_model",
-    "Predictions": "loaded_model",
+    "Predictions": "inference.prediction",
     "Record": "records.reading",
     "RecordReader": "records.reading",
     "Sites": "haplotypes.sites",

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    import pandas
     import torch
 
     from dnagpt_hf.checkpoints.opening import Checkpoint
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
     from dnagpt_hf.inference.embedding import Embedding, Pooling
-    from dnagpt_hf.inference.prediction import Prediction
+    from dnagpt_hf.inference.prediction import Prediction, Predictions
     from dnagpt_hf.interpretation.attention import AttentionMaps
     from dnagpt_hf.interpretation.attribution import Attribution
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
@@ -78,34 +77,6 @@ def load(
     return LoadedModel(model, tokenizer)
 
 
-class Predictions(list["Prediction"]):
-    """List the predictions of a model, one for each record, in the order of the records.
-
-    Example:
-
-        >>> import dnagpt_hf
-        >>> model = dnagpt_hf.load("dnagpt-tiny")
-        >>> found = model.predict(["ACGT"], template="<R>{sequence}<=><M>")
-        >>> found.to_pandas().columns.tolist()
-        ['name', 'predicted']
-    """
-
-    def to_pandas(self, keep: Sequence[str] = ()) -> pandas.DataFrame:
-        """Lay the predictions out as a table.
-
-        Args:
-            keep: columns of the records to repeat.
-
-        Returns:
-            `pandas.DataFrame`: `name`, the columns to keep, and for classes `predicted` and a
-            column `probability_<label>` for each label; for a number `predicted`. Where a task has
-            several answers, their columns take the place of `predicted`.
-        """
-        import pandas
-
-        return pandas.json_normalize([one.row(keep) for one in self], sep="_")
-
-
 @dataclass(frozen=True)
 class LoadedModel:
     """A model with its tokenizer.
@@ -151,6 +122,8 @@ class LoadedModel:
             >>> predictions.to_pandas().columns.tolist()
             ['name', 'predicted']
         """
+        from dnagpt_hf.inference.prediction import Predictions
+
         return Predictions(self.iter_predictions(data, **options))
 
     def iter_predictions(
@@ -160,6 +133,8 @@ class LoadedModel:
         task: Task | None = None,
         template: str | None = None,
         answers: Mapping[str, str] | None = None,
+        columns: Mapping[str, str] | None = None,
+        set: Mapping[str, Any] | None = None,
         truncation: Truncation | None = None,
         batch_size: int = 64,
         batch_tokens: int = 16_384,
@@ -172,6 +147,8 @@ class LoadedModel:
             template: in place of a task: text of the token language with columns in braces, such
                 as `<R>{sequence}<=><B>`.
             answers: label of each token that may follow, such as `{"A": "false", "N": "true"}`.
+            columns: columns of the data to rename, `{NEW: OLD}`, as `{"sequence": "Sequence"}`.
+            set: columns to add with one value for all records, as `{"species": "R"}`.
             truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default
                 such a sequence is an error.
             batch_size: most records of a batch.
@@ -182,12 +159,13 @@ class LoadedModel:
             ValueError: the model has no head, or template and answers do not fit it.
         """
         from dnagpt_hf.inference.prediction import predict_records
+        from dnagpt_hf.records.columns import change_columns
         from dnagpt_hf.records.reading import to_records
 
         return predict_records(
             self.model,
             self.tokenizer,
-            to_records(data),
+            change_columns(to_records(data), columns, set),
             task=task,
             template=template,
             answers=answers,
@@ -224,6 +202,8 @@ class LoadedModel:
         data: Any,
         *,
         template: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        set: Mapping[str, Any] | None = None,
         pooling: Pooling = "mean",
         layer: int = -1,
         truncation: Truncation | None = None,
@@ -236,6 +216,8 @@ class LoadedModel:
             data: as for [`predict`], or any iterator of records.
             template: text of the token language with columns in braces, such as `<R>{sequence}`; by
                 default the input of the model's task, or `{sequence}` without one.
+            columns: as for [`iter_predictions`].
+            set: as there.
             pooling: as for [`embed`].
             layer: 0 for the token embeddings, n for the output of layer n; negative numbers count
                 from the last layer.
@@ -248,12 +230,13 @@ class LoadedModel:
             ValueError: unknown pooling, or a layer that the model does not have.
         """
         from dnagpt_hf.inference.embedding import embed_records
+        from dnagpt_hf.records.columns import change_columns
         from dnagpt_hf.records.reading import to_records
 
         return embed_records(
             self.model.base_model,
             self.tokenizer,
-            to_records(data),
+            change_columns(to_records(data), columns, set),
             template=template,
             pooling=pooling,
             layer=layer,

@@ -26,6 +26,8 @@ def embed(
         int, typer.Option(help="0: token embeddings; n: output of layer n; -1: the last.")
     ] = -1,
     template: options.Template = None,
+    columns: options.Columns = None,
+    set: options.Set = None,
     format: options.InputFormatOption = None,
     truncate: options.Truncate = None,
     remainder: options.RemainderOption = None,
@@ -45,6 +47,7 @@ def embed(
     from dnagpt_hf.records.vectors import vector_format, write_vectors
     from dnagpt_hf.records.writing import check_output
 
+    renamed, added = options.parse_columns(columns), options.parse_columns(set)
     vector_format(output)
     check_output(output, overwrite=overwrite)
     with RecordReader(input, format=format) as reader:
@@ -55,6 +58,8 @@ def embed(
             embeddings = loaded.iter_embeddings(
                 records,
                 template=template,
+                columns=renamed,
+                set=added,
                 pooling=pooling,
                 layer=layer,
                 truncation=truncate,

@@ -34,6 +34,8 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Of TASK.yaml: train, validation or test.")] = "test",
     template: options.Template = None,
     answers: options.Answers = None,
+    columns: options.Columns = None,
+    set: options.Set = None,
     compare: Annotated[
         str | None,
         typer.Option(
@@ -70,6 +72,10 @@ def evaluate(
     from dnagpt_hf.inference.prediction import resolve_task
     from dnagpt_hf.inference.prediction_heads import LanguageHead, prediction_head
 
+    changes = options.parse_columns(columns), options.parse_columns(set)
+    is_task = Path(input).suffix in (".yaml", ".yml")
+    if is_task and any(changes):
+        raise ValueError(f"{input}: --columns and --set are for tables: name columns in the file")
     check_new_file(output / "metrics.json", overwrite=overwrite)
     if compare is not None:
         # an unknown name is an error before the work
@@ -92,10 +98,10 @@ def evaluate(
         "max_length": network.config.max_position_embeddings,
         "truncation": truncate,
     }
-    if Path(input).suffix in (".yaml", ".yml"):
+    if is_task:
         examples = _split_of_task(checkpoint.folder, Path(input), split, task, tokenizer, settings)
     else:
-        examples = _records(input, format, task, tokenizer, settings)
+        examples = _records(input, format, changes, task, tokenizer, settings)
     evaluation = Evaluation.of_model(
         head, task, examples, max_records=batch_size, max_tokens=batch_tokens
     )
@@ -111,13 +117,19 @@ def evaluate(
 
 
 def _records(
-    path: str, format: str | None, task: Task, tokenizer: Any, settings: dict[str, Any]
+    path: str,
+    format: str | None,
+    changes: tuple[dict[str, str], dict[str, str]],
+    task: Task,
+    tokenizer: Any,
+    settings: dict[str, Any],
 ) -> Examples:
+    from dnagpt_hf.records.columns import change_columns
     from dnagpt_hf.records.reading import RecordReader
     from dnagpt_hf.tasks.dataset import read_examples
 
     with RecordReader(path, format=format) as reader, reading(reader, "reading") as records:
-        return read_examples(task, tokenizer, records, **settings)
+        return read_examples(task, tokenizer, change_columns(records, *changes), **settings)
 
 
 def _split_of_task(

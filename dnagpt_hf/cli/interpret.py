@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -74,6 +74,8 @@ def attention(
     output: Figure = None,
     arrays: Arrays = None,
     template: options.Template = None,
+    columns: options.Columns = None,
+    set: options.Set = None,
     record: RecordName = None,
     layer: Annotated[
         str, typer.Option(metavar="NUMBER", help="all, or one: 1 is the first, -1 the last.")
@@ -99,7 +101,8 @@ def attention(
     regions = [parse_region(text) for text in region or []]
     layers = None if layer == "all" else [parse_layer(layer)]
     check_outputs(output, arrays, overwrite=overwrite)
-    found = find_record(input, format, record)
+    changes = options.parse_columns(columns), options.parse_columns(set)
+    found = find_record(input, format, record, *changes)
     from dnagpt_hf.evaluation.figures import save_figure
     from dnagpt_hf.interpretation.arrays import attention_arrays, save_arrays
     from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
@@ -136,6 +139,8 @@ def attribute(
     ] = None,
     template: options.Template = None,
     answers: options.Answers = None,
+    columns: options.Columns = None,
+    set: options.Set = None,
     answer: Annotated[
         str | None,
         typer.Option(
@@ -183,7 +188,8 @@ def attribute(
     start, end = (0, None) if mutated is None else parse_range(mutated)
     labels = None if answers is None else parse_answers(answers)
     check_outputs(output, arrays, overwrite=overwrite)
-    found = find_record(input, format, record)
+    changes = options.parse_columns(columns), options.parse_columns(set)
+    found = find_record(input, format, record, *changes)
     from dnagpt_hf.evaluation.figures import save_figure
     from dnagpt_hf.inference.scored_records import score_answer
     from dnagpt_hf.interpretation.arrays import save_arrays, track_arrays
@@ -233,19 +239,33 @@ def attribute(
         typer.echo(line)
 
 
-def find_record(path: str, format: str | None, name: str | None) -> Record:
+def find_record(
+    path: str,
+    format: str | None,
+    name: str | None,
+    columns: Mapping[str, str] | None = None,
+    set: Mapping[str, str] | None = None,
+) -> Record:
     """Find the record with a name or, if there is none, with a number; by default the first.
+
+    Args:
+        path: the file of the records.
+        format: its format; by default it is recognized.
+        name: name or number of the record.
+        columns: columns to rename, `{NEW: OLD}`.
+        set: columns to add, with their values.
 
     Raises:
         RecordError: there is no such record, or the file cannot be read.
     """
+    from dnagpt_hf.records.columns import change_columns
     from dnagpt_hf.records.files import RecordError
     from dnagpt_hf.records.reading import RecordReader
 
     numbered: Record | None = None
     count = 0
     with RecordReader(path, format=format) as reader:
-        for record in reader:
+        for record in change_columns(reader, columns, set):
             if name is None or record.name == name:
                 return record
             count = record.number

@@ -64,6 +64,24 @@ Answers = Annotated[
         show_default=False,
     ),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        metavar="NEW=OLD",
+        help="Rename a column of the input, as sequence=Sequence; repeatable.",
+        show_default=False,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="COLUMN=VALUE",
+        help="Add a column with one value for all records, as species=R; repeatable.",
+        show_default=False,
+    ),
+]
 Truncate = Annotated[
     Side | None,
     typer.Option(
@@ -99,3 +117,25 @@ BatchTokens = Annotated[
     int, typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+
+
+def parse_columns(texts: list[str] | None) -> dict[str, str]:
+    """Read what --columns or --set say, each `COLUMN=…`.
+
+    Raises:
+        ValueError: a text has no equals sign, or a column stands twice.
+
+    Example:
+
+        >>> parse_columns(["sequence=Sequence", "label=class"])
+        {'sequence': 'Sequence', 'label': 'class'}
+    """
+    columns: dict[str, str] = {}
+    for text in texts or []:
+        column, sign, value = (part.strip() for part in text.partition("="))
+        if not sign or not column or not value:
+            raise ValueError(f"{text!r} is not of the form COLUMN=…, as in sequence=Sequence")
+        if column in columns:
+            raise ValueError(f"{text!r}: column {column!r} stands twice")
+        columns[column] = value
+    return columns

@@ -19,6 +19,8 @@ def predict(
     ] = "-",
     template: options.Template = None,
     answers: options.Answers = None,
+    columns: options.Columns = None,
+    set: options.Set = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,6 +54,7 @@ def predict(
     from dnagpt_hf.records.writing import check_output, row_writer, table_format
 
     labels = None if answers is None else parse_answers(answers)
+    renamed, added = options.parse_columns(columns), options.parse_columns(set)
     written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
     with RecordReader(input, format=format) as reader:
@@ -64,6 +67,8 @@ def predict(
                 records,
                 template=template,
                 answers=labels,
+                columns=renamed,
+                set=added,
                 truncation=truncate,
                 batch_size=batch_size,
                 batch_tokens=batch_tokens,

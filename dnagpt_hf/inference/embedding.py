@@ -125,8 +125,8 @@ def resolve_input(config: PreTrainedConfig, template: str | None = None) -> Task
 
         >>> from dnagpt_hf import open_checkpoint
         >>> config = open_checkpoint("dnagpt-tiny-pas").config
-        >>> resolve_input(config).input.text, resolve_input(config, "<S>{dna}").input.text
-        ('<R>{sequence}', '<S>{dna}')
+        >>> resolve_input(config).input.text, resolve_input(config, "<S>{sequence}").input.text
+        ('<R>{sequence}', '<S>{sequence}')
     """
     return resolve_task(config, template, None) or Task("{sequence}")
 

@@ -24,6 +24,7 @@ from dnagpt_hf.tasks.examples import prompt_length
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
+    import pandas
     from transformers import PreTrainedConfig
 
     from dnagpt_hf.modeling_dnagpt import DNAGPTPreTrainedModel
@@ -98,6 +99,34 @@ class Prediction:
                 )
             row |= cells
         return row
+
+
+class Predictions(list[Prediction]):
+    """List the predictions of a model, one for each record, in the order of the records.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> found = model.predict(["ACGT"], template="<R>{sequence}<=><M>")
+        >>> found.to_pandas().columns.tolist()
+        ['name', 'predicted']
+    """
+
+    def to_pandas(self, keep: Sequence[str] = ()) -> pandas.DataFrame:
+        """Lay the predictions out as a table.
+
+        Args:
+            keep: columns of the records to repeat.
+
+        Returns:
+            `pandas.DataFrame`: `name`, the columns to keep, and for classes `predicted` and a
+            column `probability_<label>` for each label; for a number `predicted`. Where a task has
+            several answers, their columns take the place of `predicted`.
+        """
+        import pandas
+
+        return pandas.json_normalize([one.row(keep) for one in self], sep="_")
 
 
 def _cells(answer: AnswerPrediction, name: str, probability: str) -> dict[str, Any]:
@@ -235,6 +264,7 @@ def resolve_task(
     """Combine the task of a checkpoint with a template and answers that were stated.
 
     A stated template keeps the checkpoint's answers and preparation of the columns that both name.
+    One with other columns in place of prepared ones would lose their preparation without a word.
 
     Args:
         config: configuration of the checkpoint.
@@ -245,7 +275,7 @@ def resolve_task(
         The task; `None` if neither the template nor the checkpoint states one.
 
     Raises:
-        ValueError: template and answers do not fit each other.
+        ValueError: template and answers do not fit each other, or a preparation would be lost.
     """
     trained = checkpoint_task(config)
     if template is None:
@@ -255,6 +285,7 @@ def resolve_task(
     task = Task(template, answers=dict(answers or {}))
     if trained is None:
         return task
+    _check_prepared_columns(task, trained)
     columns = {*task.prompt.columns, *(answer.column for answer in task.answer_list)}
     if answers is None:
         known = {
@@ -270,3 +301,24 @@ def resolve_task(
         standardization=trained.standardization,
         positive=trained.positive,
     )
+
+
+def _check_prepared_columns(task: Task, trained: Task) -> None:
+    """Refuse a template with another column in place of one that the trained task prepares."""
+    prepared = {**trained.sequences, **trained.transforms}
+    for now, before in zip(_columns(task), _columns(trained), strict=True):
+        lost = [column for column in before if column in prepared and column not in now]
+        others = [column for column in now if column not in before]
+        if lost and others:
+            raise ValueError(
+                f"template {task.template!r} reads {others[0]!r} in place of {lost[0]!r}, whose "
+                "preparation by the checkpoint's task would be lost: keep the columns of "
+                f"{trained.template!r} and rename that of the data (--columns "
+                f"{lost[0]}={others[0]})"
+            )
+
+
+def _columns(task: Task) -> tuple[list[str], list[str]]:
+    """List the columns of the input, and those of the answers that the template names."""
+    answers = [answer.column for answer in task.answer_list] if task.is_answered else []
+    return list(task.prompt.columns), answers

@@ -24,7 +24,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from itertools import chain, islice
@@ -34,6 +34,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from dnagpt_hf.messages import did_you_mean
+from dnagpt_hf.records.columns import change_columns
 from dnagpt_hf.records.reading import Record, RecordReader
 from dnagpt_hf.tasks.task import Text
 from dnagpt_hf.yaml_files import Settings, validated
@@ -121,21 +122,7 @@ class Source(Settings):
         }
 
     def _changed(self, records: Iterable[Record]) -> Iterator[Record]:
-        return map(self._renamed, islice(records, self.limit))
-
-    def _renamed(self, record: Record) -> Record:
-        for old in self.columns.values():
-            if old not in record.values:
-                raise record.error(
-                    f"there is no column {old!r}, only {', '.join(record.values)}"
-                    f"{did_you_mean(old, record.values)}"
-                )
-        new_names = {old: new for new, old in self.columns.items()}
-        values = {new_names.get(name, name): value for name, value in record.values.items()}
-        if len(values) < len(record.values):
-            taken = next(n for n in self.columns if n in record.values and n not in new_names)
-            raise record.error(f"columns: there is a column {taken!r} already: rename that one too")
-        return replace(record, values={**values, **self.set})
+        return change_columns(islice(records, self.limit), self.columns, self.set)
 
 
 class Files(Source):
