@@ -52,8 +52,8 @@ def made_haplotypes(number: int, sites: int, seed: int, prefix: str) -> Haplotyp
         ancestors = Haplotypes(np.concatenate([shared, own]), np.arange(ANCESTORS), known)
         founders = mosaic(ancestors, FOUNDERS, seed=place, effective_size=1_000)
         size = len(range(place, number, len(POPULATIONS)))
-        people = mosaic(founders, size, seed=seed + place, effective_size=5_000)
-        parts.append((people.alleles, [population] * size))
+        haplotypes = mosaic(founders, size, seed=seed + place, effective_size=5_000)
+        parts.append((haplotypes.alleles, [population] * size))
     names = [f"{prefix}{row // 2}{STRANDS[row % 2]}" for row in range(number)]
     return Haplotypes(
         np.concatenate([alleles for alleles, _ in parts]),

@@ -1,7 +1,7 @@
-"""What docstrings in the form of Transformers need before mkdocstrings reads them.
+"""Convert docstrings in the form of Transformers for mkdocstrings.
 
-Names such as [`DNAGPTModel`], which Transformers turns into links, become plain code, and examples
-the section that mkdocstrings knows.
+Names such as [`DNAGPTModel`], which Transformers turns into links, become plain code, and `Example:`
+becomes the section of examples that mkdocstrings knows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NAME = re.compile(r"\[(`[^`\]]+`)\](?![\[(])")
 
 
 class TransformersDocstrings(griffe.Extension):
-    """Changes a docstring before it is parsed."""
+    """Change a docstring before it is parsed."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         if obj.docstring is not None:

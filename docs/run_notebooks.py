@@ -1,4 +1,4 @@
-"""Run the notebooks of docs/tutorials and write what they print and draw into them.
+"""Run the notebooks of docs/tutorials and store their outputs in them.
 
     python docs/run_notebooks.py             all of them
     python docs/run_notebooks.py signals     one

@@ -1,4 +1,4 @@
-"""Pages of the site that stand elsewhere in the repository: model cards, changes, contributing."""
+"""Hooks that add pages from outside docs/ to the site: model cards, changes, contributing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that do not lie in docs/."""
+    """Add the pages."""
     for path in sorted((ROOT / "model_cards").glob("*.[mp][dn]*")):
         files.append(File.generated(config, f"model_cards/{path.name}", abs_src_path=str(path)))
     for name in ("CHANGELOG", "CONTRIBUTING"):
@@ -22,5 +22,5 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Let links that leave docs/ lead to where these pages stand in the site."""
+    """Rewrite links that leave docs/ to the addresses of these pages in the site."""
     return re.sub(r"\]\(\.\./(model_cards/)", r"](\1", markdown)
