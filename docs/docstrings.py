@@ -1,7 +1,7 @@
 """Convert docstrings in the form of Transformers for mkdocstrings.
 
-Names such as [`DNAGPTModel`], which Transformers turns into links, become plain code, and `Example:`
-becomes the section of examples that mkdocstrings knows.
+Names such as [`DNAGPTModel`], which Transformers turns into links, become plain code, and
+`Example:` becomes the section of examples that mkdocstrings knows.
 """
 
 from __future__ import annotations
