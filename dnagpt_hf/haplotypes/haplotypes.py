@@ -28,11 +28,13 @@ class Haplotypes:
     Args:
         alleles: 0 for the reference allele and 1 for the alternative one, uint8
             `(haplotypes, sites)`.
-        names: one for each haplotype, `(haplotypes,)`. The two of a sample end in `_A` and `_B`; a
-            haplotype with another name is a sample of its own.
+        names: one for each haplotype, `(haplotypes,)`.
         sites: the sites of the columns, if they are known.
         populations: one for each haplotype, `(haplotypes,)`, if they are known.
         source: name of these haplotypes in messages, such as that of their file.
+        sample_names: the sample of each haplotype, `(haplotypes,)`. By default the names say it, as
+            in `.hapt` files: the two of a sample end in `_A` and `_B`, and a haplotype with another
+            name is a sample of its own.
 
     Raises:
         HaplotypeError: an allele is not 0 or 1, two haplotypes have the same name, there are none,
@@ -50,20 +52,22 @@ class Haplotypes:
     sites: Sites | None = None
     populations: Texts | None = None
     source: str = "haplotypes"
+    sample_names: Texts | None = None
 
     def __post_init__(self) -> None:
         names = np.asarray(self.names, dtype=np.str_)
         alleles = as_alleles(self.alleles, self.source, names, self.sites)
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "alleles", alleles)
-        if self.populations is not None:
-            populations = np.asarray(self.populations, dtype=np.str_)
-            object.__setattr__(self, "populations", populations)
-            if len(populations) != len(alleles):
-                raise HaplotypeError(
-                    f"{self.source}: {len(alleles):,} haplotypes, but {len(populations):,} "
-                    "populations"
-                )
+        for kind in ("populations", "sample_names"):
+            if getattr(self, kind) is not None:
+                of_haplotype = np.asarray(getattr(self, kind), dtype=np.str_)
+                object.__setattr__(self, kind, of_haplotype)
+                if len(of_haplotype) != len(alleles):
+                    raise HaplotypeError(
+                        f"{self.source}: {len(alleles):,} haplotypes, but {len(of_haplotype):,} "
+                        f"{kind.replace('_', ' ')}"
+                    )
         if self.sites is not None and len(self.sites) != alleles.shape[1]:
             raise HaplotypeError(
                 f"{self.source}: {alleles.shape[1]:,} sites in the haplotypes, but "
@@ -88,14 +92,21 @@ class Haplotypes:
 
     @property
     def samples(self) -> Texts:
-        """The sample of each haplotype: its name without `_A` or `_B`."""
-        return np.asarray([_STRAND.sub("", name) for name in self.names.tolist()], dtype=np.str_)
+        """The sample of each haplotype; where it is not stated, its name without `_A` or `_B`."""
+        return samples_of_names(self.names) if self.sample_names is None else self.sample_names
 
     def take_haplotypes(self, chosen: NDArray[Any]) -> Haplotypes:
         """Take some of the haplotypes, by a mask or by indices."""
-        populations = None if self.populations is None else self.populations[chosen]
+
+        def of_chosen(values: Texts | None) -> Texts | None:
+            return None if values is None else values[chosen]
+
         return replace(
-            self, alleles=self.alleles[chosen], names=self.names[chosen], populations=populations
+            self,
+            alleles=self.alleles[chosen],
+            names=self.names[chosen],
+            populations=of_chosen(self.populations),
+            sample_names=of_chosen(self.sample_names),
         )
 
     def take_sites(self, chosen: NDArray[Any]) -> Haplotypes:
@@ -215,6 +226,17 @@ class Haplotypes:
                 f"{site_name(int(indices[where]), self.sites)}: sort both by position"
             )
         return self.take_sites(indices)
+
+
+def samples_of_names(names: Texts) -> Texts:
+    """Read the samples of haplotypes from their names, by the convention of `.hapt` files.
+
+    Example:
+
+        >>> samples_of_names(np.asarray(["HG1_A", "HG1_B", "genome_1"])).tolist()
+        ['HG1', 'HG1', 'genome_1']
+    """
+    return np.asarray([_STRAND.sub("", name) for name in names.tolist()], dtype=np.str_)
 
 
 def as_alleles(

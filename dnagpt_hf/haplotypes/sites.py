@@ -105,6 +105,32 @@ class Sites:
             return int(differs.argmax())
         return None if len(self) == len(other) else shared
 
+    def check_sorted(self, source: str) -> None:
+        """Refuse sites that are not in the order of their chromosomes, or stand twice.
+
+        Raises:
+            HaplotypeError: naming the file `source` and the first two sites of the kind.
+        """
+        last_position: dict[str, int] = {}
+        number_of: dict[tuple[Any, ...], int] = {}
+        keys = self._keys()
+        for index, key in enumerate(keys):
+            chromosome, position = key[:2]
+            if key in number_of:
+                raise HaplotypeError(
+                    f"{source}: site {self.name(index)} stands twice, as number "
+                    f"{number_of[key] + 1:,} and as number {index + 1:,} of the sites that are "
+                    "read: leave one out (bcftools norm --rm-dup exact)"
+                )
+            goes_back = position < last_position.get(chromosome, 0)
+            if goes_back or (chromosome in last_position and keys[index - 1][0] != chromosome):
+                raise HaplotypeError(
+                    f"{source}: site {self.name(index)} stands behind {self.name(index - 1)}: "
+                    "sort the file (bcftools sort)"
+                )
+            last_position[chromosome] = position
+            number_of[key] = index
+
     def indices_of(self, wanted: Sites) -> NDArray[np.int64]:
         """Find the indices of the sites of `wanted`; -1 for those that are missing."""
         # backwards, so that the first of equal sites stays

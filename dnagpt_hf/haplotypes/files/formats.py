@@ -154,7 +154,14 @@ def _read_numpy(path: Path, sites: Sites | None) -> Haplotypes:
     names = arrays.get("names", np.asarray([f"haplotype_{row + 1}" for row in range(rows)]))
     if sites is None and all(name in arrays for name in _SITE_ARRAYS):
         sites = Sites(**{name: arrays[name] for name in _SITE_ARRAYS}, ids=arrays.get("ids"))
-    return Haplotypes(alleles, names, sites, arrays.get("populations"), source=str(path))
+    return Haplotypes(
+        alleles,
+        names,
+        sites,
+        arrays.get("populations"),
+        source=str(path),
+        sample_names=arrays.get("sample_names"),
+    )
 
 
 def write_haplotypes(
@@ -233,4 +240,6 @@ def _write_numpy(haplotypes: Haplotypes, path: Path, overwrite: bool) -> None:
             arrays["ids"] = haplotypes.sites.written_ids
         if haplotypes.populations is not None:
             arrays["populations"] = haplotypes.populations
+        if haplotypes.sample_names is not None:
+            arrays["sample_names"] = haplotypes.sample_names
         np.savez_compressed(stream, **arrays)

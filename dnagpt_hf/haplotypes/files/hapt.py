@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes
+from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes, samples_of_names
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, site_name
 from dnagpt_hf.records.files import RecordError, open_text, shorten
 from dnagpt_hf.records.writing import output_stream
@@ -170,12 +170,13 @@ def write_hapt(
         overwrite: replace files that exist.
 
     Raises:
-        HaplotypeError: the label or a name has a space in it.
+        HaplotypeError: the label or a name has a space in it, or two samples would become one.
         ValueError: a file exists, and `overwrite` is not given.
     """
     for text in (label, *haplotypes.names.tolist()):
         if len(text.split()) != 1:
             raise HaplotypeError(f"{text!r} cannot stand in a .hapt file: it must have no spaces")
+    _check_samples_stay(haplotypes)
     line = np.full(2 * haplotypes.num_sites, ord(" "), np.uint8)
     line[-1] = ord("\n")
     with output_stream(path, overwrite=overwrite) as stream:
@@ -184,6 +185,19 @@ def write_hapt(
             stream.write(f"{label} {name} {line.tobytes().decode()}")
         if haplotypes.sites is not None:
             write_legend(haplotypes.sites, legend_path(path), overwrite)
+
+
+def _check_samples_stay(haplotypes: Haplotypes) -> None:
+    """Refuse samples that would be one by their names, in which the format states them."""
+    sample_of: dict[str, str] = {}
+    written = samples_of_names(haplotypes.names).tolist()
+    for name, sample in zip(written, haplotypes.samples.tolist(), strict=True):
+        other = sample_of.setdefault(name, sample)
+        if other != sample:
+            raise HaplotypeError(
+                f"{haplotypes.source}: samples {other} and {sample} would be the two haplotypes "
+                f"of {name} in a .hapt file: rename one of them"
+            )
 
 
 def write_legend(sites: Sites, path: Path, overwrite: bool) -> None:

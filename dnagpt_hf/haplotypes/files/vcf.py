@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Alleles, Haplotypes, check_samples
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, Texts
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ def read_vcf(
         rules: treatment of genotypes that are missing or not phased.
 
     Raises:
-        HaplotypeError: a record breaks the rules, the file is no VCF or is cut off, a sample is
-            missing, or no site is left.
+        HaplotypeError: a record breaks the rules, the file is no VCF or is cut off, its sites are
+            not sorted or one stands twice, a sample is missing, or no site is left.
         ImportError: cyvcf2 is not installed.
     """
     reader = _Reader(path, samples, rules or GenotypeRules())
@@ -109,7 +109,10 @@ def read_vcf(
         raise HaplotypeError(f"{path}: no site{where}{rare}; its chromosomes: {known}")
     # (sites, haplotypes) as read, transposed once
     alleles = np.ascontiguousarray(np.stack(columns).T)
-    return Haplotypes(alleles, np.asarray(reader.names()), _sites(sites), source=str(path))
+    read = _sites(sites)
+    read.check_sorted(str(path))
+    names, of_samples = reader.names()
+    return Haplotypes(alleles, names, read, source=str(path), sample_names=of_samples)
 
 
 def _sites(rows: list[tuple[str, int, str, str, str]]) -> Sites:
@@ -237,12 +240,15 @@ class _Reader:
             raise self._error(record, f"{number} alleles to a genotype, but one or two are needed")
         return genotypes
 
-    def names(self) -> list[str]:
-        """Name the haplotypes."""
+    def names(self) -> tuple[Texts, Texts]:
+        """Name the haplotypes, and the sample of each.
+
+        A haploid sample may end in `_A` as well, and is a sample of its own all the same.
+        """
         ploidies: Any = self.ploidy
-        strands = [("",) if ploidy == 1 else STRANDS for ploidy in ploidies]
-        named = zip(self.samples, strands, strict=True)
-        return [sample + strand for sample, ends in named for strand in ends]
+        samples = np.repeat(np.asarray(self.samples, dtype=np.str_), ploidies)
+        strands = [strand for ploidy in ploidies for strand in (STRANDS if ploidy == 2 else ("",))]
+        return np.char.add(samples, strands), samples
 
     def _drop(self, kind: str, rule: str, record: Any, message: str) -> None:
         if rule == "error":

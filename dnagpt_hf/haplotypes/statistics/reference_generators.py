@@ -162,7 +162,9 @@ def _copying_error(haplotypes: int) -> float:
 
 def _generated(real: Haplotypes, alleles: Alleles, source: str) -> Haplotypes:
     names = np.asarray([f"{source.split()[0]}_{row + 1}" for row in range(len(alleles))])
-    return replace(real, alleles=alleles, names=names, populations=None, source=source)
+    return replace(
+        real, alleles=alleles, names=names, populations=None, sample_names=None, source=source
+    )
 
 
 Generator = Callable[[Haplotypes, int, int], Haplotypes]

@@ -108,6 +108,48 @@ def test_haploid_samples(tmp_path: Path) -> None:
         read_haplotypes(vcf(tmp_path / "d.vcf", "1 10 . A T 0|1|1 1|1|1"))
 
 
+def test_haploid_samples_are_individuals_of_their_own(tmp_path: Path) -> None:
+    """Their names may be those that two haplotypes of one sample have elsewhere."""
+    path = vcf(tmp_path / "a.vcf", "1 10 . A T 0 1 0|1", samples="S_A S_B D")
+    found = read_haplotypes(path, samples=["S_A", "S_B", "D"])
+    assert found.names.tolist() == ["S_A", "S_B", "D_A", "D_B"]
+    assert found.samples.tolist() == ["S_A", "S_B", "D", "D"]
+    assert found.of_samples(["S_B"]).names.tolist() == ["S_B"]
+    populations = dict(zip(["S_A", "S_B", "D"], "xyz", strict=True))
+    assert found.with_populations(populations).populations.tolist() == list("xyzz")
+    for name in ("b.vcf", "b.npz"):
+        write_haplotypes(found, tmp_path / name)
+        assert read_haplotypes(tmp_path / name).samples.tolist() == found.samples.tolist()
+    with pytest.raises(HaplotypeError, match=r"S_A and S_B would be the two haplotypes of S in"):
+        write_haplotypes(found, tmp_path / "b.hapt")
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        (["1 20 . C G 0|1 0|0", "1 10 . A T 0|1 0|0"], "1:10_A_T stands behind 1:20_C_G: sort"),
+        (
+            ["1 20 . C G 0|1 0|0", "2 1 . A T 0|1 0|0", "1 30 . A T 0|1 0|0"],
+            "1:30_A_T stands behind 2:1_A_T: sort",
+        ),
+        (
+            ["1 9 . A T 0|1 0|0", "1 20 . C G 0|1 0|0", "1 20 rs1 C G 0|0 0|1"],
+            "1:20_C_G stands twice, as number 2 and as number 3",
+        ),
+    ],
+)
+def test_sites_that_are_not_sorted_or_stand_twice(
+    tmp_path: Path, records: list[str], message: str
+) -> None:
+    with pytest.raises(HaplotypeError, match=rf"a\.vcf: site {message}"):
+        read_haplotypes(vcf(tmp_path / "a.vcf", *records))
+
+
+def test_other_alleles_at_one_position(tmp_path: Path) -> None:
+    path = vcf(tmp_path / "a.vcf", "1 20 . C G 0|1 0|0", "1 20 . C T 0|0 0|1")
+    assert read_haplotypes(path).num_sites == 2
+
+
 def test_files_that_are_no_vcf(tmp_path: Path) -> None:
     path = tmp_path / "a.vcf"
     for content in ("", "hello\n", "1\t10\t.\tA\tT\n"):
