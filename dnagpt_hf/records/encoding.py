@@ -1,4 +1,4 @@
-"""Records as a stream of token ids and numbers."""
+"""Records as token ids and numbers."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class EncodedRecord:
 
 @dataclass(frozen=True)
 class RecordEncoder:
-    """Turns records into ids by a template.
+    """Encodes records as token ids and numbers by a template.
 
     Args:
         tokenizer: the model's tokenizer.
-        template: how a record becomes a text.
+        template: the text of a record, with its columns in braces.
         max_length: positions of the model.
-        truncation: end at which too long a sequence is cut; by default it is an error.
-        prepare: makes the values that the template reads from those of a record.
+        truncation: end at which a sequence that is too long is cut; by default it is an error.
+        prepare: computes the values for the template from those of a record.
         standardization: mean and standard deviation of each number of a record, in their order, by
-            which numbers are standardised; by default they are read as they are.
+            which numbers are standardized; by default they are encoded unchanged.
 
     Raises:
         ValueError: the template has a token that the tokenizer does not know.
@@ -84,16 +84,16 @@ class RecordEncoder:
             values = self.prepare(record.values)
             encoded = self._encode(record, values)
             while len(encoded.input_ids) > self.max_length:
-                # neighbouring columns share a token, so that one cut may not be enough
+                # neighboring columns share a token, so that one cut may not be enough
                 self._cut(values, len(encoded.input_ids))
                 encoded = self._encode(record, values)
         except ValueError as error:
             raise record.error(self._problem(record, error)) from error
         if not len(encoded.input_ids):
             raise record.error("it holds no tokens")
-        return self._standardized(encoded) if self.standardization else encoded
+        return self._standardize(encoded) if self.standardization else encoded
 
-    def _standardized(self, encoded: EncodedRecord) -> EncodedRecord:
+    def _standardize(self, encoded: EncodedRecord) -> EncodedRecord:
         is_number = encoded.input_ids == self.tokenizer.number_token_id
         if is_number.sum() != len(self.standardization):
             raise encoded.record.error(
@@ -117,7 +117,7 @@ class RecordEncoder:
         )
 
     def _problem(self, record: Record, error: ValueError) -> str:
-        """The message of an error, with a position in its column rather than in the whole text."""
+        """Explain an error by the position in its column rather than in the whole text."""
         for slot in self.template.slots:
             value = record.values.get(slot.column)
             if isinstance(value, str) and slot.is_sequence:
@@ -128,7 +128,7 @@ class RecordEncoder:
         return str(error)
 
     def _cut(self, values: dict[str, Any], length: int) -> None:
-        """Shorten the longest sequence of a record by the tokens that are too many."""
+        """Shorten the longest sequence of a record to `max_length` tokens."""
         kmer_size = self.tokenizer.kmer_size
         problem = (
             f"{length:,} tokens (up to {length * kmer_size:,} bp) exceed the model's "

@@ -224,10 +224,7 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
     rows = csv.reader(chain([first], (line for _, line in lines)), delimiter=delimiter, strict=True)
     try:
         header = [cell.strip() for cell in next(rows, [])]
-        named = [name for name in header if name]
-        for name in named:
-            if named.count(name) > 1:
-                raise RecordError(f"{source}: column {name!r} stands twice in the header")
+        _check_columns([name for name in header if name], source)
         named_by = name_column(header)
         while True:
             line = number + rows.line_num
@@ -248,6 +245,12 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
     except csv.Error as error:
         line = number + rows.line_num - 1
         raise RecordError(f"{source}, line {line}: malformed table: {error}") from error
+
+
+def _check_columns(names: list[str], source: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise RecordError(f"{source}: there are two columns {name!r}: rename one")
 
 
 def _delimiter(header: str, where: str) -> str:
@@ -317,10 +320,7 @@ def parquet_rows(raw: io.BufferedReader, source: str) -> tuple[Iterator[Row], in
         raise RecordError(f"{source}: parquet is not read from a stream: give the name of a file")
     with _parquet_errors(source):
         table = pyarrow.parquet.ParquetFile(raw)
-    names = table.schema_arrow.names
-    for name in names:
-        if names.count(name) > 1:
-            raise RecordError(f"{source}: there are two columns {name!r}: rename one")
+    _check_columns(table.schema_arrow.names, source)
 
     def rows() -> Iterator[Row]:
         batches = table.iter_batches(batch_size=_PARQUET_ROWS)

@@ -9,7 +9,9 @@ from typing import Any
 
 from dnagpt_hf.records.missing import is_missing
 
-_PART = re.compile(r"<\{([^{}]*)\}>|\{([^{}]*)\}|(<[^<>]*>)")
+_PART = re.compile(
+    r"<\{(?P<named_token>[^{}]*)\}>|\{(?P<columns>[^{}]*)\}|(?P<token><[^<>]*>)|[^<{]+|.", re.DOTALL
+)
 _MORE = ("…", "...")
 _NUMBER_INSTRUCTION = "<M>"
 # the model reads numbers as float32
@@ -18,7 +20,7 @@ _FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of a column in a template.
+    """A column in a template.
 
     Args:
         column: name of the column.
@@ -30,15 +32,20 @@ class Slot:
     is_number: bool = False
     is_token: bool = False
 
+    def __str__(self) -> str:
+        return f"<{{{self.column}}}>" if self.is_token else f"{{{self.column}}}"
+
     @property
     def is_sequence(self) -> bool:
         """Whether the column holds a text of the token language, such as DNA."""
         return not self.is_number and not self.is_token
 
     @property
-    def text(self) -> str:
-        """The place as written in a template."""
-        return f"<{{{self.column}}}>" if self.is_token else f"{{{self.column}}}"
+    def beginning(self) -> str:
+        """Beginning of the names of several columns; empty where the slot names one column."""
+        # only numbers can stand side by side
+        marks = [mark for mark in _MORE if self.is_number and self.column.endswith(mark)]
+        return self.column.removesuffix(marks[0]) if marks else ""
 
 
 class Template:
@@ -52,7 +59,7 @@ class Template:
             the braces make a token of the value: `R`, or the name of a species that has a token.
 
     Raises:
-        ValueError: if a brace has no partner or holds no name.
+        ValueError: a brace has no partner or holds no name.
 
     Example:
 
@@ -66,33 +73,26 @@ class Template:
     def __init__(self, text: str) -> None:
         self.text = text
         self.parts: list[str | Slot] = []
-        last_token, end = "", 0
+        follows_instruction = False
         for match in _PART.finditer(text):
-            self.parts.append(text[end : match.start()])
-            name, columns, token = match.groups()
-            if token is not None:
-                self.parts.append(token)
-                last_token = token
-            elif name is not None:
-                self.parts.append(Slot(name.strip(), is_token=True))
-                last_token = ""
-            elif last_token == _NUMBER_INSTRUCTION:
-                self.parts.extend(_number_slots(columns))
+            kind, part = match.lastgroup, match[0]
+            if kind == "columns":
+                self.parts.extend(_column_slots(match["columns"], follows_instruction))
+            elif kind == "named_token":
+                self.parts.append(Slot(match["named_token"].strip(), is_token=True))
+            elif "{" in part or "}" in part:
+                raise ValueError(f"template {text!r}: a brace has no partner: write {{column}}")
             else:
-                self.parts.append(Slot(columns.strip()))
-            end = match.end()
-        self.parts.append(text[end:])
-        self.parts = [part for part in self.parts if part != ""]
-        literals = "".join(part for part in self.parts if isinstance(part, str))
-        if "{" in literals or "}" in literals:
-            raise ValueError(f"template {text!r}: a brace has no partner: write {{column}}")
+                self.parts.append(part)
+            if kind in ("token", "named_token"):
+                follows_instruction = part == _NUMBER_INSTRUCTION
         if any(slot.column == "" for slot in self.slots):
             raise ValueError(f"template {text!r}: braces hold no name of a column")
 
     def resolve(self, columns: Iterable[str]) -> Template:
         """Write out the columns that are named by their beginning.
 
-        Columns that the template names otherwise, such as that of the answer, are not meant.
+        Columns that the template names otherwise, such as that of the answer, are left out.
 
         Args:
             columns: those of the data, in their order.
@@ -105,30 +105,24 @@ class Template:
             >>> Template("<M>{half…}<=><M>{y}").resolve(["half_1", "y", "half_2"]).text
             '<M>{half_1} {half_2}<=><M>{y}'
         """
-        names, parts = list(columns), []
+        names, text = list(columns), ""
         for part in self.parts:
-            if not isinstance(part, Slot):
-                parts.append(part)
+            if isinstance(part, str) or not part.beginning:
+                text += str(part)
                 continue
-            # only numbers can stand side by side
-            marks = [mark for mark in _MORE if part.is_number and part.column.endswith(mark)]
-            beginning = part.column.removesuffix(marks[0]) if marks else ""
-            found = [
-                name
-                for name in names
-                if beginning and name.startswith(beginning) and name not in self.columns
-            ]
-            if beginning and not found:
+            unnamed = [name for name in names if name not in self.columns]
+            found = [f"{{{name}}}" for name in unnamed if name.startswith(part.beginning)]
+            if not found:
                 raise ValueError(
-                    f"template {self.text!r}: no column begins with {beginning!r}, there are only "
-                    f"{', '.join(names)}"
+                    f"template {self.text!r}: no column begins with {part.beginning!r}, there are "
+                    f"only {', '.join(names)}"
                 )
-            parts.append(" ".join(f"{{{name}}}" for name in found) or part.text)
-        return Template("".join(parts))
+            text += " ".join(found)
+        return Template(text)
 
     @property
     def slots(self) -> list[Slot]:
-        """The places of columns, in their order."""
+        """Slots of the template, in their order."""
         return [part for part in self.parts if isinstance(part, Slot)]
 
     @property
@@ -170,54 +164,61 @@ class Template:
 
 
 def _value(slot: Slot, values: Mapping[str, Any]) -> str:
-    if slot.column not in values:
-        raise ValueError(f"there is no column {slot.column!r}, only {', '.join(values)}")
-    value = values[slot.column]
+    column = slot.column
+    if column not in values:
+        raise ValueError(f"there is no column {column!r}, only {', '.join(values)}")
+    value = values[column]
     if slot.is_token:
-        return _token(slot.column, value)
+        return _token(column, value)
     if slot.is_number:
         numbers = value if isinstance(value, list) else str(value).split()
         if not numbers:
-            raise ValueError(f"column {slot.column!r} is empty: a number is needed")
-        return " ".join(repr(parse_number(slot.column, number)) for number in numbers)
+            raise ValueError(f"column {column!r} is empty: a number is needed")
+        return " ".join(repr(parse_number(column, number)) for number in numbers)
     if not isinstance(value, str):
-        raise ValueError(f"column {slot.column!r} holds {value!r}, not a text")
+        raise ValueError(f"column {column!r} holds {value!r}, not a text")
     if not value.strip():
-        raise ValueError(f"its {slot.column} is empty")
+        raise ValueError(f"its {column} is empty")
     return value
 
 
 def parse_number(column: str, value: Any) -> float:
     """Read the number of a cell, the one check that numbers of records are finite.
 
+    Args:
+        column: name of the column, for messages.
+        value: the cell, a text or a number.
+
     Raises:
         ValueError: it holds none, or one that is not finite in float32.
+
+    Example:
+
+        >>> parse_number("halflife", "0.50")
+        0.5
     """
     if is_missing(value):
         raise ValueError(f"column {column!r} holds {value!r}, a missing value: a number is needed")
-    problem = f"column {column!r} holds {value!r}, not a finite number"
-    # Python reads 1_000 and True as numbers, which no table means
-    if isinstance(value, bool) or "_" in str(value):
-        raise ValueError(problem)
     try:
-        number = float(value)
+        # Python reads 1_000 and True as numbers, which no table means
+        number = float("nan") if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError):
-        raise ValueError(problem) from None
+        number = float("nan")
     if not abs(number) <= _FLOAT32_MAX:
-        raise ValueError(problem)
+        raise ValueError(f"column {column!r} holds {value!r}, not a finite number")
     return number
 
 
-def _number_slots(columns: str) -> Iterator[str | Slot]:
-    """A place for each of the columns `a, b`, with spaces between them."""
-    for index, column in enumerate(columns.split(",")):
+def _column_slots(columns: str, is_number: bool) -> Iterator[str | Slot]:
+    """Make a slot of a column, or for numbers of each of `a, b`, with spaces between them."""
+    for index, column in enumerate(columns.split(",") if is_number else [columns]):
         if index:
             yield " "
-        yield Slot(column.strip(), is_number=True)
+        yield Slot(column.strip(), is_number)
 
 
 def _token(column: str, value: Any) -> str:
-    """The token that a cell names: `R`, `<R>`, or a species such as `Homo sapiens`."""
+    """Return the token that a cell names by `R`, `<R>`, or a species such as `Homo sapiens`."""
     from dnagpt_hf.tokenization_dnagpt import SPECIES
 
     name = str(value).strip().removeprefix("<").removesuffix(">")

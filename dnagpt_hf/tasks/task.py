@@ -374,4 +374,4 @@ class Task:
 
 
 def _template(parts: Sequence[str | Slot]) -> Template:
-    return Template("".join(part if isinstance(part, str) else part.text for part in parts))
+    return Template("".join(map(str, parts)))

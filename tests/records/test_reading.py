@@ -149,7 +149,7 @@ def test_text_must_be_asked_for(tmp_path: Path) -> None:
         ("a.fa", gzip.compress(FASTA, mtime=0)[:15] + b"\xff" * 30, "cut off or damaged"),
         ("a.fa", b">a\nAC\xe9GT\n", "not UTF-8 text"),
         ("a.fa", b">a\nAC\0GT\n", "line 2 holds a NUL character"),
-        ("a.csv", b"a,a\n1,2\n", "column 'a' stands twice"),
+        ("a.csv", b"a,a\n1,2\n", "there are two columns 'a'"),
         ("a.csv", b"a,b\n1,2\n1\n", "line 3: 1 fields, but the header has 2"),
         ("a.csv", b"a,b\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
         ("a.csv", b'a,b\n1,"2\n1,3\n', "malformed table"),
