@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from urllib.parse import unquote
 
-from dnagpt_hf.records.files import RecordError, open_text, shorten
+from dnagpt_hf.records.files import RecordError, ending, open_text, shorten
 
-_FORMAT_OF_SUFFIX = {".gtf": True, ".gff3": False}
-_COMPRESSED_SUFFIXES = (".gz", ".bgz")
+_IS_GTF = {".gtf": True, ".gff3": False}
 _STRANDS = ("+", "-", ".", "?")
 # a value may be quoted, and a quoted one may hold semicolons
 _VALUE = r'("[^"]*"(?=\s*(?:;|$))|[^;]*)'
@@ -92,7 +90,7 @@ def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
         OSError: the file cannot be opened.
     """
     source = os.fspath(path)
-    stated = _stated_format(path)
+    stated = _IS_GTF.get(ending(path))
     is_gtf, has_features = stated, False
     with open_text(path) as lines:
         for number, line in lines:
@@ -116,13 +114,6 @@ def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
             yield _feature(fields, bool(is_gtf), source, number)
     if not has_features:
         raise RecordError(f"{source} has no features: give a GFF3 or GTF file")
-
-
-def _stated_format(path: str | os.PathLike[str]) -> bool | None:
-    name = Path(path)
-    if name.suffix.lower() in _COMPRESSED_SUFFIXES:
-        name = name.with_suffix("")
-    return _FORMAT_OF_SUFFIX.get(name.suffix.lower())
 
 
 def _is_gtf(text: str) -> bool | None:

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from dnagpt_hf.annotation.gene_assembly import read_genes
@@ -14,7 +13,7 @@ from dnagpt_hf.annotation.gff import read_features
 from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.genomes.bases import Interval
 from dnagpt_hf.messages import did_you_mean
-from dnagpt_hf.records.files import RecordError, open_text, shorten
+from dnagpt_hf.records.files import RecordError, ending, open_text, shorten
 
 # bases that make the site itself: a codon, or the two at an end of an intron
 ANCHORS = {
@@ -29,8 +28,6 @@ ANCHORS = {
 }
 _OF_TRANSCRIPTS = ("tss", "tts", "tis", "stop", "donor", "acceptor")
 _OF_BED = ("start", "centre", "tss", "tts")
-_BED_SUFFIX = ".bed"
-_COMPRESSED_SUFFIXES = (".gz", ".bgz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +70,7 @@ def is_bed(path: str | os.PathLike[str]) -> bool:
         >>> is_bed("sites.bed.gz"), is_bed("genes.gff3")
         (True, False)
     """
-    name = Path(path)
-    if name.suffix.lower() in _COMPRESSED_SUFFIXES:
-        name = name.with_suffix("")
-    return name.suffix.lower() == _BED_SUFFIX
+    return ending(path) == ".bed"
 
 
 def check_anchor(path: str | os.PathLike[str], anchor: str, feature: str | None) -> None:

@@ -44,11 +44,11 @@ def embed(
     for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
     """
     from dnagpt_hf.records.reading import RecordReader
-    from dnagpt_hf.records.vectors import vector_format, write_vectors
+    from dnagpt_hf.records.vectors import check_vector_format, write_vectors
     from dnagpt_hf.records.writing import check_output
 
     renamed, added = options.parse_columns(columns), options.parse_columns(set)
-    vector_format(output)
+    check_vector_format(output)
     check_output(output, overwrite=overwrite)
     with RecordReader(input, format=format) as reader:
         from dnagpt_hf.modeling_dnagpt import DNAGPTModel

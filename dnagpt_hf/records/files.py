@@ -1,4 +1,4 @@
-"""Opening files of text, and reading the rows of FASTA, CSV, TSV, JSON lines, text and parquet.
+"""Opening files of text, and reading the rows of FASTA, CSV, TSV, JSON lines and plain text.
 
 The reader of a format is a generator: it takes the numbered lines of a file and yields for each
 record its columns, its name (empty if there is none) and the line on which it starts.
@@ -20,8 +20,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from dnagpt_hf.messages import on_one_line
-
 Lines = Iterator[tuple[int, str]]
 """Numbers, from 1, and contents of lines, with their line ends."""
 
@@ -31,7 +29,6 @@ Row = tuple[dict[str, Any], str, int]
 STANDARD_STREAM = "-"
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_PARQUET_MAGIC = b"PAR1"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # first bytes of files that are not read, and the remedy
 _UNREAD = {
@@ -40,8 +37,8 @@ _UNREAD = {
     b"BZh": "is compressed with bzip2: decompress it, or compress it with gzip",
     b"PK\x03\x04": "is a zip archive or an Excel workbook: extract it, or save the table as CSV",
 }
-_COMPRESSED_SUFFIXES = (".gz", ".bgz", ".bgzf")
-_FORMAT_OF_SUFFIX = {
+_COMPRESSED_ENDINGS = (".gz", ".bgz", ".bgzf")
+_FORMAT_OF_ENDING = {
     **dict.fromkeys((".fa", ".fasta", ".fna", ".ffn", ".fas"), "fasta"),
     ".csv": "csv",
     **dict.fromkeys((".tsv", ".tab"), "tsv"),
@@ -52,8 +49,6 @@ _NAME_COLUMNS = ("name", "id")
 # csv refuses fields of more than 131,072 characters, which a promoter table can exceed. A limit
 # remains, so that a stray quotation mark does not read a whole file as one field.
 _LONGEST_FIELD = 1 << 29
-# rows of parquet in memory at a time; promoters are long
-_PARQUET_ROWS = 256
 
 
 class RecordError(ValueError):
@@ -224,7 +219,7 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
     rows = csv.reader(chain([first], (line for _, line in lines)), delimiter=delimiter, strict=True)
     try:
         header = [cell.strip() for cell in next(rows, [])]
-        _check_columns([name for name in header if name], source)
+        check_columns([name for name in header if name], source)
         named_by = name_column(header)
         while True:
             line = number + rows.line_num
@@ -247,7 +242,12 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
         raise RecordError(f"{source}, line {line}: malformed table: {error}") from error
 
 
-def _check_columns(names: list[str], source: str) -> None:
+def check_columns(names: list[str], source: str) -> None:
+    """Refuse a table with two columns of one name.
+
+    Raises:
+        RecordError: a name occurs twice.
+    """
     for name in names:
         if names.count(name) > 1:
             raise RecordError(f"{source}: there are two columns {name!r}: rename one")
@@ -298,53 +298,6 @@ _TEXT_READERS: dict[str, Callable[[Lines, str], Iterator[Row]]] = {
 FORMATS = (*_TEXT_READERS, "parquet")
 
 
-def is_parquet(raw: io.BufferedReader) -> bool:
-    """Recognize parquet by the first bytes of a file."""
-    return raw.peek(4)[:4] == _PARQUET_MAGIC
-
-
-def parquet_rows(raw: io.BufferedReader, source: str) -> tuple[Iterator[Row], int]:
-    """Read the rows of an open parquet file.
-
-    An empty cell is an empty text, as in a table, and a row counts as a line.
-
-    Returns:
-        The rows, and their number.
-
-    Raises:
-        RecordError: damaged or no parquet file, a stream, or two columns of one name.
-    """
-    import pyarrow.parquet
-
-    if not raw.seekable():
-        raise RecordError(f"{source}: parquet is not read from a stream: give the name of a file")
-    with _parquet_errors(source):
-        table = pyarrow.parquet.ParquetFile(raw)
-    _check_columns(table.schema_arrow.names, source)
-
-    def rows() -> Iterator[Row]:
-        batches = table.iter_batches(batch_size=_PARQUET_ROWS)
-        numbered = enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1)
-        with _parquet_errors(source):
-            for number, row in numbered:
-                values = {name: "" if value is None else value for name, value in row.items()}
-                yield values, name_of(values), number
-
-    return rows(), table.metadata.num_rows
-
-
-@contextmanager
-def _parquet_errors(source: str) -> Iterator[None]:
-    import pyarrow
-
-    try:
-        yield
-    except (pyarrow.ArrowException, OSError) as error:
-        raise RecordError(
-            f"{source} is no parquet file or is damaged: {on_one_line(error)}"
-        ) from error
-
-
 def format_of_name(path: str | os.PathLike[str]) -> str | None:
     """Read the format from the ending of a file's name, `None` if it states none.
 
@@ -353,10 +306,21 @@ def format_of_name(path: str | os.PathLike[str]) -> str | None:
         >>> format_of_name("genome.fa.gz"), format_of_name("notes.txt")
         ('fasta', None)
     """
+    return _FORMAT_OF_ENDING.get(ending(path))
+
+
+def ending(path: str | os.PathLike[str]) -> str:
+    """Return the ending of a file's name in lower case, without that of a compression.
+
+    Example:
+
+        >>> ending("genes.GFF3.gz")
+        '.gff3'
+    """
     name = Path(path)
-    if name.suffix.lower() in _COMPRESSED_SUFFIXES:
+    if name.suffix.lower() in _COMPRESSED_ENDINGS:
         name = name.with_suffix("")
-    return _FORMAT_OF_SUFFIX.get(name.suffix.lower())
+    return name.suffix.lower()
 
 
 def name_column(columns: list[str]) -> str | None:

@@ -20,21 +20,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
+from dnagpt_hf.messages import on_one_line
 from dnagpt_hf.records.files import (
     FORMATS,
     RecordError,
+    Row,
+    check_columns,
     format_of_name,
-    is_parquet,
     name_of,
     open_bytes,
-    parquet_rows,
     shorten,
     source_name,
     text_rows,
 )
+
+_PARQUET_MAGIC = b"PAR1"
+# rows of parquet in memory at a time; promoters are long
+_PARQUET_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,7 @@ class RecordReader:
     def __enter__(self) -> RecordReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._raw.close()
 
     @property
@@ -135,16 +134,38 @@ class RecordReader:
         return self._raw.tell() if self._raw.seekable() else 0
 
     def __iter__(self) -> Iterator[Record]:
-        if self._format == "parquet" or (self._format is None and is_parquet(self._raw)):
-            rows, self._total_rows = parquet_rows(self._raw, self.source)
+        is_parquet = self._format is None and self._raw.peek(4)[:4] == _PARQUET_MAGIC
+        if is_parquet or self._format == "parquet":
+            rows = self._parquet_rows()
         else:
             rows = text_rows(self._raw, self.source, self._format, self._text_by_default)
         number = 0
         for number, (values, name, line) in enumerate(rows, start=1):
-            self._rows = number
             yield Record(values, name or str(number), self.source, number, line)
         if number == 0:
             raise RecordError(f"{self.source} has a header, but no records")
+
+    def _parquet_rows(self) -> Iterator[Row]:
+        """Read and count the rows of parquet; an empty cell is an empty text, as in a table."""
+        import pyarrow.parquet
+
+        if not self._raw.seekable():
+            raise RecordError(
+                f"{self.source}: parquet is not read from a stream: give the name of a file"
+            )
+        try:
+            table = pyarrow.parquet.ParquetFile(self._raw)
+            check_columns(table.schema_arrow.names, self.source)
+            self._total_rows = table.metadata.num_rows
+            for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
+                for row in batch.to_pylist():
+                    self._rows += 1
+                    values = {name: "" if value is None else value for name, value in row.items()}
+                    yield values, name_of(values), self._rows
+        except (pyarrow.ArrowException, OSError) as error:
+            raise RecordError(
+                f"{self.source} is no parquet file or is damaged: {on_one_line(error)}"
+            ) from error
 
 
 def to_records(data: Any) -> Iterator[Record]:

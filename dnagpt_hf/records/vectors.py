@@ -21,30 +21,23 @@ from dnagpt_hf.atomic_files import new_file
 
 Array = np.ndarray[Any, Any]
 
-VECTOR_FORMATS = {".safetensors": "safetensors", ".npz": "npz", ".parquet": "parquet"}
 # the safetensors library reads no header longer than 100 MB, and the names stand there
 _LONGEST_NAMES = 90_000_000
 _ROWS_IN_GROUP = 1024
 
 
-def vector_format(path: str | os.PathLike[str]) -> str:
-    """Read the format from the ending of a file's name.
+def check_vector_format(path: str | os.PathLike[str]) -> None:
+    """Refuse a name whose ending states no format for vectors, before any work is done.
 
     Raises:
-        ValueError: it states none of `VECTOR_FORMATS`.
-
-    Example:
-
-        >>> vector_format("promoters.npz")
-        'npz'
+        ValueError: it ends in none of .safetensors, .npz and .parquet.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in VECTOR_FORMATS:
+    if suffix not in _WRITERS:
         raise ValueError(
             f"{os.fspath(path)}: the ending {suffix!r} names no format for vectors: choose one of "
-            f"{', '.join(VECTOR_FORMATS)}"
+            f"{', '.join(_WRITERS)}"
         )
-    return VECTOR_FORMATS[suffix]
 
 
 def write_vectors(
@@ -79,14 +72,15 @@ def write_vectors(
         >>> np.load(path)["embeddings"].shape
         (1, 8)
     """
-    format = vector_format(path)
-    longest = _LONGEST_NAMES if format == "safetensors" else None
+    check_vector_format(path)
+    suffix = Path(path).suffix.lower()
+    longest = _LONGEST_NAMES if suffix == ".safetensors" else None
     with (
         new_file(path, overwrite=overwrite) as partial,
         tempfile.TemporaryFile(dir=partial.parent) as stream,
     ):
         names, arrays = _on_disk(records, stream, per_token, longest)
-        _WRITERS[format](partial, names, arrays)
+        _WRITERS[suffix](partial, names, arrays)
 
 
 def _on_disk(
@@ -117,7 +111,7 @@ def _on_disk(
     stream.flush()
     shape = (offsets[-1], hidden)
     # an empty file cannot be mapped
-    mapped = np.memmap(stream, "<f4", "r", shape=shape) if names else np.empty(shape, "<f4")
+    mapped = np.memmap(stream, "<f4", "r", shape=shape) if offsets[-1] else np.empty(shape, "<f4")
     arrays = {"embeddings": mapped}
     if per_token:
         arrays |= {"input_ids": np.concatenate(ids), "offsets": np.asarray(offsets, "<i8")}
@@ -162,4 +156,4 @@ def _write_parquet(path: Path, names: list[str], arrays: dict[str, Any]) -> None
             writer.write_table(pyarrow.table(columns, schema))
 
 
-_WRITERS = {"safetensors": _write_safetensors, "npz": _write_npz, "parquet": _write_parquet}
+_WRITERS = {".safetensors": _write_safetensors, ".npz": _write_npz, ".parquet": _write_parquet}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import lzma
 import multiprocessing
 import os
 import pickle
@@ -285,6 +286,12 @@ def test_gzip_is_unpacked_once(tmp_path: Path, members: int) -> None:
     write(tmp_path, gzip.compress(b">c\nA\n"), "genome.fa.gz")
     os.utime(path, (1, 1))
     assert texts(open_genome(path)) == {"c": "A"}
+
+
+def test_another_compression_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, lzma.compress(b">a\nACGT\n"), "genome.fa.xz")
+    with pytest.raises(GenomeError, match=r"genome\.fa\.xz is compressed with xz: decompress it"):
+        open_genome(path)
 
 
 def test_damaged_gzip(tmp_path: Path) -> None:
