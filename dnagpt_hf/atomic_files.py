@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and that one process writes at a time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import json
 import math
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 
 class DestinationError(ValueError):
@@ -56,41 +59,107 @@ def check_new_file(destination: str | os.PathLike[str], *, overwrite: bool = Fal
 
 
 @contextmanager
+def sole_writer_of_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Make a folder, and keep all other processes from writing to it at the same time.
+
+    Raises:
+        DestinationError: another process writes to it; the message names the process and its host.
+    """
+    path = Path(folder)
+    is_new = not path.exists()
+    # Trainer does not upload names that begin with an underscore
+    try:
+        with _sole_writer(path, path / "_in_use"):
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it has content
+                path.rmdir()
+
+
+@contextmanager
+def sole_writer_of_file(destination: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep all other processes from writing a file, or a new folder, at the same time.
+
+    Raises:
+        DestinationError: another process writes it; the message names the process and its host.
+    """
+    path = Path(destination)
+    with _sole_writer(path, path.with_name(f".{path.name}.in_use")):
+        yield
+
+
+@contextmanager
+def _sole_writer(destination: Path, holder: Path) -> Iterator[None]:
+    """Hold a lock of the system, which ends with its process, however that ends."""
+    holder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(holder)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        writer = "another process"
+        with suppress(OSError, ValueError):  # it has just begun or ended
+            process, host, *_ = holder.read_text(encoding="utf-8").split()
+            writer = f"process {process} on {host}"
+        raise DestinationError(
+            f"{destination} is being written by {writer}: wait for its end, or choose another name"
+        ) from None
+    try:
+        with suppress(OSError):  # a message without them is better than no output
+            holder.write_text(f"{os.getpid()}\n{socket.gethostname()}\n", encoding="utf-8")
+        yield
+    finally:
+        # before the release: afterwards it may be the file of the next process
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
 def new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """Give a folder to write into, which takes the place of `destination` without an error.
 
     It stands beside its destination, so that the last step is a rename. An old folder is moved
     away in that moment only, and comes back if the rename fails.
     """
-    check_new_folder(destination, overwrite=overwrite)
     target = Path(destination).resolve()
-    partial, old = _beside(target, "partial"), _beside(target, "old")
-    partial.mkdir()
-    try:
-        yield partial
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-    except BaseException:
-        if old.exists():
-            old.rename(target)
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    with sole_writer_of_file(target):
+        check_new_folder(destination, overwrite=overwrite)
+        partial, old = _beside(target, "partial"), _beside(target, "old")
+        partial.mkdir()
+        try:
+            yield partial
+            if target.exists():
+                target.rename(old)
+            partial.rename(target)
+        except BaseException:
+            if old.exists():
+                old.rename(target)
+            raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
-def new_file(destination: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a path to write to, which takes the place of `destination` without an error."""
-    check_new_file(destination, overwrite=overwrite)
+def new_file(
+    destination: str | os.PathLike[str], *, overwrite: bool = False, shared: bool = False
+) -> Iterator[Path]:
+    """Give a path to write to, which takes the place of `destination` without an error.
+
+    Args:
+        destination: the file.
+        overwrite: whether it may exist.
+        shared: whether several processes may write it at once, as they have the same content.
+    """
     target = Path(destination).resolve()
-    partial = _beside(target, "partial")
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with nullcontext() if shared else sole_writer_of_file(target):
+        check_new_file(destination, overwrite=overwrite)
+        partial = _beside(target, "partial")
+        try:
+            yield partial
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_json(destination: str | os.PathLike[str], content: Any) -> None:
@@ -105,7 +174,7 @@ def write_json(destination: str | os.PathLike[str], content: Any) -> None:
         {'mcc': 0.5, 'auroc': None}
     """
     text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
-    with new_file(destination, overwrite=True) as partial:
+    with new_file(destination, overwrite=True, shared=True) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 

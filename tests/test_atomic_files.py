@@ -1,11 +1,23 @@
 """Files and folders appear whole or not at all."""
 
 import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dnagpt_hf.atomic_files import DestinationError, new_file, new_folder
+from dnagpt_hf.atomic_files import (
+    DestinationError,
+    new_file,
+    new_folder,
+    sole_writer_of_folder,
+    write_json,
+)
 
 
 def checkpoint(path: Path, content: str = "old") -> Path:
@@ -126,3 +138,45 @@ def test_a_file_is_replaced_only_if_asked(tmp_path: Path) -> None:
         assert file.read_text() == "old"
     assert file.read_text() == "new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("write", [new_file, new_folder, sole_writer_of_folder])
+def test_one_writes_at_a_time(tmp_path: Path, write: Callable[[Path], Any]) -> None:
+    output = tmp_path / "output"
+    said = f"output is being written by process {os.getpid()} on {socket.gethostname()}: wait"
+    with write(output) as partial:
+        if write is new_file:
+            partial.write_text("first")
+        with pytest.raises(DestinationError, match=re.escape(said)), write(output):
+            pass
+    assert os.listdir(tmp_path) in ([], ["output"])
+    if write is new_file:
+        assert output.read_text() == "first"
+
+
+def test_processes_of_one_run_note_the_same_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "genomes.json"
+    with new_file(path, shared=True) as partial:
+        partial.write_text("1")
+        write_json(path, 1)
+    assert path.read_text() == "1"
+
+
+def test_one_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from dnagpt_hf.atomic_files import sole_writer_of_folder\n"
+        "with sole_writer_of_folder(sys.argv[1]):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert killed.returncode == -9 and os.listdir(tmp_path) == ["_in_use"]
+    with sole_writer_of_folder(tmp_path):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_not_made_for_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no data"), sole_writer_of_folder(tmp_path / "run"):
+        raise ValueError("no data")
+    assert os.listdir(tmp_path) == []

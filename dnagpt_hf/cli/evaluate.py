@@ -65,7 +65,7 @@ def evaluate(
     Writes predictions.parquet, metrics.json with intervals, metrics.md, and plots: ROC and
     precision-recall curves, confusion matrices, and predicted against true numbers.
     """
-    from dnagpt_hf.atomic_files import check_new_file, new_file
+    from dnagpt_hf.atomic_files import check_new_file, new_file, sole_writer_of_folder
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
@@ -102,18 +102,20 @@ def evaluate(
         examples = _split_of_task(checkpoint.folder, Path(input), split, task, tokenizer, settings)
     else:
         examples = _records(input, format, changes, task, tokenizer, settings)
-    evaluation = Evaluation.of_model(
-        head, task, examples, max_records=batch_size, max_tokens=batch_tokens
-    )
-    content = evaluation.write(output, samples=bootstrap, seed=seed)
-    text = report(
-        content, checkpoint.folder.resolve().name, compare, note=f"the records of {input}"
-    )
-    with new_file(output / "metrics.md", overwrite=True) as partial:
-        partial.write_text(text, encoding="utf-8")
-    typer.echo(text, nl=False)
-    if plots:
-        write_figures(evaluation, output)
+    with sole_writer_of_folder(output):
+        check_new_file(output / "metrics.json", overwrite=overwrite)
+        evaluation = Evaluation.of_model(
+            head, task, examples, max_records=batch_size, max_tokens=batch_tokens
+        )
+        content = evaluation.write(output, samples=bootstrap, seed=seed)
+        text = report(
+            content, checkpoint.folder.resolve().name, compare, note=f"the records of {input}"
+        )
+        with new_file(output / "metrics.md", overwrite=True) as partial:
+            partial.write_text(text, encoding="utf-8")
+        typer.echo(text, nl=False)
+        if plots:
+            write_figures(evaluation, output)
 
 
 def _records(

@@ -165,6 +165,7 @@ def generate(
     OUTPUT.partial: a run that was stopped resumes when the same command is given again. Example:
     dnagpt haplotypes generate genomes --number 5000 --output genomes.hapt.gz
     """
+    from dnagpt_hf.atomic_files import sole_writer_of_file
     from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.cli.running import load
     from dnagpt_hf.haplotypes.files.formats import check_destination, write_haplotypes
@@ -183,26 +184,28 @@ def generate(
     loaded = load(checkpoint, device, dtype, threads)
     model, tokenizer = loaded.model, loaded.tokenizer
     partial = output.with_name(f"{output.name}.partial")
-    with progress_bar("generating", number) as report:
-        generated = generate_haplotypes(
-            model,
-            tokenizer,
-            number,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            batch_size=batch_size,
-            constrained=constrained,
-            population=population,
-            known=None if known is None else known.alleles,
-            sites=sites,
-            max_tries=max_tries,
-            partial=partial,
-            on_batch=report,
-        )
-    write_haplotypes(generated.haplotypes, output, label=LABEL, overwrite=overwrite)
-    partial.unlink(missing_ok=True)
+    with sole_writer_of_file(partial):
+        check_destination(output, sites, overwrite=overwrite)
+        with progress_bar("generating", number) as report:
+            generated = generate_haplotypes(
+                model,
+                tokenizer,
+                number,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                seed=seed,
+                batch_size=batch_size,
+                constrained=constrained,
+                population=population,
+                known=None if known is None else known.alleles,
+                sites=sites,
+                max_tries=max_tries,
+                partial=partial,
+                on_batch=report,
+            )
+        write_haplotypes(generated.haplotypes, output, label=LABEL, overwrite=overwrite)
+        partial.unlink(missing_ok=True)
     typer.echo(f"{output}: {_summary(generated)}")
 
 

@@ -23,6 +23,7 @@ from dnagpt_hf.messages import count
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task
 from dnagpt_hf.tasks.sources import open_source
 from dnagpt_hf.tasks.splits import FRACTIONS
+from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 
 RESULTS = "results.json"
@@ -95,6 +96,12 @@ def finetune(
     """
     if not isinstance(settings, FineTuningSettings):
         settings = read_finetuning_settings(settings, overrides, arguments)
+    with sole_run(settings.training):
+        return _run(settings)
+
+
+def _run(settings: FineTuningSettings) -> FineTuned:
+    """Train one model, or one for each seed."""
     checkpoint = open_checkpoint(settings.tuning.model)
     _check_base_stays(settings, checkpoint.folder)
     data = read_task(settings, checkpoint)

@@ -39,6 +39,7 @@ from dnagpt_hf.messages import count, markdown_table
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import PRESETS, preset_config, tokenizer_of, vocabulary_fields
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 
 RESULTS = "results.json"
@@ -96,10 +97,11 @@ def train_haplotypes(
         >>> results["train"], sorted(results["validation"])[:2]
         ({'haplotypes': 32, 'sites': 30}, ['bits_per_site', 'bits_per_site_of_independent_sites'])
     """
-    if isinstance(haplotypes, HaplotypeSettings):
+    if not isinstance(haplotypes, HaplotypeSettings):
+        stated = {"haplotypes": os.fspath(haplotypes), **settings}
+        haplotypes = parse_haplotype_settings(stated=stated)
+    with sole_run(haplotypes.training):
         return _train(haplotypes)
-    stated = {"haplotypes": os.fspath(haplotypes), **settings}
-    return _train(parse_haplotype_settings(stated=stated))
 
 
 def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:

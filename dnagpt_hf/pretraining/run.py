@@ -38,6 +38,7 @@ from dnagpt_hf.pretraining.settings import (
 )
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 from dnagpt_hf.training.token_loss import choose_token_loss
 
@@ -107,6 +108,11 @@ def pretrain(
     """
     if not isinstance(settings, PretrainingSettings):
         settings = read_pretraining_settings(settings, overrides, arguments)
+    with sole_run(settings.training):
+        return _run(settings)
+
+
+def _run(settings: PretrainingSettings) -> Pretrained:
     training = settings.training
     folder = Path(str(training.output_dir))
     set_seed(training.seed)

@@ -45,7 +45,7 @@ def as_source(data: Any, folder: Path) -> Any:
     digest = hashlib.blake2b(content, digest_size=4).hexdigest()
     path = folder.resolve() / f"records-{digest}.jsonl"
     if not path.exists():
-        with new_file(path, overwrite=True) as partial:
+        with new_file(path, overwrite=True, shared=True) as partial:
             partial.write_bytes(content)
     return {"files": str(path)}
 

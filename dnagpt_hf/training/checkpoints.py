@@ -12,12 +12,13 @@ import pickle
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
-from dnagpt_hf.atomic_files import write_json
+from dnagpt_hf.atomic_files import sole_writer_of_folder, write_json
 from dnagpt_hf.messages import on_one_line
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,20 @@ def check_checkpoint(folder: Path) -> None:
                 f"{path} has {path.stat().st_size:,} bytes instead of {size:,}: it is damaged; "
                 "resume from an earlier checkpoint"
             )
+
+
+@contextmanager
+def sole_run(training: Any) -> Iterator[None]:
+    """Keep a second run out of the folder of a run that is under way.
+
+    Args:
+        training: the `TrainingArguments`; of several processes, those that write hold the folder.
+
+    Raises:
+        DestinationError: a run is under way; the message names its process and host.
+    """
+    with sole_writer_of_folder(training.output_dir) if training.should_save else nullcontext():
+        yield
 
 
 @contextmanager

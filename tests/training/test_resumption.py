@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from finetuning_runs import planted, settings_of, write_base, write_table
 
+from dnagpt_hf.atomic_files import DestinationError, sole_writer_of_folder
 from dnagpt_hf.finetuning.run import finetune
 from dnagpt_hf.training import resumption
 
@@ -186,3 +187,13 @@ def test_runs_of_earlier_releases_go_on(base: Path, table: Path, run: Path) -> N
     (last / "run.json").write_text("{")
     with pytest.raises(ValueError, match=r"run\.json is damaged .* remove it"):
         checkpoint_to_resume(settings_of(base, table, run))
+
+
+def test_a_second_run_in_the_folder_of_one_under_way(base: Path, table: Path, run: Path) -> None:
+    settings = settings_of(base, table, run, num_train_epochs=1)
+    with sole_writer_of_folder(run):
+        with pytest.raises(DestinationError, match=r"run is being written by process \d+ on"):
+            finetune(settings)
+        assert (run / "_in_use").is_file()
+    finetune(settings)
+    assert not (run / "_in_use").exists()
