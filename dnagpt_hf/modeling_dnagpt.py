@@ -1265,9 +1265,21 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
 
     Args:
         config ([`DNAGPTConfig`]): Sizes of the model.
+
+    Raises:
+        LookupError: the configuration is that of a model that was fine-tuned in the token language,
+            which has no such head, and no `problem_type` states that a new one is to be trained.
     """
 
     def __init__(self, config: DNAGPTConfig) -> None:
+        in_language = "DNAGPTForMultiTask" in (getattr(config, "architectures", None) or ())
+        if config.task and in_language and config.problem_type is None:
+            # no ValueError, since pipelines wrap those in tracebacks of all classes they try
+            raise LookupError(
+                "this model was fine-tuned to answer in the token language and has no "
+                "classification head: predict with dnagpt_hf.load(...).predict, or state a "
+                "problem_type to train a new head"
+            )
         super().__init__(config)
         self.num_labels = config.num_labels
         self.model = DNAGPTModel(config)

@@ -30,6 +30,7 @@ from transformers import (
 
 import dnagpt_hf  # noqa: F401  the Auto classes know DNAGPT
 from dnagpt_hf.evaluation.metrics import metric_path
+from dnagpt_hf.records.missing import is_missing
 
 
 @dataclass
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str]) -> None:
     own, training = parser.parse_args_into_dataclasses(arguments)
     set_seed(training.seed)
     files = {"train": own.train_file, "test": own.test_file}
-    records = load_dataset("csv", data_files=files)
+    # NA is a missing label, but a sequence of two bases
+    records = load_dataset("csv", data_files=files, keep_default_na=False)
+    records = records.filter(lambda record: not is_missing(record["label"]))
     labels = sorted({str(label) for label in records["train"]["label"]})
     unknown = {str(label) for label in records["test"]["label"]} - set(labels)
     if unknown:
@@ -62,6 +65,8 @@ def main(arguments: Sequence[str]) -> None:
         problem_type="single_label_classification",
         classifier_pooling="mean",
     )
+    # by which `dnagpt predict` and `evaluate` read records as this program does
+    model.config.task = {"template": f"<{own.species}>{{sequence}}<=><B>{{label}}"}
 
     def encode(batch):
         texts = [f"<{own.species}>{sequence}" for sequence in batch["sequence"]]

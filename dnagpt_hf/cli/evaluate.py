@@ -69,8 +69,8 @@ def evaluate(
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
-    from dnagpt_hf.inference.prediction import resolve_task
-    from dnagpt_hf.inference.prediction_heads import LanguageHead, prediction_head
+    from dnagpt_hf.inference.prediction import resolve_head, resolve_task
+    from dnagpt_hf.inference.prediction_heads import LanguageHead
 
     changes = options.parse_columns(columns), options.parse_columns(set)
     is_task = Path(input).suffix in (".yaml", ".yml")
@@ -86,13 +86,14 @@ def evaluate(
     loaded = load(checkpoint, device, dtype, threads)
     network, tokenizer = loaded.model, loaded.tokenizer
     labels = parse_answers(answers) if answers else None
-    task = resolve_task(network.config, template, labels)
-    if task is None:
+    if resolve_task(network.config, template, labels) is None:
         raise ValueError(
             "the checkpoint does not say what it was trained for: state a template with the column "
-            "of the answer (--template '<R>{sequence}<=><B>{label}' --answers A=true,N=false)"
+            "of the answer (--template '<R>{sequence}<=><B>{label}'), and in the token language "
+            "the answers (--answers A=true,N=false)"
         )
-    head = prediction_head(network, tokenizer, task)
+    task, head = resolve_head(network, tokenizer, None, template, labels)
+    assert task is not None
     settings: dict[str, Any] = {
         "head": "language" if isinstance(head, LanguageHead) else "classification",
         "max_length": network.config.max_position_embeddings,

@@ -126,14 +126,24 @@ class Evaluation:
             outputs: the outputs of the model, in the order of the scores.
             examples: the records with their targets.
             scores: `(records, scores)`, in the order of the records.
+
+        Raises:
+            ValueError: a head with several labels has others than the task.
         """
         ends = np.cumsum([output.width for output in outputs])
         columns = np.split(scores, ends[:-1], axis=1)
+        asked = [answer.column for answer in task.answer_list]
         by_target: list[TargetEvaluation] = []
         for place, (output, of_output) in enumerate(zip(outputs, columns, strict=True)):
             if output.multilabel:
                 # a head with several labels has all answers, numbered 0 and 1, as targets
-                targets = examples.targets.astype(int)
+                if set(output.labels) != set(asked):
+                    raise ValueError(
+                        f"the head predicts {', '.join(output.labels)}, but the template asks for "
+                        f"{', '.join(asked)}: name the labels of the head"
+                    )
+                order = [asked.index(label) for label in output.labels]
+                targets = examples.targets[:, order].astype(int)
                 by_target.append(TargetEvaluation(output, targets, of_output))
             elif output.labels:
                 label = task.positive_label(task.answer_list[place])
@@ -141,6 +151,7 @@ class Evaluation:
                 targets = examples.targets[:, place].astype(int)
                 by_target.append(TargetEvaluation(output, targets, of_output, positive))
             else:
+                place = asked.index(output.name) if output.name in asked else place
                 scale = task.answer_scales[place][1]
                 targets = examples.targets[:, place]
                 by_target.append(TargetEvaluation(output, targets, of_output[:, 0], scale=scale))

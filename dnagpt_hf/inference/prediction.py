@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dnagpt_hf.inference.prediction_heads import (
     NO_TASK,
     AnswerPrediction,
+    ClassificationHead,
     PredictionHead,
     Predictor,
     checkpoint_task,
@@ -208,7 +209,8 @@ def resolve_head(
 ) -> tuple[Task | None, PredictionHead]:
     """Resolve the task of a prediction and the model's head for it.
 
-    Arguments are those of [`predict_records`].
+    Arguments are those of [`predict_records`]. Classes of a classification head are those of
+    `config.id2label`, in the order of the ids.
 
     Raises:
         ValueError: template and answers do not fit the model.
@@ -219,7 +221,23 @@ def resolve_head(
             "those of config.id2label"
         )
     resolved = task if task is not None else resolve_task(model.config, template, answers)
-    return resolved, prediction_head(model, tokenizer, resolved)
+    head = prediction_head(model, tokenizer, resolved)
+    if resolved is not None and isinstance(head, ClassificationHead):
+        resolved = _with_classes_of_head(resolved, head)
+    return resolved, head
+
+
+def _with_classes_of_head(task: Task, head: ClassificationHead) -> Task:
+    """Give a task the classes of a head, which `config.id2label` names in the order of the ids."""
+    labels = head.outputs[0].labels
+    if len(task.answer_list) > 1 or task.answer_list[0].is_number or not labels:
+        return task
+    answer = task.answer_list[0]
+    tokens = {label: token for token, label in answer.tokens.items()}
+    if set(tokens) != set(labels):
+        # a head answers without tokens, and numbers stand in for them
+        tokens = {label: f"<{number}>" for number, label in enumerate(labels)}
+    return replace(task, answers={answer.column: {tokens[label]: label for label in labels}})
 
 
 def prompt_encoder(

@@ -80,8 +80,9 @@ class Answer:
             ValueError: the cell holds none of the labels.
         """
         stated = str(value).strip()
-        # spreadsheets and parquet files write classes as 1.0
-        for spelling in (stated, stated.removesuffix(".0")):
+        # spreadsheets and parquet files write classes as 1.0, and Transformers calls class 1 of a
+        # head without names LABEL_1
+        for spelling in (stated, stated.removesuffix(".0"), f"LABEL_{stated}"):
             if spelling in self.labels:
                 return spelling
         raise ValueError(

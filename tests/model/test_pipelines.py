@@ -187,3 +187,17 @@ def test_without_the_package(folders: dict[str, str], tmp_path: Path) -> None:
         atol=1e-5,
         rtol=0,
     )
+
+
+@pytest.mark.parametrize("template", ["<R>{sequence}<=><B>{label}", "<R>{sequence}<=><M>{level}"])
+def test_no_head_is_invented_for_a_model_of_the_language(template: str, tmp_path: Path) -> None:
+    model = DNAGPTForMultiTask(preset_config("dnagpt-test", task={"template": template}))
+    folder = save_checkpoint(model, DNAGPTTokenizer(), tmp_path / "tuned", model_card="# card\n")
+    with pytest.raises(LookupError, match="fine-tuned to answer in the token language") as error:
+        pipeline("text-classification", model=str(folder))
+    assert "\n" not in str(error.value.args[0])
+    # a new head is trained on request
+    head = DNAGPTForSequenceClassification.from_pretrained(
+        folder, problem_type="single_label_classification", num_labels=3
+    )
+    assert head.score.out_features == 3

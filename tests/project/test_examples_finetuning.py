@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from dnagpt_hf.cli import app
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FEATURES = (
@@ -110,6 +113,7 @@ def test_classification(
     generator = np.random.default_rng(0)
     for name in ("train", "test"):
         rows = [f"{dna(generator, 40)},{number % 3}" for number in range(12)]
+        rows[5:5] = ["NANA,NA", "ACGT,"]
         (tmp_path / f"{name}.csv").write_text("\n".join(["sequence,label", *rows]) + "\n")
     run(
         "finetune_classification.py",
@@ -121,9 +125,19 @@ def test_classification(
         ],
         monkeypatch,
     )
-    assert "eval_mcc" in capsys.readouterr().out
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    metrics = {line[0]: float(line[1]) for line in printed if line[0].startswith("eval_")}
     config = json.loads((tmp_path / "tuned" / "config.json").read_text())
     assert config["id2label"] == {"0": "0", "1": "1", "2": "2"}
+    # the command line reads the same prompt, and gives the same figures
+    folder, output = tmp_path / "tuned", tmp_path / "evaluated"
+    table = ["evaluate", str(folder), str(tmp_path / "test.csv"), "--no-plots", "-o", str(output)]
+    result = CliRunner().invoke(app, table)
+    assert result.exit_code == 0, result.output
+    found = json.loads((output / "metrics.json").read_text())
+    assert found["records"] == 12
+    for name in ("loss", "accuracy", "mcc", "auroc"):
+        assert found["metrics"][name] == pytest.approx(metrics[f"eval_{name}"], abs=1e-4), name
 
 
 def test_benchmark_is_run_once_for_each_task(
