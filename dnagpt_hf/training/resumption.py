@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,8 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
+from dnagpt_hf.messages import count
 from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
+
+logger = logging.getLogger(__name__)
 
 # fmt: off
 # of the package's own settings: without influence on the weights
@@ -60,6 +66,57 @@ def checkpoint_to_resume(training: Any, run: Mapping[str, Any]) -> Path | None:
         return last
     check_checkpoint(Path(str(stated)))
     return Path(str(stated))
+
+
+class Resumption(TrainerCallback):
+    """Says from where a run resumes, and refuses what would not be the same run.
+
+    Args:
+        checkpoint: the checkpoint from which training resumes.
+
+    Raises:
+        ValueError: when training begins, if the checkpoint has more steps than are planned.
+        CheckpointError: then, if the checkpoint holds weights alone.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.is_finished = False
+
+    def on_train_begin(
+        self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Compare the steps of the checkpoint with those that are planned now."""
+        done, planned = state.global_step, state.max_steps
+        before = TrainerState.load_from_json(str(self.checkpoint / TRAINER_STATE_NAME)).max_steps
+        if done > planned:
+            raise ValueError(
+                f"{self.checkpoint} has {count(done, 'step')}, more than the {planned:,} that "
+                "max_steps or num_train_epochs plan: give more, or choose another output_dir"
+            )
+        self.is_finished = done == planned
+        if self.is_finished:
+            logger.warning("%s has all %s: none is left", self.checkpoint, count(done, "step"))
+            return
+        if not has_training_state(self.checkpoint):
+            raise CheckpointError(
+                f"{self.checkpoint} holds weights alone (save_only_model), so that its run cannot "
+                "go on: start a new one from them (model), or begin anew "
+                "(resume_from_checkpoint: none)"
+            )
+        logger.warning("resuming from %s: step %s of %s", self.checkpoint, f"{done:,}", planned)
+        if planned != before:
+            logger.warning(
+                "%s were planned before: from here on, the learning rate is that of a run of %s",
+                count(before, "step"),
+                count(planned, "step"),
+            )
+
+
+def has_training_state(checkpoint: Path) -> bool:
+    """Test whether optimizer, schedule and random numbers are kept beside the weights."""
+    # written with the other two on one condition, by every process and every kind of sharding
+    return any(checkpoint.glob("rng_state*.pth"))
 
 
 def run_settings(settings: Any, data: Mapping[str, str]) -> dict[str, Any]:

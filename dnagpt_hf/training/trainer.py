@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from transformers import Trainer
 
 from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.saving import share_weights
+from dnagpt_hf.messages import count
 from dnagpt_hf.training.checkpoints import (
     RUN,
     CheckpointError,
@@ -23,6 +25,9 @@ from dnagpt_hf.training.checkpoints import (
     rotate_checkpoints,
     seal_checkpoint,
 )
+from dnagpt_hf.training.resumption import Resumption, has_training_state
+
+logger = logging.getLogger(__name__)
 
 
 class CheckpointingTrainer(Trainer):
@@ -52,6 +57,7 @@ class CheckpointingTrainer(Trainer):
                 "torchrun --nproc-per-node or accelerate launch"
             )
         self._run = run
+        self._resumption: Resumption | None = None
         self._model_class = type(self.accelerator.unwrap_model(self.model))
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -62,15 +68,49 @@ class CheckpointingTrainer(Trainer):
             if isinstance(module, nn.Linear)
         ]
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
+    def train(self, resume_from_checkpoint: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        resumption = Resumption(Path(resume_from_checkpoint)) if resume_from_checkpoint else None
+        if resumption is not None:
+            self.add_callback(resumption)
+        self._resumption = resumption
         # Trainer deletes old checkpoints before the new one is complete, and at the end the last
         # one, which tells a run that is started again that it has finished
         self._checkpoints_kept = self.args.save_total_limit
         self.args.save_total_limit = None
         try:
-            return super().train(*args, **kwargs)
+            return super().train(resume_from_checkpoint, *args, **kwargs)
+        except (KeyboardInterrupt, SystemExit):
+            if self.args.should_save:
+                self._say_how_to_go_on()
+            raise
         finally:
+            if resumption is not None:
+                self.remove_callback(resumption)
             self.args.save_total_limit = self._checkpoints_kept
+
+    def _say_how_to_go_on(self) -> None:
+        last = last_checkpoint(Path(str(self.args.output_dir)))
+        if last is None:
+            how = "begins anew, since there is no checkpoint yet"
+        elif has_training_state(last):
+            how = f"resumes from {last}"
+        else:
+            how = f"cannot resume, since {last} holds weights alone (save_only_model)"
+        logger.warning(
+            "interrupted after %s: the same command %s", count(self.state.global_step, "step"), how
+        )
+
+    @property
+    def _was_finished(self) -> bool:
+        return self._resumption is not None and self._resumption.is_finished
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        # Trainer looks at max_steps after a step only, and would take one more
+        return ([], None) if self._was_finished else super().get_batch_samples(*args, **kwargs)
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        if not self._was_finished:
+            super()._maybe_log_save_evaluate(*args, **kwargs)
 
     @contextmanager
     def _stopped_clock(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from finetuning_runs import planted, settings_of, write_base, write_table
 
 from dnagpt_hf.atomic_files import DestinationError, sole_writer_of_folder
 from dnagpt_hf.finetuning.run import finetune
+from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.training import resumption
 
 OTHER = "<R>{sequence}<+><M>{dose}<=><B>{label}"
@@ -197,3 +198,71 @@ def test_a_second_run_in_the_folder_of_one_under_way(base: Path, table: Path, ru
         assert (run / "_in_use").is_file()
     finetune(settings)
     assert not (run / "_in_use").exists()
+
+
+# -- a run that goes on, and one that does not -----------------------------------------------------
+
+STEPS = {"save_strategy": "steps", "eval_strategy": "steps", "save_total_limit": 9}
+
+
+def test_a_finished_run_trains_no_further_step(
+    base: Path, table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Five steps are an epoch: the run ends inside one."""
+    stated: dict[str, Any] = {"max_steps": 7, "save_steps": 7, "eval_steps": 7, **STEPS}
+    tuned = finetune(settings_of(base, table, tmp_path, **stated))
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("checkpoint-*/*")}
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    again = finetune(settings_of(base, table, tmp_path, **stated))
+    assert json.loads((tmp_path / "trainer_state.json").read_text())["global_step"] == 7
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("checkpoint-*/*")} == files
+    assert again.metrics == tuned.metrics
+    assert f"{tmp_path}/checkpoint-7 has all 7 steps: none is left" in caplog.text
+    with pytest.raises(ValueError, match=r"checkpoint-7 has 7 steps, more than the 6 that max_st"):
+        finetune(settings_of(base, table, tmp_path, **{**stated, "max_steps": 6}))
+
+
+def test_it_says_from_where_it_resumes_and_that_the_schedule_changes(
+    base: Path, table: Path, run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    finetune(settings_of(base, table, run, num_train_epochs=2))
+    assert f"resuming from {run}/checkpoint-5: step 5 of 10" in caplog.text
+    assert "5 steps were planned before: from here on, the learning rate is that" in caplog.text
+
+
+@pytest.mark.parametrize("only_model", [False, True])
+def test_weights_alone_do_not_go_on(
+    base: Path,
+    table: Path,
+    tmp_path: Path,
+    only_model: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stated: dict[str, Any] = {"max_steps": 4, "save_steps": 2, "eval_steps": 2, **STEPS}
+    stated |= {"save_only_model": only_model, "load_best_model_at_end": False}
+    step = FineTuningTrainer.training_step
+
+    def interrupted(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        if trainer.state.global_step == 3:
+            raise KeyboardInterrupt
+        return step(trainer, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FineTuningTrainer, "training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(settings_of(base, table, tmp_path, **stated))
+    assert not (tmp_path / "_in_use").exists()
+    how = "cannot resume, since" if only_model else f"resumes from {tmp_path}/checkpoint-2"
+    assert f"interrupted after 3 steps: the same command {how}" in caplog.text
+    if not only_model:
+        finetune(settings_of(base, table, tmp_path, **stated))
+        assert f"resuming from {tmp_path}/checkpoint-2: step 2 of 4" in caplog.text
+        return
+    with pytest.raises(ValueError, match=r"checkpoint-2 holds weights alone \(save_only_model\)"):
+        finetune(settings_of(base, table, tmp_path, **stated))
+    finetune(settings_of(base, table, tmp_path, resume_from_checkpoint="none", **stated))
+    # a finished run has nothing to go on with
+    finetune(settings_of(base, table, tmp_path, **stated))
+    assert "checkpoint-4 has all 4 steps: none is left" in caplog.text
