@@ -196,3 +196,7 @@ def _check(data: TaskArguments, tuning: TuningArguments, training: TrainingArgum
         )
     if training.metric_for_best_model not in (None, "loss"):
         raise ValueError("metric_for_best_model is called metric here: state that one")
+    if training.remove_unused_columns:
+        raise ValueError("remove_unused_columns would remove the targets: leave it out")
+    if training.greater_is_better:
+        raise ValueError("greater_is_better follows from the metric: leave it out")

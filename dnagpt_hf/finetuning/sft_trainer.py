@@ -32,7 +32,7 @@ class DNAGPTSFTTrainer(SFTTrainer):
         args: those of `SFTTrainer`.
 
     Raises:
-        ValueError: while training, if a record holds numbers.
+        ValueError: `label_smoothing_factor` is given; while training, if a record holds numbers.
 
     Example:
 
@@ -59,6 +59,12 @@ class DNAGPTSFTTrainer(SFTTrainer):
         if args.loss_type == "chunked_nll":
             # the default before TRL 1.16, which puts that product into the forward of the model
             args.loss_type = "nll"
+        if args.label_smoothing_factor:
+            # Trainer knows by name the models whose labels it has to shift
+            raise ValueError(
+                f"label_smoothing_factor is {args.label_smoothing_factor}, but Trainer would train "
+                "the tokens of other positions: leave it out"
+            )
         super().__init__(model, args, *others, **named)
 
     def compute_loss(

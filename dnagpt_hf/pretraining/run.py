@@ -129,12 +129,13 @@ def _run(settings: PretrainingSettings) -> Pretrained:
         )
     with training.main_process_first(desc="reading the genomes"):
         species = read_genomes(species, settings.data, folder)
+    data_seed = training.seed if training.data_seed is None else training.data_seed
     choose_token_loss(model, settings.model.token_loss)
     trainer = PretrainingTrainer(
         model=model,
         args=training,
         train_dataset=training_sequences(
-            species, tokenizer, settings.data, context_length, training.seed
+            species, tokenizer, settings.data, context_length, data_seed
         ),
         eval_dataset=evaluation_sequences(
             species,

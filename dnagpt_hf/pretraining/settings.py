@@ -13,6 +13,7 @@ from dnagpt_hf.presets import get_preset
 from dnagpt_hf.pretraining.objectives import Flip
 from dnagpt_hf.training.settings import (
     Nested,
+    check_training_arguments,
     option,
     parse_dataclasses,
     recipe_arguments,
@@ -29,6 +30,10 @@ _DEFAULTS: dict[str, Any] = {
     "logging_steps": 10,
     "report_to": "none",
 }
+
+
+_ORDER = "packed sequences are drawn in an order of their own"
+_REFUSED = {"length_column_name": _ORDER, "train_sampling_strategy": _ORDER}
 
 
 @dataclass
@@ -103,6 +108,7 @@ def parse_settings(
         )
     if data.genomes is None:
         raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
+    check_training_arguments(training, _REFUSED)
     return PretrainingSettings(model, data, training)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentError
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, fields
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -28,6 +28,34 @@ Nested = dict[str, Any] | str | None
 def option(default: Any, help: str) -> Any:
     """Make a field of a dataclass with the text of `--help`."""
     return field(default=default, metadata={"help": help})
+
+
+# arguments that the losses, evaluations and data of this package do not carry out
+REFUSED = {
+    "bf16_full_eval": "an evaluation computes in the precision of training (bf16)",
+    "fp16_full_eval": "an evaluation computes in the precision of training (fp16)",
+    "label_smoothing_factor": "no loss of this package smooths labels",
+    "liger_kernel_config": "liger-kernel knows no DNAGPT",
+    "use_liger_kernel": "liger-kernel knows no DNAGPT; pre-training has token_loss: liger",
+}
+
+
+def check_training_arguments(
+    training: TrainingArguments, refused: Mapping[str, str] = REFUSED
+) -> None:
+    """Refuse arguments of Transformers that would be passed over.
+
+    Args:
+        training: the arguments.
+        refused: the reason for each that must have its default.
+
+    Raises:
+        ValueError: one has another value; the message names it.
+    """
+    for one in fields(training):
+        value = getattr(training, one.name)
+        if one.name in refused and value != one.default:
+            raise ValueError(f"{one.name} is {value!r}, but {refused[one.name]}: leave it out")
 
 
 def parse_dataclasses(
@@ -74,7 +102,9 @@ def parse_dataclasses(
         name = unknown[0].lstrip("-").split("=")[0]
         raise ValueError(f"unknown argument {unknown[0]}{did_you_mean(name, known)}")
     for settings in filled:
-        if not isinstance(settings, TrainingArguments):
+        if isinstance(settings, TrainingArguments):
+            check_training_arguments(settings)
+        else:
             _parse_nested(settings, text_keys)
             _check_choices(settings)
     return tuple(filled)

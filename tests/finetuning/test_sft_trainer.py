@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, preset_config
 
 pytest.importorskip("trl", reason="trl is not installed")
 from trl import SFTConfig
@@ -130,3 +130,12 @@ def test_without_trl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(ImportError, match=r"pip install 'dnagpt_hf\[trl\]'"):
         importlib.import_module("dnagpt_hf.finetuning.sft_trainer")
+
+
+def test_smoothed_labels_are_refused(tmp_path: Path) -> None:
+    """Trainer would not shift them: the model would learn to repeat each token."""
+    model = DNAGPTForMultiTask(preset_config("dnagpt-test"))
+    with pytest.raises(
+        ValueError, match=r"label_smoothing_factor is 0\.1, but Trainer would train"
+    ):
+        trainer(model, tmp_path, Dataset.from_dict({"text": RECORDS}), label_smoothing_factor=0.1)

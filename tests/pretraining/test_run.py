@@ -174,3 +174,13 @@ def test_unknown_token_loss_is_refused(tmp_path: Path, genomes: Path) -> None:
     settings = {**SETTINGS, "genomes": str(genomes), "output_dir": str(tmp_path / "model")}
     with pytest.raises(ValueError, match="invalid choice: 'fast'"):
         pretrain(parse_settings(["--token_loss", "fast"], settings))
+
+
+def test_the_order_of_the_data_has_a_seed_of_its_own(tmp_path: Path, genomes: Path) -> None:
+    rows = []
+    for seed, data_seed in ((1, None), (1, 2), (3, 1), (1, 1)):
+        output = tmp_path / f"{seed}-{data_seed}"
+        stated = {**SETTINGS, "genomes": str(genomes), "output_dir": str(output), "max_steps": 1}
+        stated |= {"seed": seed, "data_seed": data_seed, "eval_strategy": "no"}
+        rows.append(pretrain(stated).trainer.train_dataset[0]["input_ids"].tolist())
+    assert rows[0] == rows[2] == rows[3] != rows[1]
