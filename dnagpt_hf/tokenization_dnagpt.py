@@ -5,10 +5,11 @@ brackets are property tokens, letters are DNA cut into k-mers, and numbers stand
 """
 
 import gc
-import importlib.util
+import importlib
 import itertools
 import re
 import struct
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -450,7 +451,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
     def save_vocabulary(
         self, save_directory: str, filename_prefix: str | None = None
     ) -> tuple[str, ...]:
-        """Write `tokenizer.json` for other programs, where the package `dnagpt_hf` is installed.
+        """Write `tokenizer.json` for other programs, where `dnagpt_hf` is imported.
 
         This class reads no such file, and the code that travels with a checkpoint writes none.
 
@@ -461,7 +462,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         Returns:
             The path of the file, or nothing.
         """
-        if importlib.util.find_spec("dnagpt_hf") is None:
+        if "dnagpt_hf" not in sys.modules:
             return ()
         files = importlib.import_module("dnagpt_hf.checkpoints.tokenizer_json")
         prefix = f"{filename_prefix}-" if filename_prefix else ""

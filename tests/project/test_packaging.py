@@ -205,7 +205,7 @@ def test_wheel_holds_the_whole_package(distributions: Path) -> None:
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.suffix in {".py", ".md", ".typed", ".yaml", ".json", ".safetensors"}
+        if path.suffix in {".py", ".md", ".typed", ".yaml", ".json", ".jinja", ".safetensors"}
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert "dnagpt = dnagpt_hf.cli:main" in scripts

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-
-# not pyplot, whose global state belongs to the user
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from dnagpt_hf.evaluation.figures import new_figure
 from dnagpt_hf.haplotypes.statistics.distances import Counts
 from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 from dnagpt_hf.haplotypes.statistics.frequencies import RARE
 from dnagpt_hf.haplotypes.statistics.linkage import Linkage
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _REAL_COLOR = "#333333"
 _COLORS = {
@@ -180,7 +180,7 @@ def linkage_figure(linkage: Linkage) -> Figure:
         # rows are real r², which is to lie on the horizontal axis
         pairs = np.where(one.cells > 0, one.cells, np.nan).T
         extent = (0, 1, 0, 1)
-        below.imshow(pairs, origin="lower", extent=extent, norm=LogNorm(), aspect="auto")
+        below.imshow(pairs, origin="lower", extent=extent, norm="log", aspect="auto")
         _draw_diagonal(below, 1)
         below.set_title(f"r = {one.correlation:.3f}", fontsize=9)
         below.set_xlabel("r² in real haplotypes", fontsize=7)
@@ -335,7 +335,7 @@ def _colors(evaluation: HaplotypeEvaluation) -> dict[str, str]:
 
 def _grid(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:
     """Make a figure of small panels: `(rows, columns)`."""
-    figure = Figure(figsize=(_PANEL * columns, _PANEL * rows), layout="constrained")
+    figure = new_figure(_PANEL * columns, _PANEL * rows)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.tick_params(labelsize=6)
@@ -344,7 +344,7 @@ def _grid(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:
 
 def _row(columns: int, width: float, height: float) -> tuple[Figure, NDArray[Any]]:
     """Make a figure of panels beside each other, of a size in inches: `(columns,)`."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = new_figure(width, height)
     panels = figure.subplots(1, columns, squeeze=False)[0]
     for axes in panels:
         axes.tick_params(labelsize=7)
