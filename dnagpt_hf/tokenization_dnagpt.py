@@ -462,7 +462,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         Returns:
             The path of the file, or nothing.
         """
-        if "dnagpt_hf" not in sys.modules:
+        if sys.modules.get("dnagpt_hf") is None:
             return ()
         files = importlib.import_module("dnagpt_hf.checkpoints.tokenizer_json")
         prefix = f"{filename_prefix}-" if filename_prefix else ""

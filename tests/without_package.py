@@ -32,7 +32,10 @@ tokenizer = load(AutoTokenizer)
 loaded, keys, logits = {"AutoConfig": config, "AutoTokenizer": tokenizer}, {}, {}
 batch = tokenizer(prompts, padding=True, return_tensors="pt")
 for auto_class in (AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification):
-    model, info = load(auto_class, output_loading_info=True)
+    # a model that answers in the token language gets a new head only for a stated problem
+    problem = {"problem_type": config.problem_type or "single_label_classification"}
+    options = problem if auto_class is AutoModelForSequenceClassification else {}
+    model, info = load(auto_class, output_loading_info=True, **options)
     loaded[auto_class.__name__] = model
     keys[auto_class.__name__] = {name: sorted(map(str, info[name])) for name in info}
     with torch.no_grad():

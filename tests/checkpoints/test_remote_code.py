@@ -146,7 +146,9 @@ def test_with_the_package_no_code_is_trusted(checkpoint: Path, tmp_path: Path) -
             AutoTokenizer.from_pretrained(source),
             AutoModel.from_pretrained(source),
             AutoModelForCausalLM.from_pretrained(source),
-            AutoModelForSequenceClassification.from_pretrained(source),
+            AutoModelForSequenceClassification.from_pretrained(
+                source, problem_type="single_label_classification"
+            ),
         ]
         assert [type(value) for value in found] == [
             dnagpt_hf.DNAGPTConfig,
