@@ -88,7 +88,6 @@ def test_settings_of_the_optimizer_decide_what_is_learned(
         "adam_beta2": 0.5,
         "adam_epsilon": 1e-3,
         "data_seed": 3,
-        "label_smoothing_factor": 0.1,
         "lr_scheduler_type": "constant",
         "max_grad_norm": 9.0,
         "optim": "adafactor",
