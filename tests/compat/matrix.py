@@ -9,6 +9,7 @@ Prints one line for each pair of writer and reader; the exit status is 1 if any 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import tempfile
@@ -59,7 +60,9 @@ def write_with_package(folder: Path) -> Path:
         (DNAGPTForMultiTask, "multi-task"),
         (DNAGPTForSequenceClassification, "classifier"),
     ):
-        save_checkpoint(kind(config), DNAGPTTokenizer(), folder / name, model_card="# card\n")
+        # saving a model writes its class into its configuration
+        model = kind(copy.deepcopy(config))
+        save_checkpoint(model, DNAGPTTokenizer(), folder / name, model_card="# card\n")
     record(observe(load(folder)), folder)
     return folder
 
