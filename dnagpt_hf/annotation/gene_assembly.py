@@ -122,16 +122,21 @@ class _Genes:
         gene = feature.attribute("gene_id") or transcript
         # a gene and a transcript may have the same name, and two genes a transcript of one name
         gene_key, transcript_key = f"gene {gene}", f"transcript {transcript} of {gene}"
-        gene_node = _node(feature, [gene, feature.attribute("gene_name")], "")
-        transcript_node = _node(feature, [transcript], gene_key)
+
+        def gene_node() -> _Node:
+            return _node(feature, [gene, feature.attribute("gene_name")], "")
+
         if feature.kind == "gene" and gene:
-            self._nodes.setdefault(gene_key, []).append(gene_node)
+            self._nodes.setdefault(gene_key, []).append(gene_node())
         elif feature.kind == "transcript" and transcript:
-            self._nodes.setdefault(transcript_key, []).append(transcript_node)
+            node = _node(feature, [transcript], gene_key)
+            self._nodes.setdefault(transcript_key, []).append(node)
         elif feature.kind in _EXONIC and gene:
-            self._implied.setdefault(gene_key, [gene_node])
+            if gene_key not in self._implied:
+                self._implied[gene_key] = [gene_node()]
+            if transcript and transcript_key not in self._implied:
+                self._implied[transcript_key] = [_node(feature, [transcript], gene_key)]
             if transcript:
-                self._implied.setdefault(transcript_key, [transcript_node])
                 self._add_part(feature, [transcript_key])
 
     def finished(self) -> list[Gene]:

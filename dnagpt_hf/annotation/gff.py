@@ -99,9 +99,7 @@ def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
             if not line.strip() or line.startswith("#"):
                 continue
             fields = line.rstrip("\r\n").split("\t")
-            found = stated
-            if stated is None:
-                found = _is_gtf(fields[-1])
+            found = _is_gtf(fields[-1]) if stated is None else stated
             if found is not None and found != is_gtf:
                 if is_gtf is not None:
                     raise RecordError(

@@ -75,18 +75,10 @@ def generate(
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Take the most probable token each time.")
     ] = False,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")] = 1.0,
-    top_k: Annotated[
-        int | None,
-        typer.Option(min=1, help="Draw from so many tokens only.", show_default=False),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, max=1.0, help="Draw from tokens of this total only.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same.")] = 0,
+    temperature: options.Temperature = 1.0,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    seed: options.Seed = 0,
     allow_n: Annotated[bool, typer.Option("--allow-n", help="Let --bases write N.")] = False,
     batch_size: options.BatchSize = 8,
     output: Annotated[

@@ -107,18 +107,10 @@ def generate(
     source: options.Model,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=f"{WRITTEN}.")],
     number: Annotated[int, typer.Option(min=1, help="Genomes to generate.")] = 5000,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")] = 0.8,
-    top_k: Annotated[
-        int | None,
-        typer.Option(min=1, help="Draw from so many tokens only.", show_default=False),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, max=1.0, help="Draw from tokens of this total only.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same.")] = 0,
+    temperature: options.Temperature = 0.8,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    seed: options.Seed = 0,
     constrained: Annotated[
         bool,
         typer.Option(

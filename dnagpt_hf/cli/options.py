@@ -116,6 +116,15 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Most record
 BatchTokens = Annotated[
     int, typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
 ]
+Temperature = Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")]
+TopK = Annotated[
+    int | None, typer.Option(min=1, help="Draw from so many tokens only.", show_default=False)
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Draw from tokens of this total only.", show_default=False),
+]
+Seed = Annotated[int, typer.Option(help="The same seed draws the same.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 

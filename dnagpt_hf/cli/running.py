@@ -1,4 +1,4 @@
-"""What commands have in common while they run: the model, and progress on standard error."""
+"""Model and progress bars of a running command."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def to_records(data: Any) -> Iterator[Record]:
             ),
             "the DataFrame",
         )
-    elif hasattr(data, "features") and hasattr(data, "column_names"):
+    elif type(data).__name__ in ("Dataset", "IterableDataset"):
         yield from dataset_records(data, "the dataset")
     elif isinstance(data, Iterable) and not isinstance(data, Mapping | bytes):
         yield from _rows(data, "the list")

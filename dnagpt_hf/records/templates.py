@@ -37,7 +37,7 @@ class Slot:
 
     @property
     def is_sequence(self) -> bool:
-        """Whether the column holds a text of the token language, such as DNA."""
+        """Tell whether the column holds a text of the token language, such as DNA."""
         return not self.is_number and not self.is_token
 
     @property

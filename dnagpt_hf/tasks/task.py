@@ -198,7 +198,7 @@ class Task:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the template names columns of answers, so that it can be trained on."""
+        """Tell whether the template names columns of answers, so that it can be trained on."""
         return any(isinstance(part, Slot) for part in self._input_and_answers[1])
 
     @property

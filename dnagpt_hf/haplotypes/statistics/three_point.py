@@ -22,7 +22,7 @@ Gap = int | Literal["random"]
 """Number of sites between those of a triplet; `"random"` for three sites anywhere."""
 
 GAPS: tuple[Gap, ...] = (0, 1, 4, 16, 64, 256, 512, 1024, "random")
-"""As in Yelmen et al. (2021), and 0 for neighboring sites."""
+"""Gaps of Yelmen et al. (2021), and 0 for neighboring sites."""
 
 NUM_TRIPLETS = 1000
 _AT_ONCE = 250
