@@ -24,6 +24,7 @@ ROOMS = [
     "generation",
     "tasks",
     "inference",
+    "likelihoods",
     "evaluation",
     "interpretation",
     "loaded_model",

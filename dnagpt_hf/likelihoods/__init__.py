@@ -1,0 +1,1 @@
+"""Exact likelihoods of bases, sequences and variants."""
