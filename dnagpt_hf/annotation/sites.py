@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dnagpt_hf.annotation.bed import read_bed
 from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.gff import read_features
 from dnagpt_hf.annotation.transcripts import Gene, Transcript
 from dnagpt_hf.genomes.bases import Interval
 from dnagpt_hf.messages import did_you_mean
-from dnagpt_hf.records.files import RecordError, ending, open_text, shorten
+from dnagpt_hf.records.files import RecordError, ending
 
 # bases that make the site itself: a codon, or the two at an end of an intron
 ANCHORS = {
@@ -157,51 +158,15 @@ def _cut(anchor: str, start: int, end: int, strand: str) -> int:
 
 
 def _bed_sites(path: str | os.PathLike[str], anchor: str) -> Iterator[Site]:
-    for number, fields, names in _bed_lines(path):
-        where = f"{os.fspath(path)}, line {number}"
-        contig, start, end, *more = fields
-        if not (start.isdecimal() and end.isdecimal() and int(start) <= int(end)):
-            raise RecordError(
-                f"{where}: {shorten(start)} to {shorten(end)} are no positions: they count from "
-                "0, and the end is not before the start"
-            )
-        name, score, strand, *rest = more + ["", "", "."][len(more) :]
-        if strand not in ("+", "-", "."):
-            raise RecordError(f"{where}: strand {shorten(strand)!r}: write +, - or .")
-        extra = {
-            names[column] if column < len(names) else f"column{column + 7}": value
-            for column, value in enumerate(rest)
-        }
+    for region in read_bed(path):
         yield Site(
-            contig,
-            _cut(anchor, int(start), int(end), strand),
-            strand,
-            "" if name == "." else name,
-            number,
-            values={"score": score, **extra},
+            region.contig,
+            _cut(anchor, region.start, region.end, region.strand),
+            region.strand,
+            region.name,
+            region.line,
+            values={"score": region.score, **region.values},
         )
-
-
-def _bed_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Read numbers and fields of lines, and the names of the columns behind the sixth."""
-    names: list[str] = []
-    count = 0
-    with open_text(path) as lines:
-        for number, line in lines:
-            if not line.strip() or line.startswith(("track", "browser")):
-                continue
-            fields = [field.strip() for field in line.split("\t" if "\t" in line else None)]
-            if line.startswith("#"):
-                # a comment, or names of columns, as some programs write them
-                names = fields[6:] if "\t" in line else names
-                continue
-            count = count or len(fields)
-            if len(fields) != count or count < 3:
-                raise RecordError(
-                    f"{os.fspath(path)}, line {number}: {len(fields)} fields, but BED has 3 or "
-                    "more, as many on each line"
-                )
-            yield number, fields, names
 
 
 def _feature_sites(path: str | os.PathLike[str], anchor: str, kind: str) -> Iterator[Site]:
