@@ -13,14 +13,14 @@ from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init, push
 from dnagpt_hf.cli.data import data_app
-from dnagpt_hf.cli.embed import embed
 from dnagpt_hf.cli.evaluate import evaluate
 from dnagpt_hf.cli.generate import generate
 from dnagpt_hf.cli.genomes import genomes_app
 from dnagpt_hf.cli.haplotypes import haplotypes_app
 from dnagpt_hf.cli.interpret import attention, attribute
+from dnagpt_hf.cli.options import with_groups
 from dnagpt_hf.cli.plan import plan
-from dnagpt_hf.cli.predict import predict
+from dnagpt_hf.cli.predict import embed, predict
 from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
 from dnagpt_hf.messages import on_one_line
 
@@ -80,7 +80,7 @@ app = typer.Typer(
 _COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
 _COMMANDS += [embed, attention, attribute, plan, push]
 for entry in _COMMANDS:
-    app.command()(entry)
+    app.command()(with_groups(entry))
 for program in (pretrain, finetune):
     app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
@@ -99,12 +99,10 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[
-        bool,
-        typer.Option("--debug", envvar="DNAGPT_DEBUG", help="Show where an error comes from."),
+        bool, typer.Option("--debug", envvar="DNAGPT_DEBUG", help="Show where an error comes from.")
     ] = False,
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Options of all commands."""

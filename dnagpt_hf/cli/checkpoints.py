@@ -20,11 +20,11 @@ ShardSize = Annotated[
 
 
 def _text(metavar: str, help: str) -> Any:
-    return typer.Option(metavar=metavar, help=help, show_default=False)
+    return typer.Option(metavar=metavar, help=help)
 
 
 def _size(help: str, most: int | None = None) -> Any:
-    return typer.Option(min=1, max=most, help=help, show_default=False)
+    return typer.Option(min=1, max=most, help=help)
 
 
 def convert(

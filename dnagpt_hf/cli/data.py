@@ -27,7 +27,6 @@ Contigs = Annotated[
         metavar="NAME",
         help="Contig to use, or NAME=NAME where the genome calls it otherwise, as chrX=X; may be "
         "repeated. By default all.",
-        show_default=False,
     ),
 ]
 CacheFolder = Annotated[
@@ -35,29 +34,17 @@ CacheFolder = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="Where the index and the unpacked genome are kept; by default beside the genome.",
-        show_default=False,
     ),
 ]
-Output = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz.")
-]
-OutputFormat = Annotated[
-    options.TableFormat | None,
-    typer.Option(help="By default the ending of the output tells, or csv.", show_default=False),
-]
-
 data_app = typer.Typer(
-    name="data",
-    no_args_is_help=True,
-    help="Make tables of windows and genes, as tasks read them.",
+    name="data", no_args_is_help=True, help="Make tables of windows and genes, as tasks read them."
 )
 
 
 @data_app.command()
 def windows(
     regions: Annotated[
-        Path,
-        typer.Argument(metavar="REGIONS", help="BED, GFF3 or GTF, plain or compressed."),
+        Path, typer.Argument(metavar="REGIONS", help="BED, GFF3 or GTF, plain or compressed.")
     ],
     genome: Genome,
     anchor: Annotated[
@@ -78,7 +65,6 @@ def windows(
             metavar="MOTIF",
             help="Draw other places with this motif, such as ATG for tis, GT for donor; may be "
             "repeated. Sites without it are left out.",
-            show_default=False,
         ),
     ] = None,
     per_site: Annotated[int, typer.Option(min=1, help="How many are drawn for each site.")] = 1,
@@ -86,8 +72,7 @@ def windows(
         Literal["gene", "genome"] | None,
         typer.Option(
             help="Where they are drawn: in the site's own gene, or on all contigs with sites. By "
-            "default gene, and genome for BED.",
-            show_default=False,
+            "default gene, and genome for BED."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same.")] = 0,
@@ -96,14 +81,13 @@ def windows(
         typer.Option(
             metavar="TYPE",
             help="Features of a GFF3 or GTF file whose start or centre is taken; by default gene.",
-            show_default=False,
         ),
     ] = None,
     edge: EdgeOption = "drop",
     contig: Contigs = None,
     cache_folder: CacheFolder = None,
-    output: Output = "-",
-    output_format: OutputFormat = None,
+    output: options.Output = "-",
+    output_format: options.OutputFormat = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Cut windows round sites of a genome, with real places without a site as negatives.
@@ -126,7 +110,7 @@ def windows(
         edge=edge,
         feature=feature,
         negatives=drawn,
-        contigs=parse_contigs(contig),
+        contigs=_contigs(contig),
         cache_folder=cache_folder,
     )
     _write(records, output, output_format, overwrite)
@@ -146,14 +130,10 @@ def genes(
         int, typer.Option(min=0, metavar="BASES", help="Bases of the promoter from the TSS on.")
     ] = 3500,
     expression: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="TABLE", help="Table with the expression of each gene.", show_default=False
-        ),
+        Path | None, typer.Option(metavar="TABLE", help="Table with the expression of each gene.")
     ] = None,
     target: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Its column with the expression.", show_default=False),
+        str | None, typer.Option(metavar="COLUMN", help="Its column with the expression.")
     ] = None,
     id: Annotated[
         str, typer.Option("--id", metavar="COLUMN", help="Its column with the names of genes.")
@@ -161,8 +141,8 @@ def genes(
     edge: EdgeOption = "drop",
     contig: Contigs = None,
     cache_folder: CacheFolder = None,
-    output: Output = "-",
-    output_format: OutputFormat = None,
+    output: options.Output = "-",
+    output_format: options.OutputFormat = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write the promoter, the eight half-life features and the expression of each gene.
@@ -182,33 +162,17 @@ def genes(
         id=id,
         target=target,
         edge=edge,
-        contigs=parse_contigs(contig),
+        contigs=_contigs(contig),
         cache_folder=cache_folder,
     )
     _write(records, output, output_format, overwrite)
     typer.echo(counted(records.counts), err=True)
 
 
-def parse_contigs(names: list[str] | None) -> dict[str, str] | None:
-    """Contigs of a genome by the names of an annotation.
-
-    Raises:
-        ValueError: a name is empty or stands twice.
-
-    Example:
-
-        >>> parse_contigs(["chrX=X", "chr1"])
-        {'chrX': 'X', 'chr1': 'chr1'}
-    """
-    if not names:
-        return None
-    contigs: dict[str, str] = {}
-    for text in names:
-        theirs, sign, ours = text.partition("=")
-        if not theirs or (sign and not ours) or theirs in contigs:
-            raise ValueError(f"--contig {text}: give each name once, as chrX or chrX=X")
-        contigs[theirs] = ours or theirs
-    return contigs
+def _contigs(names: list[str] | None) -> dict[str, str] | None:
+    """Contigs of a genome by the names of an annotation; `chr1` stands for `chr1=chr1`."""
+    pairs = [name if "=" in name else f"{name}={name}" for name in names or []]
+    return options.parse_pairs("contig", pairs) or None
 
 
 def _write(

@@ -9,8 +9,6 @@ import typer
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.predict import parse_answers
-from dnagpt_hf.cli.running import load, reading
 
 if TYPE_CHECKING:
     from dnagpt_hf.tasks.examples import Examples
@@ -27,21 +25,17 @@ def evaluate(
             "the TASK.yaml of a fine-tuning, whose data and splits are used.",
         ),
     ],
+    *,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the results."),
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the results.")
     ],
     split: Annotated[str, typer.Option(help="Of TASK.yaml: train, validation or test.")] = "test",
-    template: options.Template = None,
-    answers: options.Answers = None,
-    columns: options.Columns = None,
-    set: options.Set = None,
+    records: options.PredictionOptions,
     compare: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="Task with published results to compare with, such as gsr-human-pas-aataaa.",
-            show_default=False,
         ),
     ] = None,
     bootstrap: Annotated[
@@ -51,13 +45,8 @@ def evaluate(
     plots: Annotated[
         bool, typer.Option(help="Draw curves, confusion matrix and scatter plot.")
     ] = True,
-    format: options.InputFormatOption = None,
-    truncate: options.Truncate = None,
-    batch_size: options.BatchSize = 64,
-    batch_tokens: options.BatchTokens = 16_384,
-    device: options.Device = "auto",
-    dtype: options.DTypeOption = None,
-    threads: options.Threads = None,
+    batches: options.BatchOptions,
+    loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Evaluate a model on labeled records.
@@ -71,10 +60,11 @@ def evaluate(
     from dnagpt_hf.evaluation.report import report, write_figures
     from dnagpt_hf.inference.prediction import resolve_head, resolve_task
     from dnagpt_hf.inference.prediction_heads import LanguageHead
+    from dnagpt_hf.tasks.dataset import read_examples
 
-    changes = options.parse_columns(columns), options.parse_columns(set)
+    prompt = records.prompt
     is_task = Path(input).suffix in (".yaml", ".yml")
-    if is_task and any(changes):
+    if is_task and any(records.changes):
         raise ValueError(f"{input}: --columns and --set are for tables: name columns in the file")
     check_new_file(output / "metrics.json", overwrite=overwrite)
     if compare is not None:
@@ -83,30 +73,35 @@ def evaluate(
     checkpoint = open_checkpoint(model)
     if checkpoint.architecture == "DNAGPTModel":
         raise ValueError(f"{model} holds a DNAGPTModel, which has no head to predict with")
-    loaded = load(checkpoint, device, dtype, threads)
+    loaded = loading.load(checkpoint, remainder=records.remainder)
     network, tokenizer = loaded.model, loaded.tokenizer
-    labels = parse_answers(answers) if answers else None
-    if resolve_task(network.config, template, labels) is None:
+    template, answers = prompt["template"], prompt["answers"]
+    if resolve_task(network.config, template, answers) is None:
         raise ValueError(
             "the checkpoint does not say what it was trained for: state a template with the column "
             "of the answer (--template '<R>{sequence}<=><B>{label}'), and in the token language "
             "the answers (--answers A=true,N=false)"
         )
-    task, head = resolve_head(network, tokenizer, None, template, labels)
+    task, head = resolve_head(network, tokenizer, None, template, answers)
     assert task is not None
     settings: dict[str, Any] = {
         "head": "language" if isinstance(head, LanguageHead) else "classification",
         "max_length": network.config.max_position_embeddings,
-        "truncation": truncate,
+        "truncation": records.truncate,
     }
     if is_task:
         examples = _split_of_task(checkpoint.folder, Path(input), split, task, tokenizer, settings)
     else:
-        examples = _records(input, format, changes, task, tokenizer, settings)
+        with records.read(input, "reading") as rows:
+            examples = read_examples(task, tokenizer, rows, **settings)
     with sole_writer_of_folder(output):
         check_new_file(output / "metrics.json", overwrite=overwrite)
         evaluation = Evaluation.of_model(
-            head, task, examples, max_records=batch_size, max_tokens=batch_tokens
+            head,
+            task,
+            examples,
+            max_records=batches.batch_size,
+            max_tokens=batches.batch_tokens,
         )
         content = evaluation.write(output, samples=bootstrap, seed=seed)
         text = report(
@@ -117,22 +112,6 @@ def evaluate(
         typer.echo(text, nl=False)
         if plots:
             write_figures(evaluation, output)
-
-
-def _records(
-    path: str,
-    format: str | None,
-    changes: tuple[dict[str, str], dict[str, str]],
-    task: Task,
-    tokenizer: Any,
-    settings: dict[str, Any],
-) -> Examples:
-    from dnagpt_hf.records.columns import change_columns
-    from dnagpt_hf.records.reading import RecordReader
-    from dnagpt_hf.tasks.dataset import read_examples
-
-    with RecordReader(path, format=format) as reader, reading(reader, "reading") as records:
-        return read_examples(task, tokenizer, change_columns(records, *changes), **settings)
 
 
 def _split_of_task(

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.running import load, progress_bar
+from dnagpt_hf.cli.running import progress_bar
 
 if TYPE_CHECKING:
-    from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-
-class GeneratedFormat(str, Enum):
-    """Formats in which generated sequences are written."""
-
-    fasta = "fasta"
-    text = "text"
-    jsonl = "jsonl"
+GeneratedFormat = Literal["fasta", "text", "jsonl"]
 
 
-@dataclass(frozen=True)
-class Prompt:
+class Prompt(NamedTuple):
     """A text to continue, and what to call it."""
 
     name: str
@@ -37,6 +27,7 @@ class Prompt:
 
 def generate(
     source: options.Model,
+    *,
     prompt: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,7 +35,6 @@ def generate(
             "-p",
             metavar="TEXT",
             help="Record to continue, such as '<R>ACGT'; may be repeated.",
-            show_default=False,
         ),
     ] = None,
     input: Annotated[
@@ -55,21 +45,17 @@ def generate(
             metavar="FILE",
             help="Records to continue: text with one on each line, FASTA, CSV, TSV or JSON lines; "
             "- is standard input.",
-            show_default=False,
         ),
     ] = None,
     template: options.Template = None,
     bases: Annotated[
-        int | None,
-        typer.Option(min=1, help="New bases, exactly; nothing but DNA.", show_default=False),
+        int | None, typer.Option(min=1, help="New bases, exactly; nothing but DNA.")
     ] = None,
     max_new_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="New tokens of any kind, numbers included.", show_default=False),
+        int | None, typer.Option(min=1, help="New tokens of any kind, numbers included.")
     ] = None,
     stop: Annotated[
-        str | None,
-        typer.Option(metavar="TOKEN", help="Token that ends a record.", show_default=False),
+        str | None, typer.Option(metavar="TOKEN", help="Token that ends a record.")
     ] = None,
     number: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
     greedy: Annotated[
@@ -82,21 +68,17 @@ def generate(
     allow_n: Annotated[bool, typer.Option("--allow-n", help="Let --bases write N.")] = False,
     batch_size: options.BatchSize = 8,
     output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="FILE", help="FASTA, text or .jsonl, also .gz."),
+        str, typer.Option("--output", "-o", metavar="FILE", help="FASTA, text or .jsonl, also .gz.")
     ] = "-",
     format: options.InputFormatOption = None,
     output_format: Annotated[
         GeneratedFormat | None,
         typer.Option(
             help="fasta: new bases alone; text: prompt and what follows; jsonl: both. By default "
-            "the ending of the output tells, or fasta with --bases and text without.",
-            show_default=False,
+            "the ending of the output tells, or fasta with --bases and text without."
         ),
     ] = None,
-    device: options.Device = "auto",
-    dtype: options.DTypeOption = None,
-    threads: options.Threads = None,
+    loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Continue prompts with DNA of an exact length, or with any tokens and numbers."""
@@ -112,29 +94,24 @@ def generate(
         )
     if stop is not None and bases is not None:
         raise typer.BadParameter("--stop ends a record before its --bases: leave one of them out")
-    written_format = _format(output, output_format, bases is not None)
+    only_dna = bases is not None
+    written_format = _format(output, output_format, only_dna)
     check_output(output, overwrite=overwrite)
     checkpoint = open_checkpoint(source)
     if checkpoint.architecture != "DNAGPTForMultiTask":
         raise ValueError(f"{source} holds a {checkpoint.architecture}, which cannot generate")
-    if input is not None:
-        _check_input(input)
-
-    loaded = load(checkpoint, device, dtype, threads)
-    model, tokenizer = loaded.model, loaded.tokenizer
-    if prompt is not None:
-        prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt, start=1)]
+    if input is None:
+        prompts = [Prompt(f"prompt{i}", text) for i, text in enumerate(prompt or [], start=1)]
     else:
-        prompts = list(_read_prompts(str(input), format, template, tokenizer, bases is not None))
+        prompts = list(_read_prompts(input, format, template, checkpoint.tokenizer, only_dna))
+
+    loaded = loading.load(checkpoint)
     with progress_bar("generating", len(prompts) * number) as report:
-        generated = _continue(
-            model,
-            tokenizer,
+        generated = loaded.generate(
             [prompt.text for prompt in prompts],
-            bases,
-            max_new_tokens,
-            stop=stop,
-            allow_n=allow_n,
+            num_bases=bases,
+            max_new_tokens=max_new_tokens,
+            **({"allow_n": allow_n} if only_dna else {"stop_token": stop}),
             on_batch=report,
             num_return_sequences=number,
             do_sample=not greedy,
@@ -150,31 +127,8 @@ def generate(
             stream.write(_written(prompts[place // number], copy, number, text, written_format))
 
 
-def _continue(
-    model: DNAGPTForMultiTask,
-    tokenizer: DNAGPTTokenizer,
-    prompts: list[str],
-    bases: int | None,
-    max_new_tokens: int | None,
-    *,
-    stop: str | None,
-    allow_n: bool,
-    **arguments: Any,
-) -> list[str]:
-    from dnagpt_hf.generation import generate_dna, generate_records
-
-    if bases is not None:
-        return generate_dna(model, tokenizer, prompts, bases, allow_n=allow_n, **arguments)
-    arguments["max_new_tokens"] = max_new_tokens
-    return generate_records(model, tokenizer, prompts, stop_token=stop, **arguments)
-
-
 def _read_prompts(
-    input: str,
-    format: options.InputFormat | None,
-    template: str | None,
-    tokenizer: DNAGPTTokenizer,
-    only_dna: bool,
+    input: str, format: str | None, template: str | None, tokenizer: DNAGPTTokenizer, only_dna: bool
 ) -> Iterator[Prompt]:
     from dnagpt_hf.generation import split_remainder
     from dnagpt_hf.records.reading import RecordReader
@@ -192,14 +146,7 @@ def _read_prompts(
             yield Prompt(record.name, text)
 
 
-def _check_input(input: str) -> None:
-    """Open the input once, so that a wrong name is an error before a model is loaded."""
-    if input != "-":
-        with open(input, "rb"):
-            pass
-
-
-def _format(output: str, stated: GeneratedFormat | None, only_dna: bool) -> str:
+def _format(output: str, stated: str | None, only_dna: bool) -> str:
     from dnagpt_hf.records.files import format_of_name
 
     if stated is None:
@@ -208,12 +155,12 @@ def _format(output: str, stated: GeneratedFormat | None, only_dna: bool) -> str:
             raise ValueError(
                 f"{output}: sequences are not written as {by_name}: choose fasta, text or jsonl"
             )
-        stated = GeneratedFormat(by_name or ("fasta" if only_dna else "text"))
-    if stated is GeneratedFormat.fasta and not only_dna:
+        stated = by_name or ("fasta" if only_dna else "text")
+    if stated == "fasta" and not only_dna:
         raise ValueError(
             "FASTA holds DNA alone: generate --bases, or choose the output format text or jsonl"
         )
-    return stated.value
+    return stated
 
 
 def _written(prompt: Prompt, copy: int, number: int, generated: str, format: str) -> str:

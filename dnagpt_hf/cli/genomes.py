@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 NAMED = 5
 
 genomes_app = typer.Typer(
-    name="genomes",
-    no_args_is_help=True,
-    help="Download genomes, and check what they hold.",
+    name="genomes", no_args_is_help=True, help="Download genomes, and check what they hold."
 )
 
 
@@ -39,9 +37,7 @@ def fetch(
     manifest: Annotated[
         str | None,
         typer.Argument(
-            metavar="MANIFEST|NAME",
-            help="A manifest with sources, or the name of a ready one.",
-            show_default=False,
+            metavar="MANIFEST|NAME", help="A manifest with sources, or the name of a ready one."
         ),
     ] = None,
     accession: Annotated[
@@ -49,19 +45,15 @@ def fetch(
         typer.Option(
             metavar="ACCESSION",
             help="An assembly of NCBI, as GCF_000001405.40; without a version, the newest.",
-            show_default=False,
         ),
     ] = None,
     accessions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Accessions, one in a line.", show_default=False),
+        Path | None, typer.Option(metavar="FILE", help="Accessions, one in a line.")
     ] = None,
     taxon: Annotated[
         str | None,
         typer.Option(
-            metavar="TAXON",
-            help="Every reference genome of a taxon of NCBI: 40674 or mammals.",
-            show_default=False,
+            metavar="TAXON", help="Every reference genome of a taxon of NCBI: 40674 or mammals."
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=16, help="Files fetched at a time.")] = 2,
@@ -188,7 +180,6 @@ def check(
         typer.Option(
             metavar="FOLDER",
             help="Where indexes and unpacked files are kept; by default beside the genomes.",
-            show_default=False,
         ),
     ] = None,
     window: Annotated[

@@ -1,11 +1,27 @@
-"""Arguments and options that several commands have."""
+"""Options that several commands have, alone and in groups.
+
+A group is a dataclass. A command that has one among its parameters, and is wrapped by
+[`with_groups`], has an option for each of its fields.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from dnagpt_hf.cli import running
+
+if TYPE_CHECKING:
+    from dnagpt_hf.checkpoints.opening import Checkpoint
+    from dnagpt_hf.loaded_model import LoadedModel
+    from dnagpt_hf.records.reading import Record
 
 DType = Literal["float32", "float16", "bfloat16"]
 Side = Literal["left", "right"]
@@ -13,18 +29,10 @@ Remainder = Literal["error", "drop", "pad"]
 InputFormat = Literal["fasta", "csv", "tsv", "jsonl", "text", "parquet"]
 TableFormat = Literal["csv", "tsv", "jsonl"]
 
-
 Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A checkpoint folder, the name of a bundled model, or ORG/NAME on the Hub.",
-    ),
-]
-Folder = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FOLDER",
         help="A checkpoint folder, the name of a bundled model, or ORG/NAME on the Hub.",
     ),
 ]
@@ -39,9 +47,7 @@ Input = Annotated[
 InputFormatOption = Annotated[
     InputFormat | None,
     typer.Option(
-        "--format",
-        help="Format of the input. By default its name or its first line tells.",
-        show_default=False,
+        "--format", help="Format of the input. By default its name or its first line tells."
     ),
 ]
 Template = Annotated[
@@ -51,7 +57,6 @@ Template = Annotated[
         metavar="TEXT",
         help="Text of the token language with columns in braces, for example "
         "'<R>{sequence}<+><M>{halflife}<=><M>'. A FASTA record has sequence, name and description.",
-        show_default=False,
     ),
 ]
 Answers = Annotated[
@@ -61,7 +66,6 @@ Answers = Annotated[
         metavar="TOKEN=LABEL,…",
         help="Tokens that may follow the template, and what they mean: A=false,N=true. "
         "By default those of the checkpoint.",
-        show_default=False,
     ),
 ]
 Columns = Annotated[
@@ -70,7 +74,6 @@ Columns = Annotated[
         "--columns",
         metavar="NEW=OLD",
         help="Rename a column of the input, as sequence=Sequence; repeatable.",
-        show_default=False,
     ),
 ]
 Set = Annotated[
@@ -79,7 +82,6 @@ Set = Annotated[
         "--set",
         metavar="COLUMN=VALUE",
         help="Add a column with one value for all records, as species=R; repeatable.",
-        show_default=False,
     ),
 ]
 Truncate = Annotated[
@@ -87,7 +89,6 @@ Truncate = Annotated[
     typer.Option(
         "--truncate",
         help="Cut sequences that are too long at this end. By default they are an error.",
-        show_default=False,
     ),
 ]
 RemainderOption = Annotated[
@@ -96,55 +97,170 @@ RemainderOption = Annotated[
         "--remainder",
         help="In a vocabulary of 6-mers only: drop the bases that fill no token, or pad them with "
         "N. By default as the checkpoint says.",
-        show_default=False,
     ),
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")
 ]
 DTypeOption = Annotated[
-    DType | None,
-    typer.Option(
-        "--dtype", help="Data type of the weights. By default as stored.", show_default=False
-    ),
+    DType | None, typer.Option("--dtype", help="Data type of the weights. By default as stored.")
 ]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", min=1, help="Processor threads.", show_default=False),
-]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Most records of a batch.")]
 BatchTokens = Annotated[
     int, typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
 ]
 Temperature = Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")]
-TopK = Annotated[
-    int | None, typer.Option(min=1, help="Draw from so many tokens only.", show_default=False)
-]
+TopK = Annotated[int | None, typer.Option(min=1, help="Draw from so many tokens only.")]
 TopP = Annotated[
-    float | None,
-    typer.Option(min=0.0, max=1.0, help="Draw from tokens of this total only.", show_default=False),
+    float | None, typer.Option(min=0.0, max=1.0, help="Draw from tokens of this total only.")
 ]
 Seed = Annotated[int, typer.Option(help="The same seed draws the same.")]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz.")
+]
+OutputFormat = Annotated[
+    TableFormat | None, typer.Option(help="By default the ending of the output tells, or csv.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 
-def parse_columns(texts: list[str] | None) -> dict[str, str]:
-    """Read what --columns or --set say, each `COLUMN=…`.
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of a command that loads a model."""
+
+    device: Device = "auto"
+    dtype: DTypeOption = None
+    threads: Threads = None
+
+    def load(self, source: str | Checkpoint, **options: Any) -> LoadedModel:
+        """Load a model; further options are those of [`~dnagpt_hf.load`]."""
+        return running.load(source, self.device, self.dtype, self.threads, **options)
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Sizes of batches."""
+
+    batch_size: BatchSize = 64
+    batch_tokens: BatchTokens = 16_384
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """Options of a command that reads records for a model."""
+
+    template: Template = None
+    columns: Columns = None
+    set: Set = None
+    format: InputFormatOption = None
+    truncate: Truncate = None
+    remainder: RemainderOption = None
+
+    @property
+    def prompt(self) -> dict[str, Any]:
+        """Arguments of the functions that turn records into prompts."""
+        return {"template": self.template, "truncation": self.truncate}
+
+    @property
+    def changes(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Columns to rename, and columns to add."""
+        return parse_pairs("columns", self.columns), parse_pairs("set", self.set)
+
+    @contextmanager
+    def read(self, input: str, description: str) -> Iterator[Iterator[Record]]:
+        """Open the records of a file, with a progress bar over its bytes as they are read."""
+        from dnagpt_hf.records.columns import change_columns
+        from dnagpt_hf.records.reading import RecordReader
+
+        changes = self.changes
+        with (
+            RecordReader(input, format=self.format) as reader,
+            running.reading(reader, description) as records,
+        ):
+            yield change_columns(records, *changes)
+
+
+@dataclass(frozen=True)
+class PredictionOptions(RecordOptions):
+    """Options of a command that reads records whose answers a model predicts."""
+
+    answers: Answers = None
+
+    @property
+    def prompt(self) -> dict[str, Any]:
+        """Arguments of the functions that predict answers of records."""
+        texts = None if self.answers is None else self.answers.split(",")
+        answers = None if texts is None else parse_pairs("answers", texts)
+        return {**super().prompt, "answers": answers}
+
+
+def parse_pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """Read what an option says about names: `NAME=VALUE`, each name once.
+
+    Args:
+        option: name of the option, for errors.
+        texts: what is said; a name may be a token, such as `<=>`.
 
     Raises:
-        ValueError: a text has no equals sign, or a column stands twice.
+        ValueError: a text has no equals sign, or a name stands twice.
 
     Example:
 
-        >>> parse_columns(["sequence=Sequence", "label=class"])
+        >>> parse_pairs("columns", ["sequence=Sequence", "label=class"])
         {'sequence': 'Sequence', 'label': 'class'}
+        >>> parse_pairs("answers", ["A=false", "<=>=true"])
+        {'A': 'false', '<=>': 'true'}
     """
-    columns: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts or []:
-        column, sign, value = (part.strip() for part in text.partition("="))
-        if not sign or not column or not value:
-            raise ValueError(f"{text!r} is not of the form COLUMN=…, as in sequence=Sequence")
-        if column in columns:
-            raise ValueError(f"{text!r}: column {column!r} stands twice")
-        columns[column] = value
-    return columns
+        found = re.fullmatch(r"\s*(<[^>]*>|[^=]+?)\s*=\s*(.+?)\s*", text)
+        if found is None:
+            form, example = _PAIRS[option]
+            raise ValueError(f"--{option}: {text!r} is not of the form {form}, as in {example}")
+        if found[1] in values:
+            raise ValueError(f"--{option}: {text!r}: {found[1]!r} stands twice")
+        values[found[1]] = found[2]
+    return values
+
+
+# form and example of the options that state pairs
+_PAIRS = {
+    "columns": ("NEW=OLD", "sequence=Sequence"),
+    "set": ("COLUMN=VALUE", "species=R"),
+    "answers": ("TOKEN=LABEL", "A=false,N=true"),
+    "contig": ("NAME or NAME=NAME", "chrX or chrX=X"),
+}
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a command whose options are also the fields of its groups.
+
+    Args:
+        command: function of which some parameters are annotated with a dataclass.
+
+    Returns:
+        The function that Typer is to see: it has the fields as parameters, and calls the command
+        with the groups that it makes of them.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {}
+    flat: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if is_dataclass(parameter.annotation):
+            groups[name] = parameter.annotation
+            flat += inspect.signature(groups[name], eval_str=True).parameters.values()
+        else:
+            flat.append(parameter)
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    # options have names, so that one without a default may stand behind one with it
+    named = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in flat]
+    run.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    return run

@@ -41,8 +41,7 @@ def plan(
     ] = "dnagpt-tiny",
     gpus: Annotated[int | None, typer.Option(min=1, help="Number of GPUs. By default 1.")] = None,
     gpu: Annotated[
-        str | None,
-        typer.Option(metavar="KIND", help=f"Memory and speed: {', '.join(GPUS)}."),
+        str | None, typer.Option(metavar="KIND", help=f"Memory and speed: {', '.join(GPUS)}.")
     ] = None,
     memory: Annotated[
         str | None,
@@ -282,10 +281,7 @@ def _time_table(gpu: GPU | None, gpus: int | None, precision: options.DType | No
 
 @cache
 def _step(
-    preset: str,
-    precision: str | None,
-    positions: int | None = None,
-    attention: str = "sdpa",
+    preset: str, precision: str | None, positions: int | None = None, attention: str = "sdpa"
 ) -> TrainingStep:
     """Take the sizes of a preset, and the precision of its recipe unless one is given."""
     from dnagpt_hf.planning.step import TrainingStep

@@ -1,46 +1,28 @@
-"""`dnagpt predict`: classes and numbers for records."""
+"""`dnagpt predict` and `dnagpt embed`: classes, numbers and vectors for records."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.running import load, reading
 
 
 def predict(
     model: options.Model,
     input: options.Input,
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz."),
-    ] = "-",
-    template: options.Template = None,
-    answers: options.Answers = None,
-    columns: options.Columns = None,
-    set: options.Set = None,
+    *,
+    output: options.Output = "-",
+    records: options.PredictionOptions,
     keep: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of the input to repeat in the output.",
-            show_default=False,
-        ),
+        typer.Option(metavar="COLUMN", help="Column of the input to repeat in the output."),
     ] = None,
-    format: options.InputFormatOption = None,
-    output_format: Annotated[
-        options.TableFormat | None,
-        typer.Option(help="By default the ending of the output tells, or csv.", show_default=False),
-    ] = None,
-    truncate: options.Truncate = None,
-    remainder: options.RemainderOption = None,
-    batch_size: options.BatchSize = 64,
-    batch_tokens: options.BatchTokens = 16_384,
-    device: options.Device = "auto",
-    dtype: options.DTypeOption = None,
-    threads: options.Threads = None,
+    output_format: options.OutputFormat = None,
+    batches: options.BatchOptions,
+    loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Predict classes or numbers for sequences and tables.
@@ -50,52 +32,58 @@ def predict(
     answers in the token language: a template that ends in <M> asks for a number, and one that ends
     in <B> or <R> for one of the --answers.
     """
-    from dnagpt_hf.records.reading import RecordReader
     from dnagpt_hf.records.writing import check_output, row_writer, table_format
 
-    labels = None if answers is None else parse_answers(answers)
-    renamed, added = options.parse_columns(columns), options.parse_columns(set)
+    prompt = records.prompt
     written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
-    with RecordReader(input, format=format) as reader:
-        loaded = load(model, device, dtype, threads, remainder)
-        with (
-            row_writer(output, format=written_format, overwrite=overwrite) as write,
-            reading(reader, "predicting") as records,
-        ):
-            for prediction in loaded.iter_predictions(
-                records,
-                template=template,
-                answers=labels,
-                columns=renamed,
-                set=added,
-                truncation=truncate,
-                batch_size=batch_size,
-                batch_tokens=batch_tokens,
-            ):
+    with records.read(input, "predicting") as rows:
+        loaded = loading.load(model, remainder=records.remainder)
+        with row_writer(output, format=written_format, overwrite=overwrite) as write:
+            for prediction in loaded.iter_predictions(rows, **prompt, **vars(batches)):
                 write(prediction.row(keep or []))
 
 
-def parse_answers(text: str) -> dict[str, str]:
-    """Read labels by their tokens.
+def embed(
+    model: options.Model,
+    input: options.Input,
+    *,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help=".safetensors, .npz or .parquet."),
+    ],
+    pooling: Annotated[
+        Literal["mean", "last", "token"],
+        typer.Option(help="Mean of all tokens, the last token, or a vector for every token."),
+    ] = "mean",
+    layer: Annotated[
+        int, typer.Option(help="0: token embeddings; n: output of layer n; -1: the last.")
+    ] = -1,
+    records: options.RecordOptions,
+    batches: options.BatchOptions,
+    loading: options.ModelOptions,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Embed sequences as vectors, with the names of their records.
 
-    Raises:
-        ValueError: something is not of the form `TOKEN=LABEL`.
-
-    Example:
-
-        >>> parse_answers("A=false,<N>=true")
-        {'A': 'false', '<N>': 'true'}
+    The file has float32 embeddings, one row for each record. With --pooling token it has one row
+    for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
     """
-    answers: dict[str, str] = {}
-    for part in text.split(","):
-        # the token <=> holds the sign that stands between token and label
-        token, sign, label = part.strip().rpartition("=")
-        if not sign or not token or not label:
-            raise ValueError(
-                f"answer {part!r} is not of the form TOKEN=LABEL, as in A=false,N=true"
-            )
-        if token in answers:
-            raise ValueError(f"answer {part!r}: token {token!r} stands twice")
-        answers[token] = label
-    return answers
+    from dnagpt_hf.records.vectors import check_vector_format, write_vectors
+    from dnagpt_hf.records.writing import check_output
+
+    check_vector_format(output)
+    check_output(output, overwrite=overwrite)
+    with records.read(input, "embedding") as rows:
+        from dnagpt_hf.modeling_dnagpt import DNAGPTModel
+
+        loaded = loading.load(model, remainder=records.remainder, model_class=DNAGPTModel)
+        embeddings = loaded.iter_embeddings(
+            rows, pooling=pooling, layer=layer, **records.prompt, **vars(batches)
+        )
+        write_vectors(
+            output,
+            ((one.record.name, one.input_ids, one.vectors) for one in embeddings),
+            per_token=pooling == "token",
+            overwrite=overwrite,
+        )

@@ -42,8 +42,7 @@ def finetune(
     config: Annotated[
         Path,
         typer.Argument(
-            metavar="TASK.yaml",
-            help="The task, its data, the model, and any of TrainingArguments.",
+            metavar="TASK.yaml", help="The task, its data, the model, and any of TrainingArguments."
         ),
     ],
 ) -> None:

@@ -117,8 +117,8 @@ def test_templates_that_lose_a_preparation(template: str, lost: str | None) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--columns", "sequence"), "'sequence' is not of the form COLUMN=…"),
-        (("--columns", "a=b", "--columns", "a=c"), "column 'a' stands twice"),
+        (("--columns", "sequence"), "'sequence' is not of the form NEW=OLD"),
+        (("--columns", "a=b", "--columns", "a=c"), "'a' stands twice"),
         (("--columns", "sequence=Sequence"), "there is no column 'Sequence', only name"),
         (("--columns", "sequence=Seq", "--columns", "s=Seq"), "two names to one column"),
         (("--columns", "y=Seq"), "there is a column 'y' already"),

@@ -79,7 +79,7 @@ def test_genes(work: Path) -> None:
     ("arguments", "message"),
     [
         ((*TIS, "--contig", "chr9"), "contigs: genome.fa has no contig chr9"),
-        ((*TIS, "--contig", "chr1="), "--contig chr1=: give each name once"),
+        ((*TIS, "--contig", "chr1="), "--contig: 'chr1=' is not of the form NAME or NAME=NAME"),
         ((*TIS, "--negatives", "GTA", "--negatives", "GT"), "GTA, GT differ in length"),
         (("genes", "genes.gff", "none.fa"), "none.fa: no such file"),
         (("genes", "none.gff", "genome.fa"), "none.gff: No such file"),
