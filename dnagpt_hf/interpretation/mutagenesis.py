@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache
 
 from dnagpt_hf.inference.batching import check_finite
 from dnagpt_hf.inference.scored_records import ScoredRecord
+from dnagpt_hf.inference.shared_prefix import shared_prefix
 from dnagpt_hf.inference.token_spans import Array
 from dnagpt_hf.interpretation.attention import reads_mean
 from dnagpt_hf.modeling_dnagpt import CACHE_NAME
@@ -147,53 +148,33 @@ def _substitutions(
             yield _Substitution(base, letter, token, int(scored.tokenizer.encode_dna(mutated)[0]))
 
 
-class _Prefix(DynamicLayer):
-    """Keys and values of a layer for the first tokens, which the rows of a batch share."""
-
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
-        self.lazy_initialization(keys, values)
-        self.keys, self.values = keys, values
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Join the keys and values of prefix and batch, without keeping them."""
-        shape = (len(key_states), -1, -1, -1)
-        return (
-            torch.cat([self.keys.expand(shape), key_states], dim=-2),
-            torch.cat([self.values.expand(shape), value_states], dim=-2),
-        )
-
-
 class _Recomputation:
     """Scores of a record with one token changed, computed from that token on."""
 
     def __init__(self, scored: ScoredRecord) -> None:
         self.scored = scored
         self.inputs = scored.inputs()
-        self.layers: list[Any] = []
+        self.cache: Any = None
         # a head over the mean reads all positions, and keys and values do not suffice
         if not reads_mean(scored.model):
             with torch.inference_mode():
                 decoded = scored.model.base_model(**self.inputs, use_cache=True)
-            self.layers = decoded[CACHE_NAME].layers
+            self.cache = decoded[CACHE_NAME]
 
     @torch.inference_mode()
     def __call__(self, batch: list[_Substitution]) -> list[float]:
         """Compute the score of each substitution, given from left to right."""
-        first = batch[0].token if self.layers else 0
+        first = 0 if self.cache is None else batch[0].token
         rows = {name: value.expand(len(batch), -1) for name, value in self.inputs.items()}
         ids = rows["input_ids"].clone()
         for row, one in enumerate(batch):
             ids[row, one.token] = one.token_id
-        prefix = [_Prefix(one.keys[:, :, :first], one.values[:, :, :first]) for one in self.layers]
         scores = self.scored.score_of(
             input_ids=ids[:, first:],
             number_values=rows["number_values"][:, first:],
             # as long as prefix and rest together
             attention_mask=rows["attention_mask"],
-            past_key_values=Cache(layers=prefix) if first else None,
+            past_key_values=Cache(layers=shared_prefix(self.cache, first)) if first else None,
         )
         check_finite(self.scored.tokenized.record, scores.cpu().numpy())
         return scores.tolist()

@@ -1,69 +1,38 @@
-"""Log-likelihood ratios of variants in a genome."""
+"""Log-likelihood ratios of variants in a genome.
+
+The reference haplotype is read once for each occupied window of a grid, and its keys and values are
+kept; an alternative haplotype is read from the k-mer on in which it first differs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnagpt_hf.likelihoods.alleles import (
+    Haplotypes,
+    Note,
+    Variant,
+    note_of_alleles,
+    note_of_reference,
+)
+from dnagpt_hf.likelihoods.kmers import KmerModel
+from dnagpt_hf.likelihoods.means import log_mean_exp, mean_of_known
+from dnagpt_hf.likelihoods.strands import Strand
+from dnagpt_hf.likelihoods.windows import TOGETHER, ReferenceWindow, VariantSettings, WindowGrid
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.fasta import Genome
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-Note = Literal[
-    "ref_mismatch",
-    "n_in_allele",
-    "symbolic",
-    "breakend",
-    "spanning_deletion",
-    "no_alt",
-    "too_long",
-    "no_context",
-    "unknown_contig",
-]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One alternative allele.
-
-    Args:
-        contig: name of a contig of the genome.
-        position: first base of `ref`, counted from 0.
-        ref: the reference allele, upper case; empty for an insertion without an anchor base.
-        alt: the alternative allele, upper case, or what a VCF file has in its place: `<DEL>`, a
-            breakend, `*`, or `.`.
-    """
-
-    contig: str
-    position: int
-    ref: str
-    alt: str
-
-
-@dataclass(frozen=True)
-class VariantSettings:
-    """Definition of the score of a variant. Lengths are in bases, rounded down to whole k-mers.
-
-    Args:
-        species: name of the species token in front, such as `"R"`; without one the first k-mer of
-            a window is context only.
-        window: bases that the model reads.
-        stride: distance between the starts of windows.
-        right: bases that are scored behind the token in which the haplotypes first differ.
-        phases: mean over `"all"` phases of the k-mers, or the `"first"`.
-        strand: mean of `"both"` strands, or `"forward"`.
-        mode: `"full"` compares haplotypes, `"site"` single bases given the bases before them.
-    """
-
-    species: str | None = None
-    window: int = 1200
-    stride: int = 300
-    right: int = 180
-    phases: Literal["all", "first"] = "all"
-    strand: Literal["both", "forward"] = "both"
-    mode: Literal["full", "site"] = "full"
+# variants that are read ahead, so that those of a window share its reference pass
+_AHEAD = 4096
 
 
 @dataclass(frozen=True)
@@ -71,9 +40,11 @@ class VariantScore:
     """The score of one alternative allele.
 
     Args:
-        llr: log p(ALT) − log p(REF) in nats, of the haplotypes; None in mode `"site"`.
-        site: log p(alt base) − log p(ref base) in nats given the bases before; None where the
-            alleles differ in more than one base.
+        llr: log p(ALT) − log p(REF) in nats, of the haplotypes: the mean over phases, and over
+            strands. None in mode `"site"`.
+        site: log p(alt base) − log p(ref base) in nats given the bases before, of the mixture of
+            the phases, and the mean over strands. None where the alleles differ in more than one
+            base.
         note: the reason for which there is no score.
     """
 
@@ -93,9 +64,9 @@ def score_variants(
 ) -> Iterator[VariantScore]:
     """Score variants one after the other, in their order and in bounded memory.
 
-    Batches are fixed units of work, so that neither the order of the variants nor their neighbors
-    change a score. Variants near each other share work where they stand near each other in the
-    stream.
+    A score depends on genome, variant and settings alone: all passes have fixed shapes, so that
+    neither the order of the variants nor their neighbors change a bit of it on one device. Variants
+    near each other share work where they are near each other in the stream.
 
     Args:
         model: the model, in evaluation mode.
@@ -106,7 +77,85 @@ def score_variants(
         progress: called with the number of variants of each finished block.
 
     Raises:
-        ValueError: the settings do not fit the model.
+        ValueError: the settings do not fit the model, or its output is not finite.
         GenomeError: the genome cannot be read.
+
+    Example:
+
+        >>> import tempfile, pathlib, dnagpt_hf
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "genome.fa"
+        >>> _ = path.write_text(">chr1\\n" + "ACGTTGCATG" * 9 + "\\n")
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> variants = [Variant("chr1", 40, "A", "G"), Variant("chr1", 40, "T", "G")]
+        >>> scores = score_variants(
+        ...     model.model, model.tokenizer, dnagpt_hf.open_genome(path), variants,
+        ...     VariantSettings(species="U"),
+        ... )
+        >>> [score.note for score in scores]
+        [None, 'ref_mismatch']
     """
-    raise NotImplementedError
+    grid = WindowGrid(KmerModel(model, tokenizer, species=settings.species), settings)
+    stream = iter(variants)
+    while block := list(islice(stream, _AHEAD)):
+        yield from _score_block(grid, genome, block)
+        progress(len(block))
+
+
+def _score_block(
+    grid: WindowGrid, genome: Genome, block: Sequence[Variant]
+) -> Iterator[VariantScore]:
+    strands = 2 if grid.settings.strand == "both" else 1
+    notes: list[Note | None] = []
+    # (variants, strands, phases), and the same of log p(ref base) and log p(alt base)
+    ratios = np.full((len(block), strands, grid.phases), np.nan)
+    bases = np.full((*ratios.shape, 2), np.nan)
+    # (contig, strand, window) to the variants in it
+    occupied: dict[tuple[str, int, int], list[tuple[int, Haplotypes]]] = defaultdict(list)
+    for number, variant in enumerate(block):
+        note, haplotypes = _haplotypes(grid, genome, variant)
+        notes.append(note)
+        if haplotypes is None:
+            continue
+        if not haplotypes.ref and not haplotypes.alt:
+            ratios[number], bases[number] = 0.0, 0.0
+            continue
+        for strand, one in enumerate((haplotypes, haplotypes.on_reverse)[:strands]):
+            for index in set(grid.indices(one).tolist()):
+                occupied[variant.contig, strand, index].append((number, one))
+    for (contig, strand, index), inside in occupied.items():
+        window = ReferenceWindow(grid, Strand(genome.contigs[contig], bool(strand)), index)
+        for start in range(0, len(inside), TOGETHER):
+            numbers, found = zip(*inside[start : start + TOGETHER], strict=True)
+            for number, of_phases, at_base in zip(numbers, *window.compare(found), strict=True):
+                # in some phases a variant may lie in one window, in others in the next
+                np.copyto(ratios[number, strand], of_phases, where=~np.isnan(of_phases))
+                np.copyto(bases[number, strand], at_base, where=~np.isnan(at_base))
+    llr = mean_of_known(mean_of_known(ratios, axis=2), axis=1)
+    mixed = log_mean_exp(bases, axis=2)
+    site = mean_of_known(mixed[..., 1] - mixed[..., 0], axis=1)
+    is_full = grid.settings.mode == "full"
+    for note, ratio, of_base in zip(notes, llr.tolist(), site.tolist(), strict=True):
+        score = VariantScore(
+            ratio if is_full and ratio == ratio else None,
+            of_base if of_base == of_base else None,
+            note,
+        )
+        if note is None and (score.llr if is_full else score.site) is None:
+            score = replace(score, note="no_context")
+        yield score
+
+
+def _haplotypes(
+    grid: WindowGrid, genome: Genome, variant: Variant
+) -> tuple[Note | None, Haplotypes | None]:
+    """Write a variant as two haplotypes, or find the reason for which it is not scored."""
+    note = note_of_alleles(variant.ref, variant.alt)
+    if note is None and variant.contig not in genome.contigs:
+        note = "unknown_contig"
+    if note is None:
+        note = note_of_reference(genome.contigs[variant.contig], variant)
+    if note is not None:
+        return note, None
+    haplotypes = Haplotypes.of(genome.contigs[variant.contig], variant)
+    note = grid.note(haplotypes)
+    return note, None if note else haplotypes
