@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +11,10 @@ from transformers.cache_utils import Cache
 
 from dnagpt_hf.genomes.bases import Bases
 from dnagpt_hf.inference.shared_prefix import shared_prefix
+from dnagpt_hf.likelihoods.settings import Normalization
 from dnagpt_hf.likelihoods.strands import BASES, BEHIND_THE_END, Array, digits_of
 from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForMultiTask
 from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS, SPECIES, DNAGPTTokenizer
-
-Normalization = Literal["acgt", "vocabulary"]
 
 # scores of k-mers that are in memory at a time
 _SCORES = 1 << 22
@@ -57,8 +56,6 @@ class KmerModel:
                 f"a {type(model).__name__} gives tokens no probability: load the checkpoint of a "
                 "language model, a DNAGPTForMultiTask"
             )
-        if normalize not in get_args(Normalization):
-            raise ValueError(f"normalize is {normalize!r}: choose acgt or vocabulary")
         self.model = model
         self.tokenizer = tokenizer
         self.kmer_size = tokenizer.kmer_size
@@ -176,6 +173,43 @@ class KmerModel:
         found = found[..., 0]
         found[(digits < 0).any(-1)] = np.nan
         return found
+
+    @torch.inference_mode()
+    def segment_log_probabilities(self, state: torch.Tensor, bases: Bases) -> Array:
+        """Compute log p for the bases of a shorter k-mer, with which a segment of DNA ends.
+
+        They add up to the log-probability of its token among all k-mers of A, C, G and T, the
+        shorter ones included, or in the whole vocabulary.
+
+        Args:
+            state: `(hidden,)`, which predicts the token.
+            bases: uint8 `(bases,)`, fewer than k.
+
+        Returns:
+            float64 `(bases, 4)` in nats; NaN if there is an N among the bases.
+        """
+        digits = digits_of(bases)
+        if (digits < 0).any():
+            return np.full((len(bases), 4), np.nan)
+        dtype = self._kmers.dtype
+        head = self.model.token_head
+        scores = head.out_proj.weight.to(dtype) @ head.transform(state).to(dtype)
+        ids = [self._short_ids(length) for length in range(1, self.kmer_size + 1)]
+        others = np.concatenate(ids)
+        if self._others is not None:
+            is_token = np.arange(self.model.config.num_tokens)
+            others = is_token[is_token != self.model.config.number_token_id]
+        log_kmers = scores[ids[len(bases) - 1]] - scores[others].logsumexp(0)
+        known = torch.from_numpy(digits).to(state.device)
+        values: Array = _conditionals(log_kmers[None], known[None])[0].cpu().double().numpy()
+        return values
+
+    def _short_ids(self, length: int) -> Array:
+        """Look up the ids of the k-mers of A, C, G and T of a length, in alphabetical order."""
+        kmers = _all_kmers(length).reshape(-1, length).tobytes().decode()
+        texts = [kmers[start : start + length] for start in range(0, len(kmers), length)]
+        ids: Array = np.array(self.tokenizer.convert_tokens_to_ids(texts))
+        return ids
 
     @torch.inference_mode()
     def _in_chunks(

@@ -23,8 +23,9 @@ from dnagpt_hf.likelihoods.alleles import (
 )
 from dnagpt_hf.likelihoods.kmers import KmerModel
 from dnagpt_hf.likelihoods.means import log_mean_exp, mean_of_known
+from dnagpt_hf.likelihoods.settings import VariantSettings
 from dnagpt_hf.likelihoods.strands import Strand
-from dnagpt_hf.likelihoods.windows import TOGETHER, ReferenceWindow, VariantSettings, WindowGrid
+from dnagpt_hf.likelihoods.windows import TOGETHER, ReferenceWindow, WindowGrid
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.fasta import Genome

@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from dnagpt_hf.likelihoods.alleles import Haplotypes, Note
 from dnagpt_hf.likelihoods.kmers import KmerModel
+from dnagpt_hf.likelihoods.settings import VariantSettings
 from dnagpt_hf.likelihoods.strands import Array, Strand, digits_of
 
 # alternatives that are read together; their number is fixed, since products of other sizes may
 # round otherwise
 TOGETHER = 4
-
-
-@dataclass(frozen=True)
-class VariantSettings:
-    """Definition of the score of a variant. Lengths are in bases, rounded down to whole k-mers.
-
-    Args:
-        species: name of the species token in front, such as `"R"`; without one the first k-mer of
-            a window is context only.
-        window: bases that the model reads.
-        stride: distance between the starts of windows.
-        right: bases that are scored behind the k-mer in which the haplotypes first differ.
-        phases: mean over `"all"` phases of the k-mers, or the `"first"`.
-        strand: mean of `"both"` strands, or `"forward"`.
-        mode: `"full"` compares haplotypes, `"site"` single bases given the bases before them.
-    """
-
-    species: str | None = None
-    window: int = 1200
-    stride: int = 300
-    right: int = 180
-    phases: Literal["all", "first"] = "all"
-    strand: Literal["both", "forward"] = "both"
-    mode: Literal["full", "site"] = "full"
-
-    def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}: choose {' or '.join(choices)}"
-                )
-
-
-_CHOICES = {"phases": ("all", "first"), "strand": ("both", "forward"), "mode": ("full", "site")}
 
 
 class WindowGrid:
@@ -112,7 +77,8 @@ class ReferenceWindow:
         self.grid, self.index = grid, index
         model, k = grid.kmers, grid.kmers.kmer_size
         self.start = index * grid.stride * k
-        self.count = min(grid.window, -(-(len(strand) - self.start) // k))
+        # an insertion at the end of a strand may lie behind all of its bases
+        self.count = max(1, min(grid.window, -(-(len(strand) - self.start) // k)))
         # (phases, count, k)
         kmers = strand.kmers(self.start, self.count, k, grid.phases)
         is_full = grid.settings.mode == "full"
