@@ -83,13 +83,12 @@ def fetch(
 
     if manifest is None and not accession and accessions is None and taxon is None:
         raise typer.BadParameter("give a manifest, --accession, --accessions or --taxon")
-    client = HttpClient()
     urls = (ensembl_url, ensembl_genomes_url, ncbi_url, datasets_url)
-    servers = Servers(*(url.rstrip("/") for url in urls))
-    requests = _requests(manifest, accession or [], accessions, taxon, client, servers)
+    client = HttpClient(Servers(*(url.rstrip("/") for url in urls)))
+    requests = _requests(manifest, accession or [], accessions, taxon, client)
     with counter("looking up", total=len(requests)) as bar:
         genomes, failures = locate_genomes(
-            requests, folder, client=client, servers=servers, jobs=jobs, progress=bar.update
+            requests, folder, client=client, jobs=jobs, progress=bar.update
         )
     _report(failures)
     if dry_run:
@@ -110,20 +109,18 @@ def _requests(
     accessions: Path | None,
     taxon: str | None,
     client: HttpClient,
-    servers: Servers,
 ) -> list[GenomeRequest]:
     from dnagpt_hf.genomes.download import requests
     from dnagpt_hf.genomes.manifest import load_manifest, manifest_path
 
     found = []
     if manifest is not None:
-        species = load_manifest(manifest_path(manifest))
-        found += requests.manifest_requests(species, client, servers)
+        found += requests.manifest_requests(load_manifest(manifest_path(manifest)), client)
     if accessions is not None:
         accession = [*accession, *requests.read_accessions(accessions)]
     found += requests.accession_requests(accession)
     if taxon is not None:
-        found += requests.taxon_requests(taxon, client, servers)
+        found += requests.taxon_requests(taxon, client)
     return found
 
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 _FORMS = {"md5": r"[0-9a-f]{32}", "sha256": r"[0-9a-f]{64}", "sum": r"\d{5} \d+"}
 ALGORITHMS = tuple(_FORMS)
@@ -48,23 +47,45 @@ class Checksum:
         return f"{self.algorithm} {self.value}"
 
 
+def parse_checksums(text: str, algorithm: str, url: str) -> dict[str, Checksum]:
+    """Read a list of checksums by file name.
+
+    Args:
+        text: a checksum and a name on each line.
+        algorithm: one of `ALGORITHMS`.
+        url: address of the list, for errors.
+
+    Raises:
+        ValueError: a line has another form.
+
+    Example:
+
+        >>> parse_checksums("4081\\t20\\t./a.fa.gz\\n", "sum", "CHECKSUMS")
+        {'a.fa.gz': Checksum(algorithm='sum', value='04081 20')}
+    """
+    checksums = {}
+    for line in filter(str.strip, text.splitlines()):
+        *value, name = line.split(maxsplit=_FORMS[algorithm].count(" ") + 1)
+        try:
+            checksum = Checksum(algorithm, " ".join(value))
+        except ValueError as error:
+            raise ValueError(f"{url}: the line {line[:80]!r} holds no checksum") from error
+        checksums[name.rstrip().removeprefix("./")] = checksum
+    return checksums
+
+
 def file_checksum(path: str | os.PathLike[str], algorithm: str) -> Checksum:
     """Compute the checksum of a file; `algorithm` is one of `ALGORITHMS`."""
-    if algorithm == "sum":
-        return _sum(Path(path))
-    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return Checksum(algorithm, digest.hexdigest())
-
-
-def _sum(path: Path) -> Checksum:
-    """Compute `sum -r`: for each byte, rotate 16 bits to the right by one, then add the byte."""
-    value, rotated = 0, _ROTATED
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
+        chunks = iter(lambda: file.read(_CHUNK), b"")
+        if algorithm != "sum":
+            digest = hashlib.new(algorithm, usedforsecurity=False)
+            for chunk in chunks:
+                digest.update(chunk)
+            return Checksum(algorithm, digest.hexdigest())
+        # `sum -r`: for each byte, rotate 16 bits to the right by one, then add the byte
+        value, rotated = 0, _ROTATED
+        for chunk in chunks:
             for byte in chunk:
                 value = rotated[value] + byte
-    blocks = -(-path.stat().st_size // 1024)
-    return Checksum("sum", f"{value & 0xFFFF:05d} {blocks}")
+        return Checksum("sum", f"{value & 0xFFFF} {-(-file.tell() // 1024)}")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 
-from dnagpt_hf.genomes.download.checksums import Checksum
+from dnagpt_hf.genomes.download.checksums import parse_checksums
 from dnagpt_hf.genomes.download.http import HttpClient
-from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
+from dnagpt_hf.genomes.download.servers import RemoteFile
 from dnagpt_hf.genomes.sources import EnsemblRelease
 
 _COLLECTION = re.compile(r"(\w+_collection)_core_")
 _SPECIES_COLUMN = 1
 
 
-def ensembl_genome(
-    source: EnsemblRelease, species: str, client: HttpClient, servers: Servers
-) -> RemoteFile:
+def ensembl_genome(source: EnsemblRelease, species: str, client: HttpClient) -> RemoteFile:
     """Find the file of a genome.
 
     Its folder has a file CHECKSUMS with the output of `sum` for each other one. The primary
@@ -26,12 +24,13 @@ def ensembl_genome(
         ValueError: the folder has no such file, or there is no such species of bacteria.
         DownloadError: the server has no such folder, or does not answer.
     """
-    folder = _folder(source, source.species or species.lower(), client, servers)
+    folder = _folder(source, source.species or species.lower(), client)
     url = f"{folder}CHECKSUMS"
-    checksums = parse_checksums(client.text(url), url)
+    checksums = parse_checksums(client.text(url), "sum", url)
     kinds = (source.file,) if source.file else ("primary_assembly", "toplevel")
     for kind in kinds:
-        names = [name for name in checksums if name.endswith(f".dna.{kind}.fa.gz")]
+        ending = f".dna.{kind}.fa.gz"
+        names = [name for name in checksums if name.endswith(ending) and "/" not in name]
         if len(names) == 1:
             return RemoteFile(folder + names[0], names[0], checksums[names[0]])
     there = ", ".join(name for name in checksums if ".dna." in name and ".chromosome." not in name)
@@ -41,32 +40,11 @@ def ensembl_genome(
     )
 
 
-def parse_checksums(text: str, url: str) -> dict[str, Checksum]:
-    """Read checksums by file name.
-
-    Raises:
-        ValueError: a line does not have the form `checksum blocks name`.
-
-    Example:
-
-        >>> parse_checksums("4081\\t20\\ta.fa.gz\\n", "CHECKSUMS")
-        {'a.fa.gz': Checksum(algorithm='sum', value='04081 20')}
-    """
-    checksums = {}
-    for line in filter(str.strip, text.splitlines()):
-        value, blocks, name = [*line.split(), "", ""][:3]
-        try:
-            checksums[name.removeprefix("./")] = Checksum("sum", f"{value} {blocks}")
-        except ValueError as error:
-            raise ValueError(f"{url}: the line {line[:80]!r} holds no checksum of sum") from error
-    return {name: checksum for name, checksum in checksums.items() if "/" not in name}
-
-
-def _folder(source: EnsemblRelease, species: str, client: HttpClient, servers: Servers) -> str:
+def _folder(source: EnsemblRelease, species: str, client: HttpClient) -> str:
     release = f"release-{source.release}"
     if source.division == "vertebrates":
-        return f"{servers.ensembl}/{release}/fasta/{species}/dna/"
-    base = f"{servers.ensembl_genomes}/{source.division}/{release}"
+        return f"{client.servers.ensembl}/{release}/fasta/{species}/dna/"
+    base = f"{client.servers.ensembl_genomes}/{source.division}/{release}"
     collection = source.collection
     if collection is None and source.division == "bacteria":
         collection = _collection(f"{base}/species_EnsemblBacteria.txt", species, client)

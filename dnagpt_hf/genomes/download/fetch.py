@@ -6,7 +6,7 @@ Several are located or fetched at a time. A genome that fails does not hold up t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -19,7 +19,7 @@ from dnagpt_hf.genomes.download.ensembl import ensembl_genome
 from dnagpt_hf.genomes.download.http import DownloadError, HttpClient
 from dnagpt_hf.genomes.download.ncbi import ncbi_genome
 from dnagpt_hf.genomes.download.requests import GenomeRequest, organism_token, species_name
-from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
+from dnagpt_hf.genomes.download.servers import RemoteFile
 from dnagpt_hf.genomes.download.transfer import Progress, download, partial_path
 from dnagpt_hf.genomes.sources import AccessionSource, EnsemblSource
 
@@ -68,7 +68,6 @@ def locate_genomes(
     folder: Path,
     *,
     client: HttpClient,
-    servers: Servers,
     jobs: int = 2,
     progress: Progress = lambda added: None,
 ) -> tuple[list[LocatedGenome], list[FailedDownload]]:
@@ -78,7 +77,6 @@ def locate_genomes(
         requests: the genomes.
         folder: folder of the genomes.
         client: client for the requests.
-        servers: addresses below which genomes are found.
         jobs: number of genomes that are looked up at a time.
         progress: called with 1 for each genome.
 
@@ -87,18 +85,16 @@ def locate_genomes(
     """
 
     def locate(request: GenomeRequest) -> LocatedGenome:
-        remote = _remote_file(request, client, servers)
-        genome = LocatedGenome(
-            _entry(request, remote), remote, folder / remote.name, client.size(remote.url)
-        )
+        remote = _remote_file(request, client)
+        path, size = folder / remote.name, client.size(remote.url)
+        genome = LocatedGenome(_entry(request, remote), remote, path, size)
         _check_existing(genome)
         progress(1)
         return genome
 
     located: dict[Path, LocatedGenome] = {}
     failures = []
-    outcomes = _in_parallel(locate, requests, jobs, client)
-    for request, outcome in zip(requests, outcomes, strict=True):
+    for request, outcome in _in_parallel(locate, requests, jobs):
         if isinstance(outcome, Exception):
             failures.append(FailedDownload(request.label, outcome))
             continue
@@ -112,30 +108,26 @@ def locate_genomes(
     return list(located.values()), failures
 
 
-def _remote_file(request: GenomeRequest, client: HttpClient, servers: Servers) -> RemoteFile:
+def _remote_file(request: GenomeRequest, client: HttpClient) -> RemoteFile:
     source = request.source
     if isinstance(source, EnsemblSource):
-        return ensembl_genome(source.ensembl, request.label, client, servers)
+        return ensembl_genome(source.ensembl, request.label, client)
     if isinstance(source, AccessionSource):
-        return ncbi_genome(source.accession, client, servers)
+        return ncbi_genome(source.accession, client)
     return RemoteFile(source.url, source.file_name, source.checksum)
 
 
 def _entry(request: GenomeRequest, remote: RemoteFile) -> dict[str, Any]:
     """Write the manifest's entry of a genome, with the details that only its source knows."""
     organism = remote.organism or request.name or remote.accession or remote.name
+    leave_out = [*request.settings.get("leave_out", ()), *remote.leave_out]
     source: dict[str, Any] = request.source.model_dump(exclude_unset=True)
-    leave_out = dict.fromkeys([*request.settings.get("leave_out", ()), *remote.leave_out])
-    settings = {**request.settings, "leave_out": leave_out}
     return {
         "name": request.name or species_name(organism),
         "token": request.token or organism_token(organism),
         "files": [remote.name],
-        **{
-            name: value if name == "weight" else list(value)
-            for name, value in settings.items()
-            if value
-        },
+        **request.settings,
+        **({"leave_out": list(dict.fromkeys(leave_out))} if leave_out else {}),
         "source": source if remote.accession is None else {"accession": remote.accession},
     }
 
@@ -208,17 +200,16 @@ def fetch_genomes(
         )
 
     missing = [genome for genome in genomes if not genome.path.exists()]
-    outcomes = _in_parallel(fetch, missing, jobs, client)
     return [
         FailedDownload(genome.name, outcome)
-        for genome, outcome in zip(missing, outcomes, strict=True)
+        for genome, outcome in _in_parallel(fetch, missing, jobs)
         if outcome is not None
     ]
 
 
 def _in_parallel(
-    function: Callable[[Item], Result], items: Sequence[Item], jobs: int, client: HttpClient
-) -> list[Result | Exception]:
+    function: Callable[[Item], Result], items: Sequence[Item], jobs: int
+) -> Iterable[tuple[Item, Result | Exception]]:
     """Apply a function to items in threads; `ValueError`s and `OSError`s are results."""
 
     def outcome(item: Item) -> Result | Exception:
@@ -230,8 +221,4 @@ def _in_parallel(
     # unlike those of concurrent.futures, these threads end with the program: Ctrl-C does not wait
     # for a server that is silent
     with ThreadPool(max(1, min(jobs, len(items)))) as pool:
-        try:
-            return list(pool.imap(outcome, items))
-        except BaseException:
-            client.stopped.set()
-            raise
+        return list(zip(items, pool.imap(outcome, items), strict=True))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 from urllib3.util import Retry
 
-Result = TypeVar("Result")
+from dnagpt_hf.genomes.download.servers import Servers
+
 MOST_CONNECTIONS = 16
+# errors of a body; those before it are errors of `HttpClient.open`
+BROKEN_CONNECTION = (HTTPError, requests.RequestException)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-_CHUNK = 1 << 16
 
 
 class DownloadError(ValueError):
@@ -26,26 +27,26 @@ class MissingError(DownloadError):
     """The server has nothing at this address."""
 
 
-class BrokenConnectionError(Exception):
-    """A connection broke while the body of a response arrived, which may succeed another time."""
-
-
 class HttpClient:
     """A client that repeats requests, with pauses that double and differ by chance.
 
     Args:
+        servers: addresses below which genomes are found.
         attempts: failures in a row after which a request is given up.
         timeout: seconds without an answer or a byte after which a connection counts as broken.
         backoff: seconds by which pauses grow; a server that states `Retry-After` is waited for as
             long as it asks.
-
-    Attributes:
-        stopped: an event; once it is set, transfers end with a `DownloadError`.
     """
 
-    def __init__(self, attempts: int = 6, timeout: float = 60.0, backoff: float = 1.0) -> None:
+    def __init__(
+        self,
+        servers: Servers | None = None,
+        attempts: int = 6,
+        timeout: float = 60.0,
+        backoff: float = 1.0,
+    ) -> None:
+        self.servers = servers or Servers()
         self.timeout = timeout
-        self.stopped = threading.Event()
         self.retry = Retry(
             total=attempts - 1,
             status_forcelist=_BUSY,
@@ -69,12 +70,13 @@ class HttpClient:
             DownloadError: the server refuses or fails.
         """
 
-        def attempt() -> str:
-            with self.open(url, parameters=parameters) as response:
-                content = b"".join(self.chunks(response, decode=True))
-            return content.decode("utf-8", errors="replace")
-
-        return self.repeat(url, attempt)
+        retry = self.retry
+        while True:
+            try:
+                with self.open(url, params=parameters) as response:
+                    return response.content.decode("utf-8", errors="replace")
+            except BROKEN_CONNECTION as error:
+                retry = self.pause(retry, url, error)
 
     def size(self, url: str) -> int | None:
         """Ask for the length of a file in bytes; `None` if the server does not state it.
@@ -83,20 +85,13 @@ class HttpClient:
             MissingError: nothing is at the address.
             DownloadError: the server refuses or fails.
         """
-        with self.open(url, {"Accept-Encoding": "identity"}, method="HEAD") as response:
+        with self.open(url, "HEAD", headers={"Accept-Encoding": "identity"}) as response:
             length = response.headers.get("Content-Length", "")
             return int(length) if length.isdecimal() else None
 
     @contextmanager
-    def open(
-        self,
-        url: str,
-        headers: Mapping[str, str] | None = None,
-        *,
-        method: str = "GET",
-        parameters: Mapping[str, str] | None = None,
-    ) -> Iterator[requests.Response]:
-        """Open a response, whose body is read with `chunks`.
+    def open(self, url: str, method: str = "GET", **options: Any) -> Iterator[requests.Response]:
+        """Open a response; options are those of `requests.Session.request`.
 
         A status of 416 (the range begins behind the end) is no error.
 
@@ -106,13 +101,7 @@ class HttpClient:
         """
         try:
             response = self.session.request(
-                method,
-                url,
-                headers=headers,
-                params=parameters,
-                timeout=self.timeout,
-                stream=True,
-                allow_redirects=True,
+                method, url, timeout=self.timeout, stream=True, **options
             )
         except requests.RequestException as error:
             raise DownloadError(f"{url}: {_reason(error)}") from error
@@ -126,53 +115,31 @@ class HttpClient:
                 raise DownloadError(f"{url}: {status}")
             yield response
 
-    def chunks(self, response: requests.Response, *, decode: bool = False) -> Iterator[bytes]:
-        """Read the body of a response, as the server stores it or, with `decode`, decompressed.
-
-        Raises:
-            BrokenConnectionError: the connection broke.
-            DownloadError: `stopped` is set.
-        """
-        try:
-            for chunk in response.raw.stream(_CHUNK, decode_content=decode):
-                if self.stopped.is_set():
-                    raise DownloadError("interrupted: run the same command again, which resumes")
-                yield chunk
-        except HTTPError as error:
-            raise BrokenConnectionError(_reason(error)) from error
-
-    def repeat(
-        self,
-        url: str,
-        attempt: Callable[[], Result],
-        has_progressed: Callable[[], bool] = lambda: False,
-    ) -> Result:
-        """Call a function again each time a connection breaks within a body.
+    def pause(self, retry: Retry, url: str, error: Exception) -> Retry:
+        """Count a connection that broke within a body, and wait before the next attempt.
 
         The session repeats failures before the body; this counts and pauses by the same policy.
 
         Args:
+            retry: the attempts that were left.
             url: the address, for errors.
-            attempt: function that reads a response.
-            has_progressed: called after a failure; if it was of use, failures count anew.
+            error: the failure.
+
+        Returns:
+            The attempts that are left.
 
         Raises:
-            DownloadError: too many attempts failed in a row.
+            DownloadError: none is left.
         """
-        retry = self.retry
-        while True:
-            try:
-                return attempt()
-            except BrokenConnectionError as error:
-                retry = self.retry if has_progressed() else retry
-                try:
-                    retry = retry.increment("GET", url, error=ProtocolError(str(error)))
-                except MaxRetryError:
-                    raise DownloadError(
-                        f"{url}: {error}, in each of the last attempts: run the same command again "
-                        "later, which resumes"
-                    ) from error
-                retry.sleep()
+        try:
+            retry = retry.increment("GET", url, error=ProtocolError(str(error)))
+        except MaxRetryError:
+            raise DownloadError(
+                f"{url}: {_reason(error)}, in each of the last attempts: run the same command "
+                "again later, which resumes"
+            ) from error
+        retry.sleep()
+        return retry
 
 
 def _reason(error: Exception) -> str:

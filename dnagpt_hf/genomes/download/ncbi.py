@@ -6,11 +6,11 @@ import json
 import re
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel
+from pydantic import AliasPath, BaseModel, Field
 
-from dnagpt_hf.genomes.download.checksums import Checksum
+from dnagpt_hf.genomes.download.checksums import parse_checksums
 from dnagpt_hf.genomes.download.http import HttpClient, MissingError
-from dnagpt_hf.genomes.download.servers import RemoteFile, Servers
+from dnagpt_hf.genomes.download.servers import RemoteFile
 from dnagpt_hf.genomes.sources import Accession, check_accession
 from dnagpt_hf.yaml_files import validated
 
@@ -23,26 +23,22 @@ _ORGANISM = re.compile(r"#\s*Organism name:\s*(.*?)\s*(\([^()]*\))?\s*")
 _LINK = re.compile(r"""<a\s[^>]*href\s*=\s*["']([^"']+)["']""", re.IGNORECASE)
 
 
-class _Organism(BaseModel):
-    organism_name: str
-
-
-class _Statistics(BaseModel):
-    total_sequence_length: int | None = None
-
-
 class ReferenceGenome(BaseModel):
-    """A reference genome in NCBI's list: accession, organism and number of base pairs."""
+    """A reference genome in NCBI's list.
+
+    Args:
+        accession: accession of the assembly.
+        organism: name of the organism.
+        bases: number of base pairs, if NCBI states it.
+        paired_accession: accession of the same assembly in the other archive.
+    """
 
     accession: Accession
-    organism: _Organism
-    assembly_stats: _Statistics = _Statistics()
+    organism: str = Field(validation_alias=AliasPath("organism", "organism_name"))
+    bases: int | None = Field(
+        None, validation_alias=AliasPath("assembly_stats", "total_sequence_length")
+    )
     paired_accession: str | None = None
-
-    @property
-    def bases(self) -> int | None:
-        """Number of base pairs, if NCBI states it."""
-        return self.assembly_stats.total_sequence_length
 
 
 class _Page(BaseModel):
@@ -50,7 +46,7 @@ class _Page(BaseModel):
     next_page_token: str = ""
 
 
-def ncbi_genome(accession: str, client: HttpClient, servers: Servers) -> RemoteFile:
+def ncbi_genome(accession: str, client: HttpClient) -> RemoteFile:
     """Find the file of an assembly, its organism, and the records to leave out.
 
     Left out are organelles, alternative loci and patches.
@@ -59,11 +55,12 @@ def ncbi_genome(accession: str, client: HttpClient, servers: Servers) -> RemoteF
         ValueError: there is no such assembly or version.
         DownloadError: the server does not answer.
     """
-    folder, name = _folder(accession, client, servers)
+    folder, name = _folder(accession, client)
     file = f"{name}_genomic.fna.gz"
-    checksums = _md5(client.text(f"{folder}md5checksums.txt"))
+    url = f"{folder}md5checksums.txt"
+    checksums = parse_checksums(client.text(url), "md5", url)
     if file not in checksums:
-        raise ValueError(f"{folder}md5checksums.txt has no file {file}: choose another assembly")
+        raise ValueError(f"{url} has no file {file}: choose another assembly")
     try:
         report = client.text(f"{folder}{name}_assembly_report.txt")
     except MissingError:
@@ -73,14 +70,14 @@ def ncbi_genome(accession: str, client: HttpClient, servers: Servers) -> RemoteF
     return RemoteFile(folder + quote(file), file, checksums[file], organism, leave_out, exact)
 
 
-def reference_genomes(taxon: str, client: HttpClient, servers: Servers) -> list[ReferenceGenome]:
+def reference_genomes(taxon: str, client: HttpClient) -> list[ReferenceGenome]:
     """List the reference genomes of a taxon, one for each species that has one.
 
     Raises:
         ValueError: there is none, or the answer is not a list of assemblies.
         DownloadError: the server does not answer.
     """
-    url = f"{servers.datasets}/genome/taxon/{quote(taxon, safe='')}/dataset_report"
+    url = f"{client.servers.datasets}/genome/taxon/{quote(taxon, safe='')}/dataset_report"
     parameters = {
         "filters.reference_only": "true",
         "filters.exclude_paired_reports": "true",
@@ -89,7 +86,10 @@ def reference_genomes(taxon: str, client: HttpClient, servers: Servers) -> list[
     }
     genomes: dict[str, ReferenceGenome] = {}
     while parameters.get("page_token") != "":
-        page = _read_page(client.text(url, parameters), url)
+        try:
+            page = validated(_Page, json.loads(client.text(url, parameters)), url)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{url}: the answer is not a list of assemblies ({error})") from error
         genomes.update((genome.accession, genome) for genome in page.reports)
         parameters["page_token"] = page.next_page_token
     if not genomes:
@@ -100,14 +100,6 @@ def reference_genomes(taxon: str, client: HttpClient, servers: Servers) -> list[
         for genome in genomes.values()
         if genome.accession.startswith("GCF_") or genome.paired_accession not in genomes
     ]
-
-
-def _read_page(text: str, url: str) -> _Page:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{url}: the answer is not a list of assemblies ({error})") from error
-    return validated(_Page, content, url)
 
 
 def parse_report(text: str, *, refseq: bool) -> tuple[str | None, tuple[str, ...]]:
@@ -139,11 +131,11 @@ def parse_report(text: str, *, refseq: bool) -> tuple[str | None, tuple[str, ...
     return organism or None, tuple(leave_out)
 
 
-def _folder(accession: str, client: HttpClient, servers: Servers) -> tuple[str, str]:
+def _folder(accession: str, client: HttpClient) -> tuple[str, str]:
     """Find address and name of an assembly's folder, of its newest version by default."""
     prefix, _, stated = check_accession(accession).partition(".")
     parts = "/".join([prefix[:3], prefix[4:7], prefix[7:10], prefix[10:13]])
-    url = f"{servers.ncbi}/{parts}/"
+    url = f"{client.servers.ncbi}/{parts}/"
     try:
         listing = client.text(url)
     except MissingError as error:
@@ -170,9 +162,3 @@ def links(page: str) -> list[str]:
     """
     names = [unquote(target.rstrip("/").rpartition("/")[2]) for target in _LINK.findall(page)]
     return [name for name in names if name not in ("", ".", "..")]
-
-
-def _md5(text: str) -> dict[str, Checksum]:
-    """Read checksums by file name; a line is `digits  ./name`."""
-    pairs = re.findall(r"^([0-9a-fA-F]{32})\s+(?:\./)?(.*?)\s*$", text, re.MULTILINE)
-    return {name: Checksum("md5", digits) for digits, name in pairs}

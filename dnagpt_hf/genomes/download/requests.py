@@ -10,7 +10,6 @@ from typing import Any
 
 from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.ncbi import reference_genomes
-from dnagpt_hf.genomes.download.servers import Servers
 from dnagpt_hf.genomes.manifest import Manifest
 from dnagpt_hf.genomes.sources import (
     AccessionSource,
@@ -64,9 +63,7 @@ def read_accessions(path: Path) -> list[str]:
     return [line[0] for line in words if line]
 
 
-def manifest_requests(
-    manifest: Manifest, client: HttpClient, servers: Servers
-) -> list[GenomeRequest]:
+def manifest_requests(manifest: Manifest, client: HttpClient) -> list[GenomeRequest]:
     """Request the genomes of a manifest.
 
     Raises:
@@ -80,10 +77,9 @@ def manifest_requests(
                 f"{manifest.path}: species {entry.name} has no source from which it can be fetched:"
                 " add one, or leave the species to a manifest of its own"
             )
-        settings = entry.model_dump(include=_SETTINGS, exclude_defaults=True)
+        settings = entry.model_dump(mode="json", include=_SETTINGS, exclude_defaults=True)
         if isinstance(entry.source, TaxonSource):
-            taxon = entry.source.taxon
-            requests += taxon_requests(taxon, client, servers, entry.token, settings)
+            requests += taxon_requests(entry.source.taxon, client, entry.token, settings)
         else:
             requests.append(GenomeRequest(entry.source, entry.name, entry.token, settings))
     return requests
@@ -92,7 +88,6 @@ def manifest_requests(
 def taxon_requests(
     taxon: str,
     client: HttpClient,
-    servers: Servers,
     other_token: str = OTHER_ORGANISMS,
     settings: Mapping[str, Any] | None = None,
 ) -> list[GenomeRequest]:
@@ -101,7 +96,6 @@ def taxon_requests(
     Args:
         taxon: number or name of the taxon.
         client: client for the requests.
-        servers: addresses of NCBI.
         other_token: token of organisms that have none of their own.
         settings: settings of each species; a weight is divided among them by the lengths of their
             genomes, or evenly if one is unknown.
@@ -110,7 +104,7 @@ def taxon_requests(
         ValueError: the taxon has none.
         DownloadError: NCBI does not answer.
     """
-    genomes = reference_genomes(taxon, client, servers)
+    genomes = reference_genomes(taxon, client)
     bases = [genome.bases or 0 for genome in genomes]
     shares = bases if all(bases) else [1] * len(genomes)
     requests = []
@@ -118,14 +112,9 @@ def taxon_requests(
         own = dict(settings or {})
         if "weight" in own:
             own["weight"] *= share / sum(shares)
-        requests.append(
-            GenomeRequest(
-                AccessionSource(accession=genome.accession),
-                species_name(genome.organism.organism_name),
-                organism_token(genome.organism.organism_name, other_token),
-                own,
-            )
-        )
+        source = AccessionSource(accession=genome.accession)
+        token = organism_token(genome.organism, other_token)
+        requests.append(GenomeRequest(source, species_name(genome.organism), token, own))
     return requests
 
 

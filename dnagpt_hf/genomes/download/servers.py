@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dnagpt_hf.genomes.download.checksums import Checksum
+from dnagpt_hf.genomes.download.checksums import Checksum
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from urllib3.exceptions import ProtocolError
+
 from dnagpt_hf.genomes.download.checksums import Checksum, file_checksum
-from dnagpt_hf.genomes.download.http import BrokenConnectionError, DownloadError, HttpClient
+from dnagpt_hf.genomes.download.http import BROKEN_CONNECTION, DownloadError, HttpClient
 
 # bytes after which an attempt that then fails was of use
 PROGRESS = 1 << 20
+_CHUNK = 1 << 16
 # called with the number of bytes that were added; negative where a transfer begins anew
 Progress = Callable[[int], object]
 
@@ -54,55 +57,47 @@ def download(
     partial = partial_path(path)
     if checksum is None or (size is not None and _length(partial) > size):
         _discard(partial, progress)
-    _receive_all(url, partial, client, size, progress)
-    found = _checked(partial, checksum)
-    if found != checksum:
-        _discard(partial, progress)
+    for _ in range(2):
         _receive_all(url, partial, client, size, progress)
-        found = _checked(partial, checksum)
-    if found != checksum:
+        found = None if checksum is None else file_checksum(partial, checksum.algorithm)
+        if found == checksum:
+            os.replace(partial, path)
+            return
         _discard(partial, progress)
-        raise DownloadError(
-            f"{url} arrived twice with the checksum {found}, but its source states {checksum}: run "
-            "the same command again later, or give the file as a url"
-        )
-    os.replace(partial, path)
-
-
-def _checked(partial: Path, checksum: Checksum | None) -> Checksum | None:
-    return None if checksum is None else file_checksum(partial, checksum.algorithm)
+    raise DownloadError(
+        f"{url} arrived twice with the checksum {found}, but its source states {checksum}: run "
+        "the same command again later, or give the file as a url"
+    )
 
 
 def _receive_all(
     url: str, partial: Path, client: HttpClient, size: int | None, progress: Progress
 ) -> None:
     """Receive bytes until none is missing; attempts go on where the last one ended."""
-    furthest = _length(partial)
-
-    def attempt() -> None:
-        if size is None or _length(partial) < size:
-            _receive(url, partial, client, progress)
-        if size is not None and _length(partial) != size:
+    retry, furthest = client.retry, _length(partial)
+    while True:
+        try:
+            if size is None or _length(partial) < size:
+                _receive(url, partial, client, progress)
             received = _length(partial)
+            if size in (None, received):
+                return
             if received > size:
                 _discard(partial, progress)
-            raise BrokenConnectionError(f"{received:,} bytes arrived of {size:,}")
-
-    def has_progressed() -> bool:
-        nonlocal furthest
-        before, furthest = furthest, max(furthest, _length(partial))
-        return furthest >= before + PROGRESS
-
-    client.repeat(url, attempt, has_progressed)
+            raise ProtocolError(f"{received:,} bytes arrived of {size:,}")
+        except BROKEN_CONNECTION as error:
+            received = _length(partial)
+            # after an attempt of use, failures count anew
+            retry = client.retry if received >= furthest + PROGRESS else retry
+            furthest = max(furthest, received)
+            retry = client.pause(retry, url, error)
 
 
 def _receive(url: str, partial: Path, client: HttpClient, progress: Progress) -> None:
     offset = _length(partial)
     # as it is stored: a file that ends in .gz must not be decompressed on its way
-    headers = {"Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    with client.open(url, headers) as response:
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={offset}-"} if offset else {})}
+    with client.open(url, headers=headers) as response:
         if response.status_code == 416:
             # the file has no more bytes than have arrived: its checksum is the judge
             return
@@ -112,7 +107,7 @@ def _receive(url: str, partial: Path, client: HttpClient, progress: Progress) ->
             progress(-offset)
         try:
             with open(partial, "ab" if resumes else "wb") as file:
-                for chunk in client.chunks(response):
+                for chunk in response.raw.stream(_CHUNK, decode_content=False):
                     file.write(chunk)
                     progress(len(chunk))
                 file.flush()

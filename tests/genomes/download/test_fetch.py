@@ -67,8 +67,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def client() -> HttpClient:
-    return HttpClient(attempts=2, timeout=5, backoff=0)
+def client(server: Server) -> HttpClient:
+    return HttpClient(servers(server), attempts=2, timeout=5, backoff=0)
 
 
 @pytest.fixture
@@ -92,9 +92,7 @@ def run(
     requests: list[GenomeRequest], folder: Path, server: Server, client: HttpClient, jobs: int = 2
 ) -> tuple[list[LocatedGenome], list[FailedDownload]]:
     """All steps, as the command takes them."""
-    genomes, failures = locate_genomes(
-        requests, folder, client=client, servers=servers(server), jobs=jobs
-    )
+    genomes, failures = locate_genomes(requests, folder, client=client, jobs=jobs)
     check_space(genomes, folder)
     failures += fetch_genomes(genomes, client=client, jobs=jobs)
     arrived = [genome for genome in genomes if genome.path.exists()]
@@ -287,7 +285,7 @@ def test_two_files_of_one_name_are_refused(
 def test_the_genomes_of_a_taxon(server: Server, client: HttpClient, folder: Path) -> None:
     pages = [[listed(HUMAN[0], "Homo sapiens")], [listed(DOG[0], "Canis lupus familiaris")]]
     add_taxon(server, "40674", pages)
-    requests = taxon_requests("40674", client, servers(server), other_token="<W>")
+    requests = taxon_requests("40674", client, other_token="<W>")
     _, failures = run(requests, folder, server, client)
     assert failures == []
     assert [(entry["name"], entry["token"]) for entry in entries(folder).values()] == [
@@ -304,7 +302,7 @@ def test_a_taxon_divides_its_weight(server: Server, client: HttpClient) -> None:
 
     def weights() -> list[Any]:
         settings = {"weight": 2.0}
-        requests = taxon_requests("7742", client, servers(server), settings=settings)
+        requests = taxon_requests("7742", client, settings=settings)
         return [genome.settings["weight"] for genome in requests]
 
     assert weights() == [1.5, 0.5]
@@ -317,7 +315,7 @@ def test_a_taxon_divides_its_weight(server: Server, client: HttpClient) -> None:
 def test_weights_are_for_all_or_none(server: Server, client: HttpClient, folder: Path) -> None:
     run(accession_requests([HUMAN[0]]), folder, server, client)
     weighted = replace(accession_requests([CAT[0]])[0], settings={"weight": 2.0})
-    genomes, _ = locate_genomes([weighted], folder, client=client, servers=servers(server))
+    genomes, _ = locate_genomes([weighted], folder, client=client)
     expected = r"manifest\.yaml: felis_catus has a weight and homo_sapiens has none: give weights"
     with pytest.raises(ValueError, match=expected):
         merge_entries(folder / "manifest.yaml", genomes)
@@ -346,7 +344,7 @@ def test_a_manifest_with_sources(
         ]
     }
     (tmp_path / "asked.yaml").write_text(yaml.safe_dump(asked))
-    requests = manifest_requests(load_manifest(tmp_path / "asked.yaml"), client, servers(server))
+    requests = manifest_requests(load_manifest(tmp_path / "asked.yaml"), client)
     _, failures = run(requests, folder, server, client)
     assert failures == []
     human = {**asked["species"][0], "files": ["Homo_sapiens.GRCh38.dna.primary_assembly.fa.gz"]}
@@ -354,7 +352,7 @@ def test_a_manifest_with_sources(
     cat = entries(folder)["felis_catus"]
     assert (cat["token"], cat["weight"], cat["source"]) == ("<Z>", 2.0, {"accession": CAT[0]})
     assert entries(folder)["own"]["files"] == ["genome.fa.gz"]
-    again = manifest_requests(load_manifest(folder / "manifest.yaml"), client, servers(server))
+    again = manifest_requests(load_manifest(folder / "manifest.yaml"), client)
     genomes, failures = run(again, folder, server, client)
     assert failures == [] and all(genome.path.exists() for genome in genomes)
 
@@ -371,7 +369,7 @@ def test_a_species_without_a_source_cannot_be_fetched(
     ):
         path.write_text(yaml.safe_dump({"species": [{**species, **source}]}))
         with pytest.raises(ValueError, match=rf"m\.yaml: .*{message}"):
-            manifest_requests(load_manifest(path), client, servers(server))
+            manifest_requests(load_manifest(path), client)
 
 
 @pytest.mark.parametrize("content", ["just text", "species: 1", "species: [1]", "{", "a: b"])
@@ -389,7 +387,7 @@ def test_a_full_disk_is_noticed_before(
     server: Server, client: HttpClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = accession_requests([HUMAN[0], CAT[0]])
-    genomes, _ = locate_genomes(requests, folder, client=client, servers=servers(server))
+    genomes, _ = locate_genomes(requests, folder, client=client)
     sizes = [genome.size or 0 for genome in genomes]
 
     class Usage:
@@ -416,7 +414,6 @@ def test_progress_counts_what_is_there_already(
         accession_requests([HUMAN[0], CAT[0]]),
         folder,
         client=client,
-        servers=servers(server),
         progress=looked_up.append,
     )
     there = sum(genome.received for genome in genomes)
@@ -447,7 +444,7 @@ def test_an_interrupt_keeps_what_has_arrived(
         "requests = [GenomeRequest(source, source.file_name, '<X>') for source in sources]\n"
         "client = HttpClient()\n"
         "folder = Path(sys.argv[2])\n"
-        "genomes, _ = locate_genomes(requests, folder, client=client, servers=Servers())\n"
+        "genomes, _ = locate_genomes(requests, folder, client=client)\n"
         "fetch_genomes(genomes, client=client)\n"
     )
     command = [sys.executable, "-c", program, json.dumps(sources), str(folder)]
@@ -485,7 +482,6 @@ def test_errors_of_the_program_are_raised(
     monkeypatch.delattr(module, "ncbi_genome")
     with pytest.raises(NameError):
         run(accession_requests([HUMAN[0]]), folder, server, client)
-    assert client.stopped.is_set()
 
 
 @pytest.mark.parametrize("lengths", [True, False])

@@ -27,7 +27,6 @@ from dnagpt_hf.genomes.sources import (
 )
 from dnagpt_hf.yaml_files import validated
 
-CLIENT = HttpClient(attempts=1, timeout=5)
 SHA = "ab" * 32
 
 
@@ -40,6 +39,11 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[Server]:
     with web_server() as site:
         yield site
+
+
+@pytest.fixture
+def client(server: Server) -> HttpClient:
+    return HttpClient(servers(server), attempts=1, timeout=5)
 
 
 def parse_source(fields: object) -> Any:
@@ -130,22 +134,29 @@ HUMAN = "/ensembl/pub/release-110/fasta/homo_sapiens"
     ],
 )
 def test_the_primary_assembly_is_taken_where_there_is_one(
-    server: Server, tmp_path: Path, kinds: tuple[str, ...], file: Any, expected: str
+    server: Server,
+    client: HttpClient,
+    tmp_path: Path,
+    kinds: tuple[str, ...],
+    file: Any,
+    expected: str,
 ) -> None:
     add_ensembl(server, HUMAN, "Homo_sapiens.GRCh38", kinds, tmp_path)
     source = EnsemblRelease(release=110, file=file)
-    found = ensembl_genome(source, "Homo_sapiens", CLIENT, servers(server))
+    found = ensembl_genome(source, "Homo_sapiens", client)
     assert found.name == f"Homo_sapiens.GRCh38.dna.{expected}.fa.gz"
     assert found.url == f"{server.url}{HUMAN}/dna/{found.name}"
-    download(found.url, tmp_path / "a", client=CLIENT, checksum=found.checksum)
+    download(found.url, tmp_path / "a", client=client, checksum=found.checksum)
     assert found.checksum is not None and found.checksum.algorithm == "sum"
 
 
-def test_plants_have_a_site_of_their_own(server: Server, tmp_path: Path) -> None:
+def test_plants_have_a_site_of_their_own(
+    server: Server, client: HttpClient, tmp_path: Path
+) -> None:
     folder = "/eg/pub/plants/release-57/fasta/arabidopsis_thaliana"
     add_ensembl(server, folder, "Arabidopsis_thaliana.TAIR10", ("toplevel",), tmp_path)
     source = EnsemblRelease(release=57, species="arabidopsis_thaliana", division="plants")
-    found = ensembl_genome(source, "other", CLIENT, servers(server))
+    found = ensembl_genome(source, "other", client)
     assert found.name == "Arabidopsis_thaliana.TAIR10.dna.toplevel.fa.gz"
 
 
@@ -159,7 +170,7 @@ SPECIES_TABLE = (
 
 @pytest.mark.parametrize("collection", [None, "bacteria_91_collection"])
 def test_bacteria_stand_in_collections(
-    server: Server, tmp_path: Path, collection: str | None
+    server: Server, client: HttpClient, tmp_path: Path, collection: str | None
 ) -> None:
     species = "escherichia_coli_gca_001721525"
     base = "/eg/pub/bacteria/release-57"
@@ -168,13 +179,13 @@ def test_bacteria_stand_in_collections(
     if collection is None:
         server.add(f"{base}/species_EnsemblBacteria.txt", SPECIES_TABLE)
     source = EnsemblRelease(release=57, species=species, division="bacteria", collection=collection)
-    found = ensembl_genome(source, "other", CLIENT, servers(server))
+    found = ensembl_genome(source, "other", client)
     assert found.url.startswith(f"{server.url}{folder}/dna/Escherichia_coli_gca_001721525.ASM17")
 
 
-def test_what_ensembl_does_not_have(server: Server, tmp_path: Path) -> None:
+def test_what_ensembl_does_not_have(server: Server, client: HttpClient, tmp_path: Path) -> None:
     def find(source: EnsemblRelease) -> None:
-        ensembl_genome(source, "other", CLIENT, servers(server))
+        ensembl_genome(source, "other", client)
 
     with pytest.raises(MissingError, match=r"release-9/fasta/homo_sapiens/dna/CHECKSUMS: .* 404"):
         find(EnsemblRelease(release=9, species="homo_sapiens"))
@@ -196,10 +207,12 @@ def test_what_ensembl_does_not_have(server: Server, tmp_path: Path) -> None:
     ("accession", "version"),
     [("GCF_000001405", 40), ("GCF_000001405.40", 40), ("GCF_000001405.9", 9)],
 )
-def test_assemblies_by_accession(server: Server, accession: str, version: int) -> None:
+def test_assemblies_by_accession(
+    server: Server, client: HttpClient, accession: str, version: int
+) -> None:
     for number in (9, 40, 39):
         add_assembly(server, f"GCF_000001405.{number}", f"GRCh38.p{number}", "Homo sapiens (human)")
-    found = ncbi_genome(accession, CLIENT, servers(server))
+    found = ncbi_genome(accession, client)
     name = f"GCF_000001405.{version}_GRCh38.p{version}"
     path = f"/genomes/all/GCF/000/001/405/{name}/{name}_genomic.fna.gz"
     assert found.url == server.url + path
@@ -207,26 +220,28 @@ def test_assemblies_by_accession(server: Server, accession: str, version: int) -
     assert found.organism == "Homo sapiens"
 
 
-def test_organelles_and_other_versions_are_left_out(server: Server) -> None:
+def test_organelles_and_other_versions_are_left_out(server: Server, client: HttpClient) -> None:
     add_assembly(server, "GCF_000001405.40", "GRCh38.p14", "Homo sapiens (human)")
     add_assembly(server, "GCA_000001405.29", "GRCh38.p14", "Homo sapiens (human)")
-    refseq = ncbi_genome("GCF_000001405", CLIENT, servers(server))
+    refseq = ncbi_genome("GCF_000001405", client)
     assert refseq.leave_out == ("NT_2.1", "NW_3.1", "NW_4.1", "NC_6.1", "NC_5.1")
-    genbank = ncbi_genome("GCA_000001405", CLIENT, servers(server))
+    genbank = ncbi_genome("GCA_000001405", client)
     assert genbank.leave_out == ("KI2.1", "KI3.1", "KI4.1", "J01415.2")
 
 
-def test_an_assembly_without_a_report_or_with_an_odd_name(server: Server) -> None:
+def test_an_assembly_without_a_report_or_with_an_odd_name(
+    server: Server, client: HttpClient
+) -> None:
     path = add_assembly(server, "GCA_123456789.1", "odd name#1", None)
-    found = ncbi_genome("GCA_123456789.1", CLIENT, servers(server))
+    found = ncbi_genome("GCA_123456789.1", client)
     assert found.organism is None and found.leave_out == ()
     assert found.name == path.rpartition("/")[2]
-    assert CLIENT.size(found.url) == len(server.files[path])
+    assert client.size(found.url) == len(server.files[path])
 
 
-def test_what_ncbi_does_not_have(server: Server) -> None:
+def test_what_ncbi_does_not_have(server: Server, client: HttpClient) -> None:
     def find(accession: str) -> None:
-        ncbi_genome(accession, CLIENT, servers(server))
+        ncbi_genome(accession, client)
 
     path = add_assembly(server, "GCF_000001405.40", "GRCh38.p14", "Homo sapiens")
     with pytest.raises(ValueError, match=r"no assembly GCF_000001406.1: .*000/001/406/ is not"):
@@ -244,7 +259,7 @@ def test_links_of_an_index_page() -> None:
     assert links(page)[-2:] == ["b#c", "d.gz"]
 
 
-def test_reference_genomes_of_a_taxon_page_by_page(server: Server) -> None:
+def test_reference_genomes_of_a_taxon_page_by_page(server: Server, client: HttpClient) -> None:
     path = add_taxon(
         server,
         "40674",
@@ -257,8 +272,8 @@ def test_reference_genomes_of_a_taxon_page_by_page(server: Server) -> None:
             [listed("GCA_123456789.1", "Felis catus", assembly_stats={})],
         ],
     )
-    found = reference_genomes("40674", CLIENT, servers(server))
-    assert [(one.accession, one.organism.organism_name, one.bases) for one in found] == [
+    found = reference_genomes("40674", client)
+    assert [(one.accession, one.organism, one.bases) for one in found] == [
         ("GCF_000001405.40", "Homo sapiens", 12000),
         ("GCA_123456789.1", "Felis catus", None),
     ]
@@ -268,9 +283,9 @@ def test_reference_genomes_of_a_taxon_page_by_page(server: Server) -> None:
     assert [query.get("page_token") for query in queries] == [None, ["token/1="], ["token/2="]]
 
 
-def test_taxa_that_are_none(server: Server) -> None:
+def test_taxa_that_are_none(server: Server, client: HttpClient) -> None:
     def find(taxon: str) -> None:
-        reference_genomes(taxon, CLIENT, servers(server))
+        reference_genomes(taxon, client)
 
     with pytest.raises(DownloadError, match=r"taxon/Felis%20catus/dataset_report: .* 404"):
         find("Felis catus")
@@ -280,7 +295,7 @@ def test_taxa_that_are_none(server: Server) -> None:
     for answer, message in (
         (b"<html>", "is not a list of assemblies"),
         (b"[1]", "should be a mapping"),
-        (b'{"reports": [{"accession": "GCF_000001405.40"}]}', "reports 1, organism is missing"),
+        (b'{"reports": [{"accession": "GCF_000001405.40"}]}', "reports 1, organism_name is missing"),
         (b'{"reports": [{"accession": "../x", "organism": {}}]}', "is not the accession"),
     ):
         server.pages[path][""] = answer

@@ -311,17 +311,6 @@ def test_a_full_disk_keeps_what_has_arrived(
     assert server.ranges(PATH) == [None, "bytes=196608-"]
 
 
-def test_a_stop_ends_a_transfer(server: Server, client: HttpClient, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="interrupted"):
-        download(
-            server.url + PATH,
-            tmp_path / "a",
-            client=client,
-            progress=lambda added: client.stopped.set() if added else None,
-        )
-    assert 0 < partial_path(tmp_path / "a").stat().st_size < len(CONTENT)
-
-
 def test_sizes_and_texts(server: Server, client: HttpClient) -> None:
     assert client.size(server.url + PATH) == len(CONTENT)
     url = server.add("/text", "Größe\n")
