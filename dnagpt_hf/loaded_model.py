@@ -1,4 +1,4 @@
-"""A model and its tokenizer behind verbs of the field: predict, embed, generate, attend, attribute.
+"""A model and its tokenizer behind verbs of the field: predict, embed, score, generate, attribute.
 
 import dnagpt_hf
 
@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from dnagpt_hf.likelihoods.methods import LikelihoodMethods
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +80,7 @@ def load(
 
 
 @dataclass(frozen=True)
-class LoadedModel:
+class LoadedModel(LikelihoodMethods):
     """A model with its tokenizer.
 
     Args:

@@ -62,6 +62,9 @@ class SequenceScorer:
         tokenizer: its tokenizer.
         settings: definition of the log-probabilities.
 
+    Attributes:
+        strands: names of the strands that are read.
+
     Raises:
         ValueError: the settings do not fit the model.
     """
@@ -79,6 +82,8 @@ class SequenceScorer:
                 "a fixed vocabulary has no tokens for the ends of segments: choose remainder prefix"
             )
         self.phases = k if settings.phases == "all" else 1
+        strand = settings.strand
+        self.strands = ("forward", "reverse") if strand == "both" else (strand,)
         # in k-mers
         self.window = most if settings.window is None else settings.window // k
         self.stride = max(1, self.window // 2) if settings.stride is None else settings.stride // k
@@ -104,19 +109,18 @@ class SequenceScorer:
         Raises:
             ValueError: the model's output is not finite.
         """
-        end = len(sequence) if end is None else end
+        length = len(sequence)
+        end = length if end is None else end
         for first in range(start, end, _BLOCK):
             behind = min(end, first + _BLOCK)
             strands = {}
-            if self.settings.strand != "reverse":
+            if "forward" in self.strands:
                 strands["forward"] = self._scores(Strand(sequence), first, behind)
-            if self.settings.strand != "forward":
-                length = len(sequence)
-                mirrored = self._scores(
-                    Strand(sequence, is_reverse=True), length - behind, length - first
-                )
+            if "reverse" in self.strands:
+                mirrored = Strand(sequence, is_reverse=True)
                 # A, C, G, T backwards are their complements
-                strands["reverse"] = mirrored[::-1, ::-1]
+                found = self._scores(mirrored, length - behind, length - first)[::-1, ::-1]
+                strands["reverse"] = found
             yield BaseScores(first, sequence[first:behind], strands)
 
     def _scores(self, strand: Strand, start: int, end: int) -> Array:

@@ -1,0 +1,227 @@
+"""Likelihoods of records and of regions of a genome."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from dnagpt_hf.annotation.bed import read_bed
+from dnagpt_hf.genomes.bases import Bases, GenomeError, normalize_bases
+from dnagpt_hf.genomes.regions import similar_contigs
+from dnagpt_hf.likelihoods.sequences import BaseScores, SequenceScorer
+from dnagpt_hf.likelihoods.strands import Array
+from dnagpt_hf.records.reading import Record
+
+if TYPE_CHECKING:
+    import pandas
+
+    from dnagpt_hf.genomes.contigs import Contig
+    from dnagpt_hf.genomes.fasta import Genome
+
+PerBase = Literal["base", "all"]
+_WHITE_SPACE = b" \t\n\r\v\f"
+
+
+@dataclass(frozen=True)
+class SequencePart:
+    """Bases to score: all of a record, or a region in the light of its contig.
+
+    Args:
+        contig: name of the record or contig.
+        sequence: its bases.
+        start: first base to score, from 0.
+        end: end of the bases to score, excluded.
+        name: name of the region; that of the record where all of it is scored.
+    """
+
+    contig: str
+    sequence: Contig | Bases
+    start: int
+    end: int
+    name: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the sequence is scored."""
+        return (self.start, self.end) == (0, len(self.sequence))
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Likelihood of the bases that have one.
+
+    Args:
+        bases: their number.
+        log_likelihood: the sum of their log-probabilities in nats.
+    """
+
+    bases: int
+    log_likelihood: float
+
+    @property
+    def bits_per_base(self) -> float:
+        """Bits that the model needs for a base; NaN where none is scored."""
+        return -self.log_likelihood / self.bases / math.log(2) if self.bases else math.nan
+
+    @property
+    def perplexity(self) -> float:
+        """Number of equally likely bases to which the uncertainty amounts, 1 to 4 or more."""
+        return 2.0**self.bits_per_base
+
+    def row(self) -> dict[str, float]:
+        """Lay the numbers out as columns of a table."""
+        return {
+            "bases": self.bases,
+            "log_likelihood": self.log_likelihood,
+            "bits_per_base": self.bits_per_base,
+            "perplexity": self.perplexity,
+        }
+
+
+@dataclass(frozen=True)
+class SequenceScore:
+    """The likelihood of a record or region.
+
+    Args:
+        part: what was scored.
+        likelihood: of the means over the strands; bases that one of them lacks do not count.
+        strands: of each strand apart.
+        per_base: log-probabilities in nats, means over the strands, float32: of the base that
+            stands there, `(bases,)`, or of A, C, G and T, `(bases, 4)`; NaN where it is missing.
+            None if not asked for.
+    """
+
+    part: SequencePart
+    likelihood: Likelihood
+    strands: dict[str, Likelihood]
+    per_base: Array | None = field(default=None, repr=False, compare=False)
+
+    def row(self) -> dict[str, Any]:
+        """Lay the score out as a row of a table; strands stand apart where there are two."""
+        part = self.part
+        place = (
+            {} if part.is_whole else {"contig": part.contig, "start": part.start, "end": part.end}
+        )
+        strands = {name: one.row() for name, one in self.strands.items()}
+        apart = strands if len(strands) > 1 else {}
+        return {**place, "name": part.name, **self.likelihood.row(), **apart}
+
+
+class SequenceScores(list[SequenceScore]):
+    """List the likelihoods of records or regions, in their order.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> scores = dnagpt_hf.load("dnagpt-tiny").score(["ACGTACGT"], species="R")
+        >>> scores.to_pandas()[["name", "bases", "forward_bases"]].values.tolist()
+        [['1', 8, 8]]
+    """
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Lay the scores out as a table.
+
+        Returns:
+            `pandas.DataFrame`: `name` (of regions also `contig`, `start` and `end`), `bases`,
+            `log_likelihood` in nats, `bits_per_base`, `perplexity`, and of both strands the same
+            with `forward_` and `reverse_` in front.
+        """
+        import pandas
+
+        return pandas.json_normalize([one.row() for one in self], sep="_")
+
+
+def record_parts(records: Iterable[Record]) -> Iterator[SequencePart]:
+    """Read the sequences of records; lower case is read as upper case, IUPAC codes as N.
+
+    Raises:
+        RecordError: a record has no sequence, or it is not DNA.
+    """
+    for record in records:
+        if "sequence" not in record.values:
+            raise record.error(
+                f"there is no column 'sequence', only {', '.join(record.values)}: rename one "
+                "with --columns sequence=NAME"
+            )
+        letters = str(record.values["sequence"]).encode().translate(None, _WHITE_SPACE)
+        try:
+            bases = normalize_bases(letters, "its sequence")
+        except GenomeError as error:
+            raise record.error(str(error)) from error
+        yield SequencePart(record.name, bases, 0, len(bases), record.name)
+
+
+def region_parts(
+    genome: Genome, regions: str | os.PathLike[str] | Iterable[tuple[str, int, int]]
+) -> Iterator[SequencePart]:
+    """Find regions in a genome; a base of them is scored given all before it in its contig.
+
+    Args:
+        genome: the genome.
+        regions: a BED file, or contigs with first base from 0 and end, excluded.
+
+    Raises:
+        RecordError: the BED file cannot be read.
+        ValueError: a region does not lie in the genome.
+    """
+    if isinstance(regions, str | os.PathLike):
+        for region in read_bed(regions):
+            yield _part(genome, region.contig, region.start, region.end, region.name)
+    else:
+        for contig, start, end in regions:
+            yield _part(genome, contig, start, end)
+
+
+def _part(genome: Genome, contig: str, start: int, end: int, name: str = "") -> SequencePart:
+    place = f"{contig}:{start + 1}-{end}"
+    if contig not in genome.contigs:
+        similar = similar_contigs(contig, genome.contigs)
+        raise ValueError(f"region {place}: {genome.path} has no such contig; there are {similar}")
+    whole = genome.contigs[contig]
+    if not 0 <= start <= end <= len(whole):
+        raise ValueError(f"region {place}: the contig has the positions 1 to {len(whole):,}")
+    return SequencePart(contig, whole, start, end, name or place)
+
+
+def score_parts(
+    scorer: SequenceScorer,
+    parts: Iterable[SequencePart],
+    *,
+    per_base: PerBase | None = None,
+    on_block: Callable[[SequencePart, BaseScores], object] = lambda part, block: None,
+) -> Iterator[SequenceScore]:
+    """Score records or regions one after the other, in bounded memory.
+
+    Args:
+        scorer: model and definition.
+        parts: records or regions.
+        per_base: keep the log-probabilities of each `"base"`, or of `"all"` four.
+        on_block: called with the scores of a bounded number of bases at a time, from left to right.
+
+    Raises:
+        ValueError: the model's output is not finite.
+    """
+    for part in parts:
+        totals = {"": np.zeros(2), **{name: np.zeros(2) for name in scorer.strands}}
+        kept = [np.empty((0, 4) if per_base == "all" else 0, np.float32)]
+        for block in scorer.blocks(part.sequence, part.start, part.end):
+            on_block(part, block)
+            mean = block.log_probabilities
+            for name, scores in {"": mean, **block.strands}.items():
+                of_bases = block.of_bases(scores)
+                totals[name] += (~np.isnan(of_bases)).sum(), np.nansum(of_bases)
+            if per_base is not None:
+                kept.append(
+                    (mean if per_base == "all" else block.of_bases(mean)).astype(np.float32)
+                )
+        found = {
+            name: Likelihood(int(count), float(nats)) for name, (count, nats) in totals.items()
+        }
+        mean_of_strands = found.pop("")
+        tracks = None if per_base is None else np.concatenate(kept)
+        yield SequenceScore(part, mean_of_strands, found, tracks)

@@ -1,0 +1,106 @@
+"""Likelihoods of records and regions, and the methods of a loaded model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from likelihood_models import base_log_probability, dna, genome_of, reverse, tiny
+
+from dnagpt_hf import LoadedModel
+from dnagpt_hf.likelihoods.variants import Variant
+from dnagpt_hf.records.files import RecordError
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return LoadedModel(*tiny())
+
+
+def test_totals_are_sums_over_the_bases(model: LoadedModel) -> None:
+    sequence = dna(20, 1) + "N" + dna(9, 2)
+    [score] = model.score([sequence], species="R", per_base="base")
+    strands = {}
+    for name, bases in (("forward", sequence), ("reverse", reverse(sequence))):
+        found = [
+            base_log_probability(model.model, model.tokenizer, bases, place, species="R")
+            for place in range(30)
+        ]
+        known = [one for one in found if one is not None]
+        assert score.strands[name].bases == len(known) == 29
+        assert score.strands[name].log_likelihood == pytest.approx(sum(known))
+        strands[name] = np.array(found if name == "forward" else found[::-1], float)
+    mean = (strands["forward"] + strands["reverse"]) / 2
+    np.testing.assert_allclose(score.per_base, mean, rtol=1e-6)
+    nats = np.nansum(mean)
+    assert score.likelihood.log_likelihood == pytest.approx(nats)
+    assert score.likelihood.bits_per_base == pytest.approx(-nats / 29 / math.log(2))
+    assert score.likelihood.perplexity == pytest.approx(math.exp(-nats / 29))
+
+
+def test_a_table_has_the_strands_apart_where_there_are_two(model: LoadedModel) -> None:
+    table = model.score(["ACGTACGT", ""], species="R").to_pandas()
+    numbers = ["bases", "log_likelihood", "bits_per_base", "perplexity"]
+    apart = [f"{strand}_{name}" for strand in ("forward", "reverse") for name in numbers]
+    assert table.columns.tolist() == ["name", *numbers, *apart]
+    assert table["bases"].tolist() == [8, 0] and np.isnan(table["bits_per_base"][1])
+    assert model.score(["ACGT"], strand="forward").to_pandas().columns.tolist() == [
+        "name",
+        *numbers,
+    ]
+
+
+def test_a_region_is_a_part_of_its_contig(model: LoadedModel, tmp_path: Path) -> None:
+    genome = genome_of(tmp_path, c=dna(300, 3), d=dna(50, 4))
+    whole, _ = model.score(genome.path, species="R", per_base="all")
+    regions = [("c", 40, 200), ("d", 0, 50)]
+    inside, other = model.score(genome.path, regions=regions, species="R", per_base="all")
+    np.testing.assert_array_equal(inside.per_base, whole.per_base[40:200])
+    assert other.likelihood == model.score([dna(50, 4)], species="R")[0].likelihood
+    bed = tmp_path / "regions.bed"
+    bed.write_text("c\t40\t200\texon\nd\t0\t50\n")
+    table = model.score(genome, regions=bed, species="R").to_pandas()
+    assert table[["contig", "start", "end", "name"]].iloc[0].tolist() == ["c", 40, 200, "exon"]
+    assert table["name"][1] == "d"
+    for regions, message in (
+        ([("chrc", 0, 9)], "region chrc:1-9: .*no such contig; there are c"),
+        ([("c", 290, 301)], "region c:291-301: the contig has the positions 1 to 300"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.score(genome, regions=regions)
+
+
+def test_records_that_are_no_dna_are_named(model: LoadedModel) -> None:
+    with pytest.raises(RecordError, match=r"record 2 .*its sequence: 'X' at position 3 is no nucl"):
+        model.score(["ACGT", "ACXT"])
+    with pytest.raises(RecordError, match="there is no column 'sequence', only dna: rename"):
+        model.score([{"dna": "ACGT"}])
+    renamed = model.score([{"dna": "ac gt\n"}], columns={"sequence": "dna"}, species="R")
+    assert renamed[0].likelihood == model.score(["ACGT"], species="R")[0].likelihood
+
+
+@pytest.mark.parametrize("mode", ["full", "site"])
+def test_saturation_holds_the_scores_of_all_substitutions(
+    mode: str, model: LoadedModel, tmp_path: Path
+) -> None:
+    contig = dna(60, 5) + "N" + dna(60, 6)
+    genome = genome_of(tmp_path, c=contig)
+    settings = {"species": "R", "window": 45, "stride": 9, "right": 9, "mode": mode}
+    found = model.saturate(genome, "c", 50, 65, **settings)
+    assert found.bases.tobytes().decode() == contig[50:65]
+    assert np.isnan(found.scores[10]).all() and not np.isnan(np.delete(found.scores, 10, 0)).any()
+    table = found.to_pandas()
+    assert len(table) == 3 * 14 + 4
+    known = table[table["ref"] != "N"]
+    variants = [
+        Variant(row.chrom, row.pos - 1, row.ref, row.alt) for row in known.itertuples(index=False)
+    ]
+    scores = model.variants(variants, genome, **settings)
+    expected = [score.llr if mode == "full" else score.site for score in scores]
+    assert known["score"].tolist() == expected
+    with pytest.raises(ValueError, match="the contig has 121"):
+        model.saturate(genome, "c", 100, 122)
+    with pytest.raises(ValueError, match="no such contig"):
+        model.saturate(genome, "d", 0, 9)
