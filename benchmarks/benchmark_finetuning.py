@@ -42,9 +42,8 @@ from dnagpt_hf import (
     preset_config,
     preset_tokenizer,
 )
-from dnagpt_hf.finetuning.adapters import freeze_unused
-from dnagpt_hf.finetuning.collator import TaskCollator
-from dnagpt_hf.finetuning.trainer import FineTuningTrainer
+from dnagpt_hf.finetuning.model import freeze_unused
+from dnagpt_hf.finetuning.trainer import FineTuningTrainer, TaskCollator
 from dnagpt_hf.tasks.examples import encode_records
 
 HEADS = ("language", "classification")

@@ -59,8 +59,8 @@ def evaluate(
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
     from dnagpt_hf.inference.prediction import resolve_head, resolve_task
-    from dnagpt_hf.inference.prediction_heads import LanguageHead
-    from dnagpt_hf.tasks.dataset import read_examples
+    from dnagpt_hf.inference.prediction_heads import head_of
+    from dnagpt_hf.tasks.examples import read_examples
 
     prompt = records.prompt
     is_task = Path(input).suffix in (".yaml", ".yml")
@@ -82,10 +82,11 @@ def evaluate(
             "of the answer (--template '<R>{sequence}<=><B>{label}'), and in the token language "
             "the answers (--answers A=true,N=false)"
         )
-    task, head = resolve_head(network, tokenizer, None, template, answers)
+    head = resolve_head(network, tokenizer, None, template, answers)
+    task = head.task
     assert task is not None
     settings: dict[str, Any] = {
-        "head": "language" if isinstance(head, LanguageHead) else "classification",
+        "head": head_of(network),
         "max_length": network.config.max_position_embeddings,
         "truncation": records.truncate,
     }
@@ -118,7 +119,7 @@ def _split_of_task(
     folder: Path, path: Path, split: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
     """Read a split of the data of a fine-tuning for the task of the checkpoint."""
-    from dnagpt_hf.finetuning.data_report import (
+    from dnagpt_hf.finetuning.report import (
         check_same_records,
         read_data_report,
         with_splits_of,

@@ -14,9 +14,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.opening import Checkpoint, open_checkpoint
 from dnagpt_hf.evaluation.metrics import mean_and_deviation
-from dnagpt_hf.finetuning.card import write_finetuning_card
-from dnagpt_hf.finetuning.data_report import write_data_report
 from dnagpt_hf.finetuning.model import new_model, write_model
+from dnagpt_hf.finetuning.report import write_data_report, write_finetuning_card
 from dnagpt_hf.finetuning.settings import FineTuningSettings, read_finetuning_settings
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer, class_weights
 from dnagpt_hf.messages import count

@@ -11,13 +11,12 @@ import torch
 from transformers import TrainingArguments
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.finetuning.adapters import Adapter
+from dnagpt_hf.finetuning.model import Adapter
 from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes
 from dnagpt_hf.tasks.builtin import builtin_task
 from dnagpt_hf.tasks.dataset import Duplicates
 from dnagpt_hf.tasks.examples import Head
-from dnagpt_hf.tasks.in_memory import as_source
-from dnagpt_hf.tasks.sources import TEXT_KEYS
+from dnagpt_hf.tasks.sources import TEXT_KEYS, as_source
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.settings import (
     Nested,

@@ -7,19 +7,89 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers.trainer_utils import EvalLoopOutput
 
 from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
-from dnagpt_hf.finetuning.collator import TaskCollator
-from dnagpt_hf.inference.prediction_heads import PredictionHead, predict_scores, prediction_head
+from dnagpt_hf.inference.batching import padded_batch
+from dnagpt_hf.inference.prediction_heads import (
+    PredictionHead,
+    predict_scores,
+    prediction_head,
+    token_ids,
+)
+from dnagpt_hf.records.encoding import EncodedRecord
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.dataset import TaskData
-from dnagpt_hf.tasks.examples import Examples, Head
-from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.examples import Examples, gaps_between_answers
+from dnagpt_hf.tasks.task import Head, Task
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.trainer import CheckpointingTrainer
 
 # most tokens of a batch of an evaluation, padding included
 _EVAL_TOKENS = 2**17
+_NO_RECORD = Record({}, "", "", 0, 0)
+
+
+class TaskCollator:
+    """Makes batches of the examples of a task.
+
+    For answers in the token language every row ends in its answers, without the last one, so that
+    the last columns predict them. All records of a task have the same count of answers.
+
+    Args:
+        task: the task, with the tokens of its labels and its standardization.
+        tokenizer: the model's tokenizer.
+        head: `"language"` or `"classification"`.
+
+    Returns:
+        `input_ids` and `attention_mask` (int64) and, where there are numbers, `number_values`
+        (float32), `(batch, length)`; and `targets`, `(batch, answers)`, float32: indices of labels,
+        and standardized numbers.
+    """
+
+    def __init__(self, task: Task, tokenizer: DNAGPTTokenizer, head: Head = "language") -> None:
+        self.pad_token_id = int(tokenizer.pad_token_id)
+        self.number_token_id = int(tokenizer.number_token_id)
+        self.scales = np.array(task.answer_scales)
+        self.is_number = np.array([answer.is_number for answer in task.answer_list])
+        # ids of the labels of each answer, and of the text before it
+        self.label_ids: list[NDArray[np.int64]] = []
+        self.gaps: list[list[int]] = []
+        if head == "language":
+            self.label_ids = [
+                np.array(list(token_ids(tokenizer, answer.tokens)), dtype=np.int64)
+                for answer in task.answer_list
+            ]
+            self.gaps = gaps_between_answers(task, tokenizer)
+        # columns that predict the answers, counted from the first column with logits
+        self.columns = np.cumsum([len(gap) + 1 for gap in self.gaps]) - 1
+
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        targets = np.stack([example["targets"] for example in examples])
+        targets = (targets - self.scales[:, 0]) / self.scales[:, 1]
+        rows = [
+            EncodedRecord(_NO_RECORD, *self._with_answers(example, target))
+            for example, target in zip(examples, targets, strict=True)
+        ]
+        batch = padded_batch(rows, self.pad_token_id)
+        if not (batch["input_ids"] == self.number_token_id).any():
+            # the model embeds numbers only where it gets their values
+            del batch["number_values"]
+        return {**batch, "targets": torch.from_numpy(targets.astype(np.float32))}
+
+    def _with_answers(
+        self, example: Mapping[str, Any], targets: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Append all answers but the last to the ids and numbers of a prompt."""
+        ids, values = [example["input_ids"]], [example["number_values"]]
+        for index, gap in enumerate(self.gaps[1:]):
+            is_number, target = self.is_number[index], targets[index]
+            label = self.number_token_id if is_number else self.label_ids[index][int(target)]
+            ids.append(np.array([label, *gap]))
+            values.append(np.array([target if is_number else 0, *(0 for _ in gap)], np.float32))
+        return np.concatenate(ids), np.concatenate(values)
 
 
 class FineTuningTrainer(CheckpointingTrainer):
@@ -60,8 +130,6 @@ class FineTuningTrainer(CheckpointingTrainer):
             None if weights is None else torch.tensor(weights)
             for weights in class_weights or (None,) * len(task.answer_list)
         ]
-        # columns that predict the answers, counted from the first column with logits
-        self._columns = [index for index, token in enumerate(collator.answer_ids) if token is None]
 
     # -- loss --------------------------------------------------------------------------------------
 
@@ -75,7 +143,9 @@ class FineTuningTrainer(CheckpointingTrainer):
         inputs = dict(inputs)
         targets = inputs.pop("targets")
         if self.head == "language":
-            outputs = model(**inputs, logits_to_keep=len(self.collator.answer_ids), use_cache=False)
+            outputs = model(
+                **inputs, logits_to_keep=int(self.collator.columns[-1]) + 1, use_cache=False
+            )
             loss = self._language_loss(outputs, targets)
         else:
             outputs = model(**inputs, use_cache=False)
@@ -84,14 +154,14 @@ class FineTuningTrainer(CheckpointingTrainer):
 
     def _language_loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
         token_losses, number_losses = [], []
-        for index, column in enumerate(self._columns):
+        for index, column in enumerate(self.collator.columns.tolist()):
             target = targets[:, index]
             if self.collator.is_number[index]:
                 errors = outputs.number_predictions[:, column].float() - target
                 number_losses.append(errors.square().mean())
                 continue
             chosen = target.long()
-            ids = torch.as_tensor(self.collator.token_ids[index], device=chosen.device)[chosen]
+            ids = torch.as_tensor(self.collator.label_ids[index], device=chosen.device)[chosen]
             losses = nn.functional.cross_entropy(
                 outputs.logits[:, column].float(), ids, reduction="none"
             )
@@ -206,17 +276,29 @@ def class_weights(stated: Any, data: TaskData, head: Head) -> list[list[float] |
     """
     if stated is None:
         return None
+    answers = data.task.answer_list
     if isinstance(stated, Mapping):
         # labels such as 0 and 1 are numbers in YAML
         stated = {str(label): weight for label, weight in stated.items()}
-    _check_weights(stated, data.task)
+        known = [label for answer in answers for label in answer.labels]
+        for label, weight in stated.items():
+            if label not in known:
+                raise ValueError(
+                    f"class_weights name label {label!r}: choose of {', '.join(known)}"
+                )
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
+                raise ValueError(f"class_weights: {label} is {weight!r}: give a number above 0")
+    elif stated != "balanced":
+        raise ValueError(
+            f"class_weights is {stated!r}: write balanced, or the weight of each label"
+        )
     targets = data.splits["train"].targets
-    several = head == "classification" and len(data.task.answer_list) > 1
     weights: list[list[float] | None] = []
-    for index, answer in enumerate(data.task.answer_list):
-        positive = data.task.positive_label(answer)
-        # a head with several labels has the targets 0 and 1, whatever the order of the tokens
-        labels = sorted(answer.labels, key=positive.__eq__) if several else answer.labels
+    for index, answer in enumerate(answers):
+        labels = answer.labels
+        if head == "classification" and len(answers) > 1:
+            # the targets of a head with several labels are 0 and 1, whatever their order
+            labels = tuple(sorted(labels, key=data.task.positive_label(answer).__eq__))
         if answer.is_number:
             weights.append(None)
         elif stated == "balanced":
@@ -240,18 +322,3 @@ def balanced_weights(targets: np.ndarray[Any, Any], count: int) -> list[float]:
     """
     records = np.bincount(targets.astype(int), minlength=count)
     return [float(len(targets) / (count * number)) if number else 0.0 for number in records]
-
-
-def _check_weights(stated: Any, task: Task) -> None:
-    if stated == "balanced":
-        return
-    if not isinstance(stated, Mapping):
-        raise ValueError(
-            f"class_weights is {stated!r}: write balanced, or the weight of each label"
-        )
-    labels = [label for answer in task.answer_list for label in answer.labels]
-    for label, weight in stated.items():
-        if label not in labels:
-            raise ValueError(f"class_weights name label {label!r}: choose of {', '.join(labels)}")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
-            raise ValueError(f"class_weights: {label} is {weight!r}: give a number above 0")

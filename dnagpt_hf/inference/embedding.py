@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 
 from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
-from dnagpt_hf.inference.prediction import resolve_task
+from dnagpt_hf.inference.prediction import DEFAULT_TEMPLATE, resolve_task
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
-from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
+from dnagpt_hf.records.encoding import EncodedRecord, Truncation
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.tasks.examples import prompt_encoder
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
-
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Pooling = Literal["mean", "last", "token"]
@@ -54,48 +52,35 @@ def embed_records(
 ) -> Iterator[Embedding]:
     """Embed the records of a stream, in its order; a batch changes no record's embedding.
 
+    A bounded number of records is in memory. Further arguments are those of
+    [`~dnagpt_hf.LoadedModel.iter_embeddings`].
+
     Args:
-        model: the decoder; of a model with heads, its attribute `model`.
+        model: the decoder in evaluation mode; of a model with heads, its attribute `model`.
         tokenizer: the model's tokenizer.
-        records: any number of records; a bounded number of them is in memory.
-        template: text of the token language with columns in braces, such as `<R>{sequence}`; by
-            default the input of the checkpoint's task, or `{sequence}` without one.
-        pooling:
-            `"mean"` over all tokens of the text, its `"last"` token, which alone has seen the
-            whole text, or every `"token"`.
-        layer:
-            0 for the token embeddings, n for the output of layer n; negative numbers count from
-            the last layer, whose output includes the final layer norm.
-        truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default such
-            a sequence is an error.
-        max_records: most records of a batch.
-        max_tokens: most tokens of a batch, padding included.
+        records: any number of records.
+        pooling: the last token of `"last"` is the one that has seen the whole text.
 
     Raises:
         RecordError: a record cannot be read in the token language or is too long.
         ValueError: unknown pooling, or a layer that the model does not have.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTTokenizer
-        >>> from dnagpt_hf.presets import preset_config
-        >>> model = DNAGPTModel(preset_config("dnagpt-test")).eval()
-        >>> records = [Record({"sequence": "ACGTACGTACGT"}, "first", "a.fa", 1, 1)]
-        >>> [embedding] = embed_records(model, DNAGPTTokenizer(), records, pooling="token")
-        >>> embedding.vectors.shape
-        (2, 32)
     """
     if pooling not in get_args(Pooling):
         raise ValueError(f"unknown pooling {pooling!r}: choose {', '.join(get_args(Pooling))}")
-    index = _layer_index(layer, model.config.num_hidden_layers)
-    task = resolve_input(model.config, template)
-    encoder = RecordEncoder(
+    num_layers = model.config.num_hidden_layers
+    if not -num_layers - 1 <= layer <= num_layers:
+        raise ValueError(
+            f"layer {layer} does not exist: the model has {num_layers}, so choose 0 (embeddings) "
+            f"to {num_layers}, or -1 (last) to {-num_layers - 1}"
+        )
+    # the index in `hidden_states`, whose first entry is the embeddings
+    index = layer % (num_layers + 1)
+    encoder = prompt_encoder(
+        resolve_task(model.config, template, None) or Task(DEFAULT_TEMPLATE),
         tokenizer,
-        task.input,
-        model.config.max_position_embeddings,
-        truncation,
-        partial(task.prepare, columns=task.input.columns),
-        task.input_standardization,
+        head="classification",
+        max_length=model.config.max_position_embeddings,
+        truncation=truncation,
     )
 
     @torch.inference_mode()
@@ -111,34 +96,6 @@ def embed_records(
     for encoded, vectors in rows:
         check_finite(encoded.record, vectors)
         yield Embedding(encoded.record, encoded.input_ids, vectors)
-
-
-def resolve_input(config: PreTrainedConfig, template: str | None = None) -> Task:
-    """Find the input that is embedded: a template, that of the checkpoint's task, or `{sequence}`.
-
-    Args:
-        config: configuration of the checkpoint.
-        template: text of the token language with columns in braces, if one is stated. A template
-            with the columns of the checkpoint's task is prepared as the task says.
-
-    Example:
-
-        >>> from dnagpt_hf import open_checkpoint
-        >>> config = open_checkpoint("dnagpt-tiny-pas").config
-        >>> resolve_input(config).input.text, resolve_input(config, "<S>{sequence}").input.text
-        ('<R>{sequence}', '<S>{sequence}')
-    """
-    return resolve_task(config, template, None) or Task("{sequence}")
-
-
-def _layer_index(layer: int, num_layers: int) -> int:
-    """Find the index of a layer in `hidden_states`, whose first entry is the embeddings."""
-    if not -num_layers - 1 <= layer <= num_layers:
-        raise ValueError(
-            f"layer {layer} does not exist: the model has {num_layers}, so choose 0 (embeddings) "
-            f"to {num_layers}, or -1 (last) to {-num_layers - 1}"
-        )
-    return layer % (num_layers + 1)
 
 
 def _hidden_states(model: DNAGPTModel, inputs: dict[str, torch.Tensor], index: int) -> torch.Tensor:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dnagpt_hf.inference.prediction_heads import (
     NO_TASK,
-    AnswerPrediction,
-    ClassificationHead,
+    Output,
     PredictionHead,
     Predictor,
     checkpoint_task,
+    head_of,
     predict_scores,
     prediction_head,
-    to_predictions,
 )
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.records.encoding import RecordEncoder, Truncation
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.tasks.examples import prompt_length
+from dnagpt_hf.tasks.examples import prompt_encoder
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -32,6 +32,23 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 DEFAULT_TEMPLATE = "{sequence}"
+
+
+@dataclass(frozen=True)
+class AnswerPrediction:
+    """The prediction for one answer of one record.
+
+    Args:
+        labels: the most probable class; of several labels, those with a probability above 0.5.
+        multilabel: whether any number of labels may hold at once.
+        probabilities: probability of each class or label; empty for numbers.
+        numbers: predicted numbers by their names; empty for classes.
+    """
+
+    labels: tuple[str, ...] = ()
+    multilabel: bool = False
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,35 @@ def _cells(answer: AnswerPrediction, name: str, probability: str) -> dict[str, A
     }
 
 
+def to_predictions(
+    outputs: Sequence[Output], scores: np.ndarray[Any, Any]
+) -> dict[str, AnswerPrediction]:
+    """Turn the scores of one record, `(scores,)`, into predictions by the columns of the answers.
+
+    Several numbers without a class beside them are one prediction, under the first column.
+    """
+    predictions: dict[str, AnswerPrediction] = {}
+    rows = np.split(scores, np.cumsum([output.width for output in outputs])[:-1])
+    for output, row in zip(outputs, rows, strict=True):
+        # the shortest decimals that stand for the same float32
+        decimals = map(float, map(str, row))
+        by_name = dict(zip(output.labels or (output.name,), decimals, strict=True))
+        if not output.labels:
+            predictions[output.name] = AnswerPrediction(numbers=by_name)
+        elif output.multilabel:
+            likely = tuple(label for label, score in by_name.items() if score > 0.5)
+            predictions[output.name] = AnswerPrediction(likely, True, by_name)
+        else:
+            best = output.labels[int(row.argmax())]
+            predictions[output.name] = AnswerPrediction((best,), False, by_name)
+    if all(one.numbers for one in predictions.values()):
+        numbers = {
+            name: value for one in predictions.values() for name, value in one.numbers.items()
+        }
+        return {outputs[0].name: AnswerPrediction(numbers=numbers)}
+    return predictions
+
+
 def predict_records(
     model: Predictor,
     tokenizer: DNAGPTTokenizer,
@@ -155,49 +201,24 @@ def predict_records(
 ) -> Iterator[Prediction]:
     """Predict classes, labels or numbers for each record of a stream, in its order.
 
+    The model is in evaluation mode, and a bounded number of records is in memory. Further arguments
+    are those of [`~dnagpt_hf.LoadedModel.iter_predictions`].
+
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`].
         tokenizer: the model's tokenizer.
-        records: any number of records; a bounded number of them is in memory.
-        task: template and answers; by default the task of the checkpoint (`config.task`).
-        template:
-            In place of a task: text of the token language with columns in braces, such as
-            `<R>{sequence}<=><B>`; one that ends in `<M>` asks [`DNAGPTForMultiTask`] for a number.
-            A model with a classification head and no task reads `{sequence}`.
-        answers:
-            Label of each token that may follow, such as `{"A": "false", "N": "true"}`.
-            Probabilities are those among these tokens. By default those of the task, or
-            `config.id2label`, in which token ids are the keys. For [`DNAGPTForMultiTask`] only.
-        truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default such
-            a sequence is an error.
-        max_records: most records of a batch.
-        max_tokens: most tokens of a batch, padding included.
+        records: any number of records.
 
     Raises:
         RecordError: a record cannot be read in the token language or is too long.
         ValueError: template and answers do not fit the model.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTTokenizer
-        >>> from dnagpt_hf.presets import preset_config
-        >>> model = DNAGPTForMultiTask(preset_config("dnagpt-test")).eval()
-        >>> records = [Record({"sequence": "ACGTAC"}, "first", "a.fa", 1, 1)]
-        >>> answers = {"A": "false", "N": "true"}
-        >>> for prediction in predict_records(
-        ...     model, DNAGPTTokenizer(), records, template="<R>{sequence}<=><B>", answers=answers
-        ... ):
-        ...     print(prediction.record.name, list(prediction.probabilities))
-        first ['false', 'true']
     """
-    resolved, head = resolve_head(model, tokenizer, task, template, answers)
-    encoder = prompt_encoder(model, tokenizer, resolved, truncation)
-    names = [output.name for output in head.outputs]
+    head = resolve_head(model, tokenizer, task, template, answers)
+    encoder = encoder_of(model, tokenizer, head.task, truncation)
     for encoded, scores in predict_scores(
         head, map(encoder, records), max_records=max_records, max_tokens=max_tokens
     ):
-        predictions = to_predictions(head.outputs, scores)
-        yield Prediction(encoded.record, dict(zip(names, predictions, strict=False)))
+        yield Prediction(encoded.record, to_predictions(head.outputs, scores))
 
 
 def resolve_head(
@@ -206,11 +227,10 @@ def resolve_head(
     task: Task | None,
     template: str | None,
     answers: Mapping[str, str] | None,
-) -> tuple[Task | None, PredictionHead]:
-    """Resolve the task of a prediction and the model's head for it.
+) -> PredictionHead:
+    """Resolve the task of a prediction, and choose the model's head for it.
 
-    Arguments are those of [`predict_records`]. Classes of a classification head are those of
-    `config.id2label`, in the order of the ids.
+    Arguments are those of [`predict_records`].
 
     Raises:
         ValueError: template and answers do not fit the model.
@@ -220,27 +240,11 @@ def resolve_head(
             "answers are tokens, and this model has a classification head: its labels are "
             "those of config.id2label"
         )
-    resolved = task if task is not None else resolve_task(model.config, template, answers)
-    head = prediction_head(model, tokenizer, resolved)
-    if resolved is not None and isinstance(head, ClassificationHead):
-        resolved = _with_classes_of_head(resolved, head)
-    return resolved, head
+    task = task if task is not None else resolve_task(model.config, template, answers)
+    return prediction_head(model, tokenizer, task)
 
 
-def _with_classes_of_head(task: Task, head: ClassificationHead) -> Task:
-    """Give a task the classes of a head, which `config.id2label` names in the order of the ids."""
-    labels = head.outputs[0].labels
-    if len(task.answer_list) > 1 or task.answer_list[0].is_number or not labels:
-        return task
-    answer = task.answer_list[0]
-    tokens = {label: token for token, label in answer.tokens.items()}
-    if set(tokens) != set(labels):
-        # a head answers without tokens, and numbers stand in for them
-        tokens = {label: f"<{number}>" for number, label in enumerate(labels)}
-    return replace(task, answers={answer.column: {tokens[label]: label for label in labels}})
-
-
-def prompt_encoder(
+def encoder_of(
     model: DNAGPTPreTrainedModel,
     tokenizer: DNAGPTTokenizer,
     task: Task | None,
@@ -257,22 +261,14 @@ def prompt_encoder(
     Raises:
         ValueError: the model answers in the token language, and there is no task.
     """
-    positions = model.config.max_position_embeddings
-    if isinstance(model, DNAGPTForMultiTask):
-        if task is None:
-            raise ValueError(NO_TASK)
-        positions = prompt_length(task, tokenizer, positions)
-    resolved = Task(DEFAULT_TEMPLATE) if task is None else task
-    has_head = isinstance(model, DNAGPTForSequenceClassification)
-    read = resolved.input if has_head else resolved.prompt
-    return RecordEncoder(
+    if task is None and isinstance(model, DNAGPTForMultiTask):
+        raise ValueError(NO_TASK)
+    return prompt_encoder(
+        task or Task(DEFAULT_TEMPLATE),
         tokenizer,
-        read,
-        positions,
-        truncation,
-        # the numbers that are to be predicted may be missing
-        partial(resolved.prepare, columns=read.columns),
-        resolved.input_standardization,
+        head=head_of(model),
+        max_length=model.config.max_position_embeddings,
+        truncation=truncation,
     )
 
 
@@ -303,7 +299,17 @@ def resolve_task(
     task = Task(template, answers=dict(answers or {}))
     if trained is None:
         return task
-    _check_prepared_columns(task, trained)
+    prepared = {**trained.sequences, **trained.transforms}
+    for now, before in zip(_columns(task), _columns(trained), strict=True):
+        lost = [column for column in before if column in prepared and column not in now]
+        others = [column for column in now if column not in before]
+        if lost and others:
+            raise ValueError(
+                f"template {task.template!r} reads {others[0]!r} in place of {lost[0]!r}, whose "
+                "preparation by the checkpoint's task would be lost: keep the columns of "
+                f"{trained.template!r} and rename that of the data (--columns "
+                f"{lost[0]}={others[0]})"
+            )
     columns = {*task.prompt.columns, *(answer.column for answer in task.answer_list)}
     if answers is None:
         known = {
@@ -319,21 +325,6 @@ def resolve_task(
         standardization=trained.standardization,
         positive=trained.positive,
     )
-
-
-def _check_prepared_columns(task: Task, trained: Task) -> None:
-    """Refuse a template with another column in place of one that the trained task prepares."""
-    prepared = {**trained.sequences, **trained.transforms}
-    for now, before in zip(_columns(task), _columns(trained), strict=True):
-        lost = [column for column in before if column in prepared and column not in now]
-        others = [column for column in now if column not in before]
-        if lost and others:
-            raise ValueError(
-                f"template {task.template!r} reads {others[0]!r} in place of {lost[0]!r}, whose "
-                "preparation by the checkpoint's task would be lost: keep the columns of "
-                f"{trained.template!r} and rename that of the data (--columns "
-                f"{lost[0]}={others[0]})"
-            )
 
 
 def _columns(task: Task) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ follows (paper, Fig. 2b), and each further answer is read after those before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from dnagpt_hf.modeling_dnagpt import (
     DNAGPTForSequenceClassification,
 )
 from dnagpt_hf.records.encoding import EncodedRecord
-from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.examples import gaps_between_answers
+from dnagpt_hf.tasks.task import Head, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -56,23 +57,6 @@ class Output:
         return max(1, len(self.labels))
 
 
-@dataclass(frozen=True)
-class AnswerPrediction:
-    """The prediction for one answer of one record.
-
-    Args:
-        labels: the most probable class; of several labels, those with a probability above 0.5.
-        multilabel: whether any number of labels may hold at once.
-        probabilities: probability of each class or label; empty for numbers.
-        numbers: predicted numbers by their names; empty for classes.
-    """
-
-    labels: tuple[str, ...] = ()
-    multilabel: bool = False
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
 class LanguageHead:
     """Predictions in the token language, by a model with both heads.
 
@@ -87,26 +71,31 @@ class LanguageHead:
 
     def __init__(self, model: DNAGPTForMultiTask, tokenizer: DNAGPTTokenizer, task: Task) -> None:
         self.model = model
-        answers = task.answer_list
+        self.task = task
         self.tokens = [
             {} if answer.is_number else answer_tokens(tokenizer, model.config, answer.tokens)
-            for answer in answers
+            for answer in task.answer_list
         ]
-        # ids of the text between an answer and the next
-        self.between = [
-            [int(token) for token in tokenizer(answer.before.strip())["input_ids"]]
-            if answer.before.strip()
-            else []
-            for answer in answers
-        ]
+        self.gaps = gaps_between_answers(task, tokenizer)
+        self.scales = task.answer_scales
         self.outputs = [
             Output(
                 "number" if answer.column == "answer" and answer.is_number else answer.column,
                 tuple(tokens.values()),
             )
-            for answer, tokens in zip(answers, self.tokens, strict=True)
+            for answer, tokens in zip(task.answer_list, self.tokens, strict=True)
         ]
-        self.scales = task.answer_scales
+
+    def raw(self, index: int, **inputs: torch.Tensor) -> torch.Tensor:
+        """Compute the logits of one answer, `(batch, labels)`, or its number, `(batch, 1)`."""
+        return self._raw(index, self.model(**inputs, use_cache=False, logits_to_keep=1))
+
+    def _raw(self, index: int, outputs: Any) -> torch.Tensor:
+        # float32, since a softmax in half precision loses small probabilities
+        if self.tokens[index]:
+            return outputs.logits[:, -1, list(self.tokens[index])].float()
+        mean, deviation = self.scales[index]
+        return outputs.number_predictions[:, -1:].float() * deviation + mean
 
     def scores(self, inputs: Inputs) -> torch.Tensor:
         """Predict all answers of a batch.
@@ -123,27 +112,23 @@ class LanguageHead:
             outputs = self.model(
                 **inputs, logits_to_keep=1, use_cache=several, past_key_values=cache
             )
-            if tokens:
-                ids = torch.tensor(list(tokens), device=outputs.logits.device)
-                # float32, since a softmax in half precision loses small probabilities
-                answer = outputs.logits[:, -1, ids].float().softmax(-1)
-                chosen, value = ids[answer.argmax(-1)], torch.zeros(len(answer), device=ids.device)
-                scores.append(answer)
-            else:
-                value = outputs.number_predictions[:, -1].float()
-                chosen = torch.full_like(value, self.model.config.number_token_id, dtype=torch.long)
-                mean, deviation = self.scales[index]
-                scores.append((value * deviation + mean)[:, None])
+            raw = self._raw(index, outputs)
+            scores.append(raw.softmax(-1) if tokens else raw)
             if index + 1 < len(self.tokens):
                 cache = outputs[CACHE_NAME]
-                inputs = self._continued(inputs, chosen, value, self.between[index + 1])
+                ids = torch.tensor(list(tokens) or [self.model.config.number_token_id])
+                chosen = ids.to(raw.device)[raw.argmax(-1)]
+                value = torch.zeros_like(raw[:, 0])
+                if not tokens:
+                    value = outputs.number_predictions[:, -1].float()
+                inputs = self._continued(inputs, chosen, value, self.gaps[index + 1])
         return torch.cat(scores, dim=-1)
 
     def _continued(
-        self, inputs: Inputs, chosen: torch.Tensor, value: torch.Tensor, between: list[int]
+        self, inputs: Inputs, chosen: torch.Tensor, value: torch.Tensor, gap: list[int]
     ) -> Inputs:
         """Append an answer and the text before the next one to the cached prompt."""
-        behind = torch.tensor(between, dtype=torch.long, device=chosen.device)
+        behind = torch.tensor(gap, dtype=torch.long, device=chosen.device)
         ids = torch.cat([chosen[:, None], behind.expand(len(chosen), -1)], dim=1)
         values = torch.zeros_like(ids, dtype=torch.float32)
         values[:, 0] = value
@@ -171,25 +156,52 @@ class ClassificationHead:
         if self.problem == "regression":
             names = labels if len(labels) > 1 or stated_labels(config) else ("number",)
             self.outputs = [Output(name) for name in names]
-            scales = [] if task is None else list(task.answer_scales)
+            scales = [] if task is None else task.answer_scales
             self.scales = scales if len(scales) == len(names) else [(0.0, 1.0)] * len(names)
         else:
             multilabel = self.problem == "multi_label_classification"
             name = columns[0] if columns and not multilabel else "answer"
             self.outputs = [Output(name, labels, multilabel)]
+        self.task = None if task is None else self._with_own_classes(task)
 
-    def scores(self, inputs: Inputs) -> torch.Tensor:
-        """Predict a batch: probabilities or numbers put back, `(batch, labels)`."""
-        logits = self.model(**inputs, use_cache=False).logits.float()
+    def raw(self, index: int, **inputs: torch.Tensor) -> torch.Tensor:
+        """Compute all logits, `(batch, labels)`, or the number of an index, `(batch, 1)`."""
+        raw = self._raw(inputs)
+        return raw[:, index : index + 1] if self.problem == "regression" else raw
+
+    def _raw(self, inputs: Inputs) -> torch.Tensor:
+        logits: torch.Tensor = self.model(**inputs, use_cache=False).logits.float()
         if self.problem == "regression":
             means, deviations = torch.tensor(self.scales, device=logits.device).T
             return logits * deviations + means
-        if self.problem == "multi_label_classification":
-            return logits.sigmoid()
-        return logits.softmax(-1)
+        return logits
+
+    def scores(self, inputs: Inputs) -> torch.Tensor:
+        """Predict a batch: probabilities or numbers put back, `(batch, labels)`."""
+        raw = self._raw(inputs)
+        if self.problem == "regression":
+            return raw
+        return raw.sigmoid() if self.outputs[0].multilabel else raw.softmax(-1)
+
+    def _with_own_classes(self, task: Task) -> Task:
+        """Give a task the classes that `config.id2label` names, in the order of the ids."""
+        labels = self.outputs[0].labels
+        answer, *others = task.answer_list
+        if others or answer.is_number or not labels:
+            return task
+        tokens = {label: token for token, label in answer.tokens.items()}
+        if set(tokens) != set(labels):
+            # a head answers without tokens, and numbers stand in for them
+            tokens = {label: f"<{number}>" for number, label in enumerate(labels)}
+        return replace(task, answers={answer.column: {tokens[label]: label for label in labels}})
 
 
 PredictionHead = LanguageHead | ClassificationHead
+
+
+def head_of(model: Any) -> Head:
+    """Name the kind of head by which a model answers."""
+    return "classification" if isinstance(model, DNAGPTForSequenceClassification) else "language"
 
 
 def prediction_head(
@@ -244,37 +256,6 @@ def predict_scores(
     ):
         check_finite(encoded.record, scores)
         yield encoded, scores
-
-
-def to_predictions(
-    outputs: list[Output], scores: np.ndarray[Any, Any]
-) -> tuple[AnswerPrediction, ...]:
-    """Turn the scores of one record, `(scores,)`, into predictions.
-
-    Several numbers without a class beside them are one prediction.
-    """
-    predictions: list[AnswerPrediction] = []
-    start = 0
-    for output in outputs:
-        row = scores[start : start + output.width]
-        start += output.width
-        # the shortest decimals that stand for the same float32
-        by_name = {
-            name: float(str(score))
-            for name, score in zip(output.labels or (output.name,), row, strict=True)
-        }
-        if not output.labels:
-            predictions.append(AnswerPrediction(numbers=by_name))
-        elif output.multilabel:
-            likely = tuple(label for label, score in by_name.items() if score > 0.5)
-            predictions.append(AnswerPrediction(likely, True, by_name))
-        else:
-            best = output.labels[int(row.argmax())]
-            predictions.append(AnswerPrediction((best,), False, by_name))
-    if len(predictions) > 1 and all(one.numbers for one in predictions):
-        numbers = {name: value for one in predictions for name, value in one.numbers.items()}
-        return (AnswerPrediction(numbers=numbers),)
-    return tuple(predictions)
 
 
 def checkpoint_task(config: PreTrainedConfig) -> Task | None:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from dnagpt_hf.inference.batching import check_finite, padded_batch
-from dnagpt_hf.inference.prediction import prompt_encoder, resolve_head
-from dnagpt_hf.inference.prediction_heads import (
-    ClassificationHead,
-    LanguageHead,
-    Output,
-    PredictionHead,
-    Predictor,
-)
+from dnagpt_hf.inference.prediction import encoder_of, resolve_head
+from dnagpt_hf.inference.prediction_heads import LanguageHead, Output, Predictor
 from dnagpt_hf.inference.token_spans import TokenizedRecord, TokenSpan, token_kind, tokenize_record
 from dnagpt_hf.records.encoding import Truncation
 from dnagpt_hf.records.reading import Record
@@ -31,8 +26,6 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 AnswerKind = Literal["class", "label", "number"]
-# from inputs of a model to logits or numbers, (batch, labels)
-RawAnswer = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -112,17 +105,17 @@ def score_answer(
         >>> scored.kind, scored.unit
         ('class', 'log-odds of true')
     """
-    asked, head = resolve_head(model, tokenizer, task, template, answers)
+    head = resolve_head(model, tokenizer, task, template, answers)
     index = _chosen([output.name for output in head.outputs], answer, "answer") or 0
-    encoder = prompt_encoder(model, tokenizer, asked, truncation)
-    tokenized = tokenize_record(encoder, record, None if asked is None else asked.sequences)
+    encoder = encoder_of(model, tokenizer, head.task, truncation)
+    tokenized = tokenize_record(encoder, record, None if head.task is None else head.task.sequences)
     if isinstance(head, LanguageHead):
         for before in range(index):
             tokenized = _continued(tokenized, head, before, tokenizer)
-    output, raw = head.outputs[index], _raw_answer(head, index)
+    output, raw = head.outputs[index], partial(head.raw, index)
     with torch.inference_mode():
         found = raw(**_inputs(model, tokenized))
-    check_finite(record, found.float().cpu().numpy())
+    check_finite(record, found.cpu().numpy())
     kind = _kind(output)
     label = _chosen(list(output.labels or (output.name,)), target, "target")
     label = int(found[0].argmax()) if label is None else label
@@ -163,27 +156,6 @@ def _kind(output: Output) -> AnswerKind:
     return "class"
 
 
-def _raw_answer(head: PredictionHead, index: int) -> RawAnswer:
-    """Make the function of logits, `(batch, labels)`, or of the number put back, `(batch, 1)`."""
-    is_number = not head.outputs[index].labels
-    mean, deviation = head.scales[index] if is_number else (0.0, 1.0)
-    if isinstance(head, ClassificationHead):
-        where = slice(index, index + 1) if is_number else slice(None)
-        return lambda **inputs: (
-            head.model(**inputs, use_cache=False).logits[:, where].float() * deviation + mean
-        )
-    ids = list(head.tokens[index])
-
-    def raw(**inputs: torch.Tensor) -> torch.Tensor:
-        outputs = head.model(**inputs, use_cache=False, logits_to_keep=1)
-        if is_number:
-            return outputs.number_predictions.float() * deviation + mean
-        logits: torch.Tensor = outputs.logits[:, -1, ids].float()
-        return logits
-
-    return raw
-
-
 def _score(raw: torch.Tensor, kind: AnswerKind, label: int) -> torch.Tensor:
     """Turn logits, `(batch, labels)`, into the score of one label, `(batch,)`."""
     if kind != "class":
@@ -198,14 +170,13 @@ def _continued(
 ) -> TokenizedRecord:
     """Append the model's answer of an index, and the text before the next one, to a record."""
     with torch.inference_mode():
-        found = _raw_answer(head, index)(**_inputs(head.model, tokenized))
+        found = head.raw(index, **_inputs(head.model, tokenized))
     tokens, value = list(head.tokens[index]), 0.0
-    if tokens:
-        chosen = tokens[int(found.argmax())]
-    else:
+    if not tokens:
         mean, deviation = head.scales[index]
-        chosen, value = tokenizer.number_token_id, (float(found) - mean) / deviation
-    ids = [chosen, *head.between[index + 1]]
+        value = (float(found) - mean) / deviation
+    chosen = tokens[int(found.argmax())] if tokens else tokenizer.number_token_id
+    ids = [chosen, *head.gaps[index + 1]]
     names = tokenizer.convert_ids_to_tokens(ids)
     values = np.zeros(len(ids), np.float32)
     values[0] = value

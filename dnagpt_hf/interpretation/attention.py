@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dnagpt_hf.inference.batching import check_finite, padded_batch
-from dnagpt_hf.inference.prediction import prompt_encoder, resolve_task
+from dnagpt_hf.inference.prediction import encoder_of, resolve_task
 from dnagpt_hf.inference.token_spans import Array, TokenizedRecord, tokenize_record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
 from dnagpt_hf.records.encoding import Truncation
@@ -202,7 +202,7 @@ def _tokenized(
     truncation: Truncation | None,
 ) -> TokenizedRecord:
     resolved = task if task is not None else resolve_task(model.config, template, None)
-    encoder = prompt_encoder(model, tokenizer, resolved, truncation)
+    encoder = encoder_of(model, tokenizer, resolved, truncation)
     return tokenize_record(encoder, record, None if resolved is None else resolved.sequences)
 
 

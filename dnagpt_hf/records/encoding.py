@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from dnagpt_hf.messages import count
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
 
@@ -91,19 +92,7 @@ class RecordEncoder:
             raise record.error(self._problem(record, error)) from error
         if not len(encoded.input_ids):
             raise record.error("it holds no tokens")
-        return self._standardize(encoded) if self.standardization else encoded
-
-    def _standardize(self, encoded: EncodedRecord) -> EncodedRecord:
-        is_number = encoded.input_ids == self.tokenizer.number_token_id
-        if is_number.sum() != len(self.standardization):
-            raise encoded.record.error(
-                f"it holds {is_number.sum()} numbers, but the model was trained with "
-                f"{len(self.standardization)}"
-            )
-        means, deviations = np.asarray(self.standardization).T
-        values = encoded.number_values.copy()
-        values[is_number] = (values[is_number] - means) / deviations
-        return replace(encoded, number_values=values)
+        return standardize(encoded, self.standardization, self.tokenizer.number_token_id)
 
     def _encode(self, record: Record, values: dict[str, Any]) -> EncodedRecord:
         # arrays rather than lists, and no warning on a length that is checked here
@@ -145,3 +134,30 @@ class RecordEncoder:
         if "<" in sequence or bases <= 0:
             raise ValueError(f"{problem}, and no sequence in it can be cut to make it fit")
         values[longest] = sequence[-bases:] if self.truncation == "left" else sequence[:bases]
+
+
+def standardize(
+    encoded: EncodedRecord, standardization: Sequence[tuple[float, float]], number_token_id: int
+) -> EncodedRecord:
+    """Standardize the numbers of a record.
+
+    Args:
+        encoded: the record.
+        standardization: mean and standard deviation of each number; empty leaves them as they are.
+        number_token_id: id of a number.
+
+    Raises:
+        RecordError: the record holds another count of numbers.
+    """
+    if not standardization:
+        return encoded
+    is_number = encoded.input_ids == number_token_id
+    if is_number.sum() != len(standardization):
+        raise encoded.record.error(
+            f"it holds {count(int(is_number.sum()), 'number')}, where the training data have "
+            f"{len(standardization)}: give every record as many"
+        )
+    means, deviations = np.asarray(standardization).T
+    values = encoded.number_values.copy()
+    values[is_number] = (values[is_number] - means) / deviations
+    return replace(encoded, number_values=values)

@@ -105,20 +105,21 @@ class Template:
             >>> Template("<M>{half…}<=><M>{y}").resolve(["half_1", "y", "half_2"]).text
             '<M>{half_1} {half_2}<=><M>{y}'
         """
-        names, text = list(columns), ""
-        for part in self.parts:
-            if isinstance(part, str) or not part.beginning:
-                text += str(part)
+        names = list(columns)
+        unnamed = [name for name in names if name not in self.columns]
+        template = self
+        for slot in self.slots:
+            if not slot.beginning:
                 continue
-            unnamed = [name for name in names if name not in self.columns]
-            found = [f"{{{name}}}" for name in unnamed if name.startswith(part.beginning)]
+            found = [f"{{{name}}}" for name in unnamed if name.startswith(slot.beginning)]
             if not found:
                 raise ValueError(
-                    f"template {self.text!r}: no column begins with {part.beginning!r}, there are "
+                    f"template {self.text!r}: no column begins with {slot.beginning!r}, there are "
                     f"only {', '.join(names)}"
                 )
-            text += " ".join(found)
-        return Template(text)
+            texts = [" ".join(found) if part == slot else str(part) for part in template.parts]
+            template = Template("".join(texts))
+        return template
 
     @property
     def slots(self) -> list[Slot]:

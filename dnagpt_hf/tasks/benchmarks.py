@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,11 +15,10 @@ from dnagpt_hf.records.reading import Record, RecordReader
 from dnagpt_hf.tasks.sources import (
     ALL,
     Names,
-    RecordStream,
     Source,
     Splits,
     existing,
-    file_stream,
+    read_files,
     split_files,
 )
 
@@ -59,7 +57,7 @@ class DeepGSR(Source):
     def read(self, folder: Path) -> Splits:
         path = existing(folder, self.deepgsr)
         files = _chosen(path, _signal_files(path), self.variants)
-        return {ALL: RecordStream(partial(_read_signals, files))}
+        return {ALL: _read_signals(files)}
 
 
 class GUE(Source):
@@ -75,7 +73,7 @@ class GUE(Source):
 
     def read(self, folder: Path) -> Splits:
         path = existing(folder, self.gue)
-        splits = {name: file_stream([file]) for name, file in split_files(path, _TABLES).items()}
+        splits = {name: read_files([file]) for name, file in split_files(path, _TABLES).items()}
         if self.train_on is None:
             return splits
         if "train" in splits or "validation" not in splits:
@@ -102,9 +100,7 @@ class NucleotideTransformer(Source):
     def read(self, folder: Path) -> Splits:
         path = existing(folder, self.nucleotide_transformer)
         return {
-            name: RecordStream(partial(_read_labelled_fasta, file))
-            if file.name.endswith(_FASTA)
-            else file_stream([file])
+            name: _read_labelled_fasta(file) if file.name.endswith(_FASTA) else read_files([file])
             for name, file in split_files(path, (*_FASTA, *_TABLES, ".parquet")).items()
         }
 

@@ -1,35 +1,27 @@
-"""The records of a task: read, freed of duplicates, split, standardized and described."""
+"""The records of a task as examples: encoded, freed of duplicates, split, and standardized."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
-from dnagpt_hf.messages import count
+import numpy as np
+from numpy.typing import NDArray
+
+from dnagpt_hf.records import encoding
 from dnagpt_hf.records.encoding import Truncation
-from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
-from dnagpt_hf.tasks.examples import (
-    Examples,
-    Head,
-    describe,
-    encode_records,
-    fit_standardization,
-    to_head_targets,
-)
+from dnagpt_hf.tasks.examples import Examples, complete_records, encode_records, targets_of_head
 from dnagpt_hf.tasks.sources import ALL, SPLITS
-from dnagpt_hf.tasks.splits import FRACTIONS, ClassTooSmall, divide, duplicates
-from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.splits import FRACTIONS, divide, duplicates
+from dnagpt_hf.tasks.task import Head, Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-
-logger = logging.getLogger(__name__)
 
 Duplicates = Literal["remove", "keep", "error"]
 
@@ -90,169 +82,90 @@ def prepare_task(
         _ = task.problem_type
     if set(records) == {"train"}:
         records = {ALL: records["train"]}
-    task, records = _with_columns(task, records)
-    splits: list[str] = []
+    beginning, stream = next((split, iter(stream)) for split, stream in records.items())
+    first = next(stream, None)
+    if first is None:
+        raise ValueError(f"the data hold no records ({beginning})")
+    # columns that the template names by their beginning
+    task = replace(task, template=Template(task.template).resolve(first.values).text)
+    records = {**records, beginning: chain([first], stream)}
+    origins: list[str] = []
     left_out: Counter[str] = Counter()
+
+    def complete() -> Iterator[Record]:
+        for split, stream in records.items():
+            for record in complete_records(task, stream, left_out):
+                origins.append(split)
+                yield record
+
     task, examples = encode_records(
         task,
         tokenizer,
-        _all_records(task, records, splits, left_out),
+        complete(),
         head=head,
         max_length=max_length,
         truncation=truncation,
         group=group,
     )
-    kept, found = _without_duplicates(task, examples, splits, duplicate_records)
-    found = {
+    report: dict[str, Any] = {
         "records read": len(examples) + left_out.total(),
         "records without a value": dict(left_out),
-        **found,
+        "duplicate records": duplicate_records,
     }
-    examples, splits = examples.select(kept), [splits[index] for index in kept]
-    splits = _split(task, examples, splits, set(records), fractions, seed)
-    by_split = {
-        split: examples.select([index for index, one in enumerate(splits) if one == split])
+    removed = _duplicates(task, examples, origins, duplicate_records, report)
+    kept = np.setdiff1d(np.arange(len(examples)), removed)
+    examples = examples.select(kept.tolist())
+    assigned = _split(task, examples, np.array(origins)[kept], set(records), fractions, seed, group)
+    splits = {
+        split: examples.select(np.flatnonzero(assigned == split).tolist())
         for split in SPLITS
-        if split in splits
+        if split in assigned
     }
     for split in ("train", "validation", *(split for split in records if split in SPLITS)):
-        if split not in by_split:
+        if split not in splits:
             raise ValueError(
                 f"the {split} split would be empty: give records for it, or other sizes (split)"
             )
     # the name of the key is that of earlier releases
-    report = {**found, "parts": {split: describe(task, one) for split, one in by_split.items()}}
+    report["parts"] = {split: _describe(task, one) for split, one in splits.items()}
     if standardize and not task.standardization:
-        scales = fit_standardization(
-            by_split["train"], task.answer_list, int(tokenizer.number_token_id)
-        )
-        task = replace(task, standardization=scales)
-    targets = {name: to_head_targets(task, one, tokenizer, head) for name, one in by_split.items()}
-    return TaskData(task, targets, report)
-
-
-def read_examples(
-    task: Task,
-    tokenizer: DNAGPTTokenizer,
-    records: Iterable[Record],
-    *,
-    head: Head = "language",
-    max_length: int,
-    truncation: Truncation | None = None,
-) -> Examples:
-    """Read labelled records for a task that a model has been trained on.
-
-    Args:
-        task: the task with its labels and its standardization.
-        tokenizer: the model's tokenizer.
-        records: records with the columns of the template, answers included. Those of which a
-            label or a number is missing are left out, with a warning.
-        head: the head that answers.
-        max_length: positions of the model.
-        truncation: end at which too long a sequence is cut; by default it is an error.
-
-    Raises:
-        RecordError: a record cannot be used.
-        ValueError: the template names no column of answers, or there are no records.
-    """
-    if not task.is_answered:
-        raise ValueError(
-            f"template {task.template!r} has no column behind <=>, with which to compare: write "
-            "it as <R>{sequence}<=><B>{label}"
-        )
-    records = complete_records(task, records, Counter())
-    task, examples = encode_records(
-        task, tokenizer, records, head=head, max_length=max_length, truncation=truncation
+        task = replace(task, standardization=_fit(task, splits["train"], tokenizer))
+        splits = {name: _standardized(task, one, tokenizer) for name, one in splits.items()}
+    return TaskData(
+        task, {name: targets_of_head(task, one, head) for name, one in splits.items()}, report
     )
-    return to_head_targets(task, examples, tokenizer, head)
 
 
-def _all_records(
+def _duplicates(
     task: Task,
-    records: Mapping[str, Iterable[Record]],
-    splits: list[str],
-    left_out: Counter[str],
-) -> Iterator[Record]:
-    """Read the complete records of all splits, and note the split of each."""
-    for split, split_records in records.items():
-        for record in complete_records(task, split_records, left_out):
-            splits.append(split)
-            yield record
-
-
-def complete_records(
-    task: Task, records: Iterable[Record], left_out: Counter[str]
-) -> Iterator[Record]:
-    """Leave out records of which a label or a number is missing.
-
-    Args:
-        task: the task, whose template says which columns are needed.
-        records: labeled records.
-        left_out: gets the number of those that are left out, by the column that they lack.
-    """
-    answers = {answer.column: answer for answer in task.answer_list}
-    numbers = [slot.column for slot in Template(task.template).slots if slot.is_number]
-    needed = list(dict.fromkeys([*numbers, *answers]))
-    before = left_out.copy()
-    for record in records:
-        values = record.values
-        lacking = [
-            column
-            for column in needed
-            if column in values
-            and (answers[column].is_missing if column in answers else is_missing)(values[column])
-        ]
-        if lacking:
-            left_out[lacking[0]] += 1
-        else:
-            yield record
-    for column, number in (left_out - before).items():
-        logger.warning("left out %s without a value of %s", count(number, "record"), column)
-
-
-def _with_columns(
-    task: Task, records: Mapping[str, Iterable[Record]]
-) -> tuple[Task, Mapping[str, Iterable[Record]]]:
-    """Resolve columns that the template names by their beginning, with the first record."""
-    if "…}" not in task.template and "...}" not in task.template:
-        return task, records
-    split, stream = next(iter(records.items()))
-    stream = iter(stream)
-    first = next(stream, None)
-    if first is None:
-        raise ValueError(f"the data hold no records ({split})")
-    template = Template(task.template).resolve(first.values)
-    return replace(task, template=template.text), {**records, split: chain([first], stream)}
-
-
-def _without_duplicates(
-    task: Task, examples: Examples, splits: Sequence[str], policy: Duplicates
-) -> tuple[list[int], dict[str, Any]]:
-    """Choose the examples that stay, by their indices, and report the duplicates."""
+    examples: Examples,
+    origins: Sequence[str],
+    policy: Duplicates,
+    report: dict[str, Any],
+) -> list[int]:
+    """Find the examples to remove, by their indices, and report the duplicates."""
     is_class = [not answer.is_number for answer in task.answer_list]
     classes = [tuple(row) for row in examples.targets[:, is_class]] if any(is_class) else None
-    found = duplicates(examples.keys, splits, classes)
-    removed = {index for indices in found.values() for index in indices}
-    counts = {f"duplicates {kind}": len(indices) for kind, indices in found.items()}
-    report = {"duplicate records": policy, **counts}
+    found = duplicates(examples.keys, origins, classes)
+    report.update({f"duplicates {kind}": len(indices) for kind, indices in found.items()})
+    removed = [index for indices in found.values() for index in indices]
     if removed and policy == "error":
         raise examples.prompts[min(removed)].record.error(
             "its sequence, or its reverse complement, stands twice, as do those of "
             f"{len(removed) - 1} other records: remove them (duplicates: remove)"
         )
-    if policy == "keep":
-        removed = set()
-    return [index for index in range(len(examples)) if index not in removed], report
+    return [] if policy == "keep" else removed
 
 
 def _split(
     task: Task,
     examples: Examples,
-    splits: list[str],
+    origins: NDArray[np.str_],
     given: set[str],
     fractions: Sequence[float],
     seed: int,
-) -> list[str]:
+    group: str | None,
+) -> NDArray[np.str_]:
     """Assign examples to splits where the source has no splits, or none for validation."""
     if not 2 <= len(fractions) <= len(SPLITS):
         raise ValueError(f"split is {list(fractions)}: give sizes of two or three splits")
@@ -261,21 +174,71 @@ def _split(
     elif "validation" not in given and "train" in given:
         source, names, fractions = "train", SPLITS[:2], list(fractions)[:2]
     else:
-        return splits
-    indices = [index for index, split in enumerate(splits) if split == source]
-    classes = None
-    if len(task.answer_list) == 1 and not task.answer_list[0].is_number:
-        labels = task.answer_list[0].labels
-        classes = [labels[int(examples.targets[index, 0])] for index in indices]
-    groups = [examples.groups[index] for index in indices] if examples.groups else None
-    try:
-        division = divide(
-            len(indices), fractions=fractions, seed=seed, classes=classes, groups=groups
-        )
-    except ClassTooSmall as error:
-        record = examples.prompts[indices[error.index]].record
-        raise ValueError(f"{record.source}, line {record.line}: {error}") from None
-    assigned = list(splits)
-    for index, number in zip(indices, division, strict=True):
-        assigned[index] = names[number]
+        return origins
+    indices = np.flatnonzero(origins == source)
+    records = [examples.prompts[index].record for index in indices]
+    answer, *others = task.answer_list
+    classes = groups = None
+    if group is not None:
+        groups = [record.values[group] for record in records]
+    elif not others and not answer.is_number:
+        classes = [answer.labels[int(label)] for label in examples.targets[indices, 0]]
+        needed = sum(fraction > 0 for fraction in fractions)
+        for label, number in Counter(classes).items():
+            if number < needed:
+                raise records[classes.index(label)].error(
+                    f"class {label!r} has {number} of {len(records):,} records, too few for "
+                    f"{needed} splits: add records, leave the class out, or give the splits as "
+                    "files"
+                )
+    parts = divide(len(records), fractions=fractions, seed=seed, classes=classes, groups=groups)
+    assigned = origins.astype(object)
+    assigned[indices] = np.array(names, dtype=object)[parts]
     return assigned
+
+
+def _describe(task: Task, examples: Examples) -> Mapping[str, Any]:
+    """Count records, tokens of their prompts, and the labels or the range of each answer."""
+    lengths = examples.lengths
+    description: dict[str, Any] = {
+        "records": len(examples),
+        "tokens": {
+            "least": int(lengths.min()),
+            "median": float(np.median(lengths)),
+            "most": int(lengths.max()),
+        },
+    }
+    for index, answer in enumerate(task.answer_list):
+        values = examples.targets[:, index]
+        if answer.is_number:
+            description[answer.column] = {
+                "mean": float(values.mean()),
+                "standard deviation": float(values.std()),
+                "least": float(values.min()),
+                "most": float(values.max()),
+            }
+        else:
+            counts = np.bincount(values.astype(int), minlength=len(answer.labels))
+            description[answer.column] = dict(zip(answer.labels, counts.tolist(), strict=True))
+    return description
+
+
+def _fit(
+    task: Task, examples: Examples, tokenizer: DNAGPTTokenizer
+) -> tuple[tuple[float, float], ...]:
+    """Fit mean and standard deviation of each number of the records, those of the answers last.
+
+    A number that is the same everywhere has a standard deviation of 1.
+    """
+    columns = list(examples.numbers(int(tokenizer.number_token_id)).T.astype(np.float64))
+    is_number = [answer.is_number for answer in task.answer_list]
+    columns += list(examples.targets.T[is_number])
+    return tuple(
+        (float(values.mean()), float(values.std()) if np.ptp(values) else 1.0) for values in columns
+    )
+
+
+def _standardized(task: Task, examples: Examples, tokenizer: DNAGPTTokenizer) -> Examples:
+    scales, number = task.input_standardization, int(tokenizer.number_token_id)
+    prompts = [encoding.standardize(prompt, scales, number) for prompt in examples.prompts]
+    return replace(examples, prompts=prompts)

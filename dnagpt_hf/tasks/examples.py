@@ -1,10 +1,13 @@
-"""Records of a task in the token language, kept in flat arrays."""
+"""Records of a task in the token language, with their targets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +17,14 @@ from dnagpt_hf.messages import count
 from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
 from dnagpt_hf.records.missing import is_missing
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import parse_number
+from dnagpt_hf.records.templates import Template, parse_number
 from dnagpt_hf.tasks.splits import sequence_key
-from dnagpt_hf.tasks.task import Answer, Task
+from dnagpt_hf.tasks.task import Answer, Head, Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-Head = Literal["language", "classification"]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,13 @@ class Examples(Dataset[dict[str, Any]]):
     """Encoded records with their targets.
 
     Args:
-        prompts: the prompts; their records have a name and a line, but no values.
+        prompts: the prompts; of their values, records keep that of the group alone.
         keys: key of the sequences of each, by which duplicates are found.
-        groups: value of the column that keeps records together, if there is one.
         targets: index of the label, or the number, of each answer, `(records, answers)`, float64.
     """
 
     prompts: list[EncodedRecord]
     keys: list[bytes]
-    groups: list[str]
     targets: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -67,53 +68,70 @@ class Examples(Dataset[dict[str, Any]]):
         return Examples(
             [self.prompts[index] for index in indices],
             [self.keys[index] for index in indices],
-            [self.groups[index] for index in indices] if self.groups else [],
             self.targets[indices],
         )
 
-    def numbers(self, number_token_id: int, expected: int | None = None) -> NDArray[np.float32]:
+    def numbers(self, number_token_id: int) -> NDArray[np.float32]:
         """Give the numbers of the prompts, `(records, numbers)`.
 
-        Args:
-            number_token_id: id of a number.
-            expected: numbers of each record; by default as many as the first has.
-
         Raises:
-            RecordError: a record has another count of numbers.
+            RecordError: a record has another count of numbers than the first one.
         """
-        rows = []
+        rows: list[NDArray[np.float32]] = []
         for prompt in self.prompts:
             rows.append(prompt.number_values[prompt.input_ids == number_token_id])
-            expected = len(rows[0]) if expected is None else expected
-            if len(rows[-1]) != expected:
+            if len(rows[-1]) != len(rows[0]):
                 raise prompt.record.error(
                     f"it holds {count(len(rows[-1]), 'number')}, where the training data have "
-                    f"{expected}: give every record as many"
+                    f"{len(rows[0])}: give every record as many"
                 )
         return np.array(rows)
 
-    def standardized(
-        self, standardization: Sequence[tuple[float, float]], number_token_id: int
-    ) -> Examples:
-        """Copy the examples with standardized numbers in their prompts; targets stay as they are.
 
-        Args:
-            standardization: mean and standard deviation of each number of a prompt.
-            number_token_id: id of a number.
+def gaps_between_answers(task: Task, tokenizer: DNAGPTTokenizer) -> list[list[int]]:
+    """List the token ids before each answer that the prompt or the answer before it leaves.
 
-        Raises:
-            RecordError: a record has another count of numbers.
-        """
-        numbers = self.numbers(number_token_id, len(standardization))
-        if not standardization:
-            return self
-        means, deviations = np.asarray(standardization).T
-        prompts = []
-        for prompt, row in zip(self.prompts, (numbers - means) / deviations, strict=True):
-            values = prompt.number_values.copy()
-            values[prompt.input_ids == number_token_id] = row
-            prompts.append(replace(prompt, number_values=values))
-        return replace(self, prompts=prompts)
+    Example:
+
+        >>> from dnagpt_hf import DNAGPTTokenizer
+        >>> task = Task("{x}<=><B>{a}<M>{y}", answers={"A": "1", "N": "0"})
+        >>> gaps_between_answers(task, DNAGPTTokenizer())
+        [[], [18]]
+    """
+    texts = [answer.before.strip() for answer in task.answer_list]
+    return [list(map(int, tokenizer(text)["input_ids"])) if text else [] for text in texts]
+
+
+def prompt_encoder(
+    task: Task,
+    tokenizer: DNAGPTTokenizer,
+    *,
+    head: Head = "language",
+    max_length: int,
+    truncation: Truncation | None = None,
+) -> RecordEncoder:
+    """Make the encoder of what a model reads before it answers.
+
+    Args:
+        task: template and preparation of columns.
+        tokenizer: the model's tokenizer.
+        head: the head that answers. One for classification reads the template up to `<=>`.
+        max_length: positions of the model. Answers in the token language take some of them, but
+            not the last one, which is predicted and not read.
+        truncation: end at which too long a sequence is cut; by default it is an error.
+
+    Raises:
+        ValueError: the template has a token that the tokenizer does not know.
+    """
+    template = task.input
+    if head == "language":
+        template = task.prompt
+        max_length -= sum(len(gap) + 1 for gap in gaps_between_answers(task, tokenizer)) - 1
+    # the numbers that are to be predicted may be missing
+    prepare = partial(task.prepare, columns=template.columns)
+    return RecordEncoder(
+        tokenizer, template, max_length, truncation, prepare, task.input_standardization
+    )
 
 
 def encode_records(
@@ -128,8 +146,7 @@ def encode_records(
 ) -> tuple[Task, Examples]:
     """Encode the prompts and answers of records.
 
-    A prompt ends at the first answer, or at `<=>` for a classification head. Keys are those of its
-    sequences, as they are prepared for the template.
+    Keys are those of the sequences as they are prepared for the template.
 
     Args:
         task: the task.
@@ -148,24 +165,22 @@ def encode_records(
         ValueError: there are no records, a column has too few or too many labels, or the template
             has a token that the tokenizer does not know.
     """
-    template = task.input
-    if head == "language":
-        template, max_length = task.prompt, prompt_length(task, tokenizer, max_length)
-    encode = RecordEncoder(tokenizer, template, max_length, truncation, task.prepare)
-    prompts, keys, groups = [], [], []
+    encode = prompt_encoder(
+        task, tokenizer, head=head, max_length=max_length, truncation=truncation
+    )
+    prompts, keys = [], []
     answers: list[list[float | str]] = []
     for record in records:
         encoded = encode(record)
         try:
             answers.append([_answer(task, answer, record) for answer in task.answer_list])
             keys.append(_key(encode, record))
-            if group is not None:
-                groups.append(_group(record, group))
+            values = {} if group is None else {group: _group(record, group)}
         except ValueError as error:
             raise record.error(str(error)) from error
-        # ids in 4 bytes, and no values: all records stay in memory
+        # ids in 4 bytes, and no other values: all records stay in memory
         ids = encoded.input_ids.astype(np.int32)
-        prompts.append(EncodedRecord(replace(record, values={}), ids, encoded.number_values))
+        prompts.append(EncodedRecord(replace(record, values=values), ids, encoded.number_values))
     if not prompts:
         raise ValueError("the data hold no records")
     by_answer = list(zip(*answers, strict=True))
@@ -175,7 +190,68 @@ def encode_records(
         values if answer.is_number else [answer.labels.index(label) for label in values]
         for answer, values in zip(task.answer_list, by_answer, strict=True)
     ]
-    return task, Examples(prompts, keys, groups, np.array(targets, dtype=np.float64).T)
+    return task, Examples(prompts, keys, np.array(targets, dtype=np.float64).T)
+
+
+def read_examples(
+    task: Task,
+    tokenizer: DNAGPTTokenizer,
+    records: Iterable[Record],
+    *,
+    head: Head = "language",
+    max_length: int,
+    truncation: Truncation | None = None,
+) -> Examples:
+    """Read labelled records for a task that a model has been trained on.
+
+    Args:
+        task: the task with its labels and its standardization.
+        tokenizer: the model's tokenizer.
+        records: records with the columns of the template, answers included. Those of which a
+            label or a number is missing are left out, with a warning.
+        head: the head that answers.
+        max_length: positions of the model.
+        truncation: end at which too long a sequence is cut; by default it is an error.
+
+    Raises:
+        RecordError: a record cannot be used.
+        ValueError: the template names no column of answers, or there are no records.
+    """
+    if not task.is_answered:
+        raise ValueError(
+            f"template {task.template!r} has no column behind <=>, with which to compare: write "
+            "it as <R>{sequence}<=><B>{label}"
+        )
+    complete = complete_records(task, records, Counter())
+    task, examples = encode_records(
+        task, tokenizer, complete, head=head, max_length=max_length, truncation=truncation
+    )
+    return targets_of_head(task, examples, head)
+
+
+def complete_records(
+    task: Task, records: Iterable[Record], left_out: Counter[str]
+) -> Iterator[Record]:
+    """Leave out records of which a label or a number is missing.
+
+    Args:
+        task: the task, whose template says which columns are needed.
+        records: labeled records.
+        left_out: gets the number of those that are left out, by the column that they lack.
+    """
+    numbers = {slot.column: is_missing for slot in Template(task.template).slots if slot.is_number}
+    needed = {**numbers, **{answer.column: answer.is_missing for answer in task.answer_list}}
+    before = left_out.copy()
+    for record in records:
+        values = record.values
+        lacking = (name for name, lacks in needed.items() if name in values and lacks(values[name]))
+        column = next(lacking, None)
+        if column is None:
+            yield record
+        else:
+            left_out[column] += 1
+    for column, number in (left_out - before).items():
+        logger.warning("left out %s without a value of %s", count(number, "record"), column)
 
 
 def _cell(record: Record, column: str, purpose: str = "") -> Any:
@@ -219,92 +295,9 @@ def _key(encode: RecordEncoder, record: Record) -> bytes:
     return repr([str(prepared[slot.column]) for slot in slots]).encode()
 
 
-def prompt_length(task: Task, tokenizer: DNAGPTTokenizer, max_length: int) -> int:
-    """Give the longest prompt behind which all answers fit, in tokens.
-
-    The last answer is predicted, not read, so that it takes no position.
-
-    Args:
-        task: the task.
-        tokenizer: the model's tokenizer.
-        max_length: positions of the model.
-    """
-    return max_length - len(answer_token_ids(task, tokenizer)) + 1
-
-
-def answer_token_ids(task: Task, tokenizer: DNAGPTTokenizer) -> list[int | None]:
-    """List the token ids from the first answer on; `None` stands for an answer.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTTokenizer
-        >>> task = Task("{x}<=><B>{a}<M>{y}", answers={"A": "1", "N": "0"})
-        >>> answer_token_ids(task, DNAGPTTokenizer())
-        [None, 18, None]
-    """
-    ids: list[int | None] = []
-    for answer in task.answer_list:
-        before = answer.before.strip()
-        ids += [int(token) for token in tokenizer(before)["input_ids"]] if before else []
-        ids.append(None)
-    return ids
-
-
-def fit_standardization(
-    examples: Examples, answers: Sequence[Answer], number_token_id: int
-) -> tuple[tuple[float, float], ...]:
-    """Fit mean and standard deviation of each number of the records, those of the answers last.
-
-    A number that is the same everywhere has a standard deviation of 1.
-
-    Raises:
-        RecordError: records hold different counts of numbers.
-    """
-    columns = list(examples.numbers(number_token_id).T.astype(np.float64))
-    columns += [
-        examples.targets[:, index] for index, answer in enumerate(answers) if answer.is_number
-    ]
-    return tuple(
-        (float(values.mean()), float(values.std()) if np.ptp(values) else 1.0) for values in columns
-    )
-
-
-def to_head_targets(
-    task: Task, examples: Examples, tokenizer: DNAGPTTokenizer, head: Head
-) -> Examples:
-    """Copy the examples with standardized numbers, and with targets of the kind of the head.
-
-    The targets of a head with several labels are 1 for each column whose positive label holds.
-    """
-    if head == "classification" and task.problem_type == "multi_label_classification":
-        positive = [answer.labels.index(task.positive_label(answer)) for answer in task.answer_list]
-        examples = replace(examples, targets=(examples.targets == positive).astype(np.float64))
-    if not task.standardization:
+def targets_of_head(task: Task, examples: Examples, head: Head) -> Examples:
+    """Give a head with several labels targets of 1 where the positive label of a column holds."""
+    if head == "language" or task.problem_type != "multi_label_classification":
         return examples
-    return examples.standardized(task.input_standardization, int(tokenizer.number_token_id))
-
-
-def describe(task: Task, examples: Examples) -> Mapping[str, Any]:
-    """Count records, tokens of their prompts, and the labels or the range of each answer."""
-    lengths = examples.lengths
-    description: dict[str, Any] = {
-        "records": len(examples),
-        "tokens": {
-            "least": int(lengths.min()),
-            "median": float(np.median(lengths)),
-            "most": int(lengths.max()),
-        },
-    }
-    for index, answer in enumerate(task.answer_list):
-        values = examples.targets[:, index]
-        if answer.is_number:
-            description[answer.column] = {
-                "mean": float(values.mean()),
-                "standard deviation": float(values.std()),
-                "least": float(values.min()),
-                "most": float(values.max()),
-            }
-        else:
-            counts = np.bincount(values.astype(int), minlength=len(answer.labels))
-            description[answer.column] = dict(zip(answer.labels, counts.tolist(), strict=True))
-    return description
+    positive = [answer.labels.index(task.positive_label(answer)) for answer in task.answer_list]
+    return replace(examples, targets=(examples.targets == positive).astype(np.float64))

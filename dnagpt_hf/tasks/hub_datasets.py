@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dnagpt_hf.messages import did_you_mean, on_one_line
 from dnagpt_hf.records.reading import dataset_records
-from dnagpt_hf.tasks.sources import ALL, SPLIT_NAMES, SPLITS, RecordStream, Source, Splits
+from dnagpt_hf.tasks.sources import ALL, SPLIT_NAMES, SPLITS, Source, Splits
 
 # files by which a folder that `save_to_disk` made is known
 _SAVED = ("dataset_dict.json", "state.json")
@@ -36,9 +35,9 @@ class HubDataset(Source):
     def read(self, folder: Path) -> Splits:
         loaded = _load(self.dataset, folder, self.name, self.revision)
         if not self.splits and list(loaded) == ["train"]:
-            return {ALL: RecordStream(partial(dataset_records, loaded["train"], self.dataset))}
+            return {ALL: dataset_records(loaded["train"], self.dataset)}
         return {
-            split: RecordStream(partial(dataset_records, loaded[name], f"{self.dataset} ({name})"))
+            split: dataset_records(loaded[name], f"{self.dataset} ({name})")
             for split, name in _chosen(self.dataset, list(loaded), self.splits).items()
         }
 

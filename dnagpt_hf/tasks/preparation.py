@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, Strict, model_serializer, model_validator
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import ConfigDict, Field, Strict
+from pydantic.dataclasses import dataclass
+from pydantic_core import core_schema
 
 _LOGARITHM = re.compile(
     r"\s*(log|log2|log10)\(\s*x\s*(?:\+\s*([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)\s*)?\)\s*"
@@ -21,12 +20,8 @@ _FUNCTIONS = {"log": math.log, "log2": math.log2, "log10": math.log10}
 _Interval = Annotated[tuple[Annotated[int, Field(ge=0)], int], Strict(False)]
 
 
-@dataclass(frozen=True)
-class Transform:
+class Transform(str):
     """A function of a number, written `log10(x + 0.1)`, `log2(x + 1)` or `log(x)`.
-
-    Args:
-        text: the function as text.
 
     Raises:
         ValueError: the text is none of these functions.
@@ -37,30 +32,17 @@ class Transform:
         0.0
     """
 
-    text: str
-
-    def __post_init__(self) -> None:
-        if not _LOGARITHM.fullmatch(self.text):
+    def __new__(cls, text: str) -> Transform:
+        if not _LOGARITHM.fullmatch(text):
             raise ValueError(
-                f"unknown transform {self.text!r}: write log10(x + 0.1), with log, log2 or log10 "
+                f"unknown transform {text!r}: write log10(x + 0.1), with log, log2 or log10 "
                 "and any number"
             )
+        return super().__new__(cls, text)
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _of_text(cls, value: Any, _: Any) -> Transform:
-        """Read the function from its text, as a YAML file holds it."""
-        return value if isinstance(value, Transform) else cls(str(value))
-
-    @model_serializer
-    def _as_text(self) -> str:
-        return self.text
-
-    @cached_property
-    def _match(self) -> re.Match[str]:
-        match = _LOGARITHM.fullmatch(self.text)
-        assert match is not None
-        return match
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
     def __call__(self, number: float) -> float:
         """Evaluate the function.
@@ -68,13 +50,13 @@ class Transform:
         Raises:
             ValueError: the function is not defined at the number.
         """
-        function, added = self._match.groups()
+        function, added = _LOGARITHM.fullmatch(self).groups()  # type: ignore[union-attr]
         if not number + float(added or 0) > 0:
-            raise ValueError(f"{number} has no {self.text}: it is too small")
+            raise ValueError(f"{number} has no {self}: it is too small")
         return float(_FUNCTIONS[function](number + float(added or 0)))
 
 
-@checked_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class SequenceCut:
     """The part of a sequence that a model reads.
 

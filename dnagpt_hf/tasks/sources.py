@@ -22,10 +22,10 @@ folder of the YAML file. The module of a form is imported when the form is used.
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
@@ -33,9 +33,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.columns import change_columns
-from dnagpt_hf.records.reading import Record, RecordReader
+from dnagpt_hf.records.reading import Record, RecordReader, to_records
 from dnagpt_hf.tasks.task import Text
 from dnagpt_hf.yaml_files import Settings, validated
 
@@ -74,20 +75,6 @@ def _as_list(value: Any) -> list[Any]:
 Names = Annotated[list[Text], BeforeValidator(_as_list)]
 
 
-@dataclass(frozen=True)
-class RecordStream:
-    """Records that are read anew in each iteration.
-
-    Args:
-        read: opens the source and gives its records.
-    """
-
-    read: Callable[[], Iterator[Record]]
-
-    def __iter__(self) -> Iterator[Record]:
-        return self.read()
-
-
 class Source(Settings):
     """Settings that all sources have.
 
@@ -114,15 +101,10 @@ class Source(Settings):
 
     def open(self, folder: Path) -> Splits:
         """Give the records with renamed and further columns; arguments as in `read`."""
-        if len({*self.columns.values()}) < len(self.columns):
-            raise ValueError("data: columns gives two names to one column: give it one")
         return {
-            split: RecordStream(partial(self._changed, records))
+            split: change_columns(islice(records, self.limit), self.columns, self.set)
             for split, records in self.read(folder).items()
         }
-
-    def _changed(self, records: Iterable[Record]) -> Iterator[Record]:
-        return change_columns(islice(records, self.limit), self.columns, self.set)
 
 
 class Files(Source):
@@ -133,7 +115,7 @@ class Files(Source):
 
     def read(self, folder: Path) -> Splits:
         paths = [path for name in self.files for path in _matching(folder, name)]
-        return {ALL: file_stream(list(dict.fromkeys(paths)), self.format)}
+        return {ALL: read_files(list(dict.fromkeys(paths)), self.format)}
 
 
 def open_source(spec: Mapping[str, Any] | Sequence[Any] | str, folder: Path) -> Splits:
@@ -145,7 +127,7 @@ def open_source(spec: Mapping[str, Any] | Sequence[Any] | str, folder: Path) -> 
 
     Returns:
         Records by split: `all` where the source has no splits, or else those of `train`,
-        `validation` and `test` that there are. Files are opened anew in each iteration.
+        `validation` and `test` that there are. They are read once.
 
     Raises:
         ValueError: a key is unknown or missing, or has a value that is not possible; a file is
@@ -192,43 +174,37 @@ def _joined(sources: Sequence[Splits]) -> Splits:
                 f"{', '.join(splits)}: give train, validation and test apart"
             )
     return {
-        split: RecordStream(partial(chain.from_iterable, [splits[split] for splits in sources]))
-        for split in sources[0]
+        split: chain.from_iterable([splits[split] for splits in sources]) for split in sources[0]
     }
 
 
 def _by_split(spec: Mapping[str, Any], folder: Path) -> Splits:
     """Open sources that are stated split by split."""
-    opened: dict[str, Iterable[Record]] = {}
     for split in spec:
         if split not in SPLITS:
             raise ValueError(
                 f"data by split: unknown key {split!r}{did_you_mean(str(split), SPLITS)} (choose "
                 f"from {', '.join(SPLITS)})"
             )
-    for split in SPLITS:
-        source = open_source(spec[split], folder) if split in spec else {}
-        if source and list(source) != [ALL]:
+    opened: dict[str, Iterable[Record]] = {}
+    for split in filter(spec.__contains__, SPLITS):
+        source = open_source(spec[split], folder)
+        if list(source) != [ALL]:
             raise ValueError(
                 f"data: {split} is a source with the splits {', '.join(source)} of its own: give "
                 "it as data, or name a file of it"
             )
-        if source:
-            opened[split] = source[ALL]
+        opened[split] = source[ALL]
     return opened
 
 
-def file_stream(paths: Sequence[Path], format: str | None = None) -> RecordStream:
+def read_files(paths: Sequence[Path], format: str | None = None) -> Iterator[Record]:
     """Read the records of files, one file after the other.
 
     Args:
         paths: the files.
         format: one of `FORMATS`; by default the format of each file is recognized.
     """
-    return RecordStream(partial(_read_files, tuple(paths), format))
-
-
-def _read_files(paths: Sequence[Path], format: str | None) -> Iterator[Record]:
     for path in paths:
         with RecordReader(path, format=format) as reader:
             yield from reader
@@ -309,3 +285,44 @@ def dataset_names(spec: Any) -> list[str]:
     if isinstance(spec, list | tuple):
         return list(dict.fromkeys(name for entry in spec for name in dataset_names(entry)))
     return []
+
+
+def as_source(data: Any, folder: Path) -> Any:
+    """Convert data of a Python call to the entry `data:` of a YAML file.
+
+    Args:
+        data: an entry as [`open_source`] takes it; the path of a file; a table in memory, as
+            [`to_records`] reads it; or a mapping of splits to these.
+        folder: folder for the files of tables, whose names change with their content.
+
+    Example:
+
+        >>> import tempfile
+        >>> as_source({"train": "a.csv"}, Path())
+        {'train': 'a.csv'}
+        >>> source = as_source([{"sequence": "ACGT", "label": "1"}], Path(tempfile.mkdtemp()))
+        >>> Path(source["files"]).read_text()
+        '{"sequence": "ACGT", "label": "1"}\\n'
+    """
+    if isinstance(data, os.PathLike):
+        return os.fspath(data)
+    if isinstance(data, Mapping) and data.keys() & {*SPLITS}:
+        return {split: as_source(one, folder) for split, one in data.items()}
+    # the entries of a list of sources are names, or have the key of a form, as no row has
+    is_list = isinstance(data, list) and all(
+        isinstance(one, str) or (isinstance(one, Mapping) and len(one.keys() & FORMS.keys()) == 1)
+        for one in data
+    )
+    if data is None or is_list or isinstance(data, str | Mapping):
+        return data
+    # values that JSON does not have, such as numbers of NumPy, are read again from their text
+    rows = [
+        json.dumps(record.values, ensure_ascii=False, default=str) for record in to_records(data)
+    ]
+    content = "".join(f"{row}\n" for row in rows).encode()
+    digest = hashlib.blake2b(content, digest_size=4).hexdigest()
+    path = folder.resolve() / f"records-{digest}.jsonl"
+    if not path.exists():
+        with new_file(path, overwrite=True, shared=True) as partial:
+            partial.write_bytes(content)
+    return {"files": str(path)}

@@ -17,14 +17,6 @@ from dnagpt_hf.tasks.sources import SPLITS
 FRACTIONS = (0.6, 0.15, 0.25)
 
 
-class ClassTooSmall(ValueError):
-    """A class has too few records to be split; `index` is that of its first record."""
-
-    def __init__(self, problem: str, index: int) -> None:
-        super().__init__(problem)
-        self.index = index
-
-
 def sequence_key(sequences: Sequence[str]) -> bytes:
     """Make a key that equal sequences share, in either letter case and on either strand.
 
@@ -89,7 +81,8 @@ def divide(
         count: number of records.
         fractions: size of each split; they are scaled to a sum of 1.
         seed: of the random order.
-        classes: class of each record, which then is as frequent in each split.
+        classes: class of each record, which then is as frequent in each split; a class has at
+            least as many records as there are splits.
         groups: group of each record, such as its chromosome; a group is not divided. Sizes are met
             as well as groups allow, and classes are ignored.
 
@@ -97,7 +90,6 @@ def divide(
         Number of the split of each record, `(count,)`.
 
     Raises:
-        ClassTooSmall: a class has fewer records than there are splits.
         ValueError: sizes are negative or not finite, or there are fewer groups than splits.
 
     Example:
@@ -113,19 +105,12 @@ def divide(
     if groups is not None:
         return _divide_groups(groups, shares, generator)
     splits = np.zeros(count, dtype=np.int64)
-    needed = int((shares > 0).sum())
-    for label, indices in _indices_of(classes if classes is not None else [0] * count).items():
-        if len(indices) < needed:
-            raise ClassTooSmall(
-                f"class {label!r} has {len(indices)} of {count:,} records, too few for {needed} "
-                "splits: add records, leave the class out, or give the splits as files",
-                indices[0],
-            )
+    # splits up to each one that get records
+    filled = np.cumsum(shares > 0)
+    for indices in _indices_of([0] * count if classes is None else classes).values():
         # at least one record in each split, and the others by their shares
         ends = np.round(np.cumsum(shares) * len(indices)).astype(int)
-        ends = np.maximum(ends, np.cumsum(shares > 0))
-        left = needed - np.cumsum(shares > 0)
-        ends = np.minimum(ends, len(indices) - left)
+        ends = np.minimum(np.maximum(ends, filled), len(indices) - (filled[-1] - filled))
         order = generator.permutation(len(indices))
         splits[np.asarray(indices)[order]] = np.searchsorted(ends, np.arange(len(indices)), "right")
     return splits
@@ -142,21 +127,20 @@ def _divide_groups(
             f"{len(of_group)} groups are too few for {needed} splits, and a split would be empty: "
             "choose another column, or leave group out"
         )
-    names = list(of_group)
-    order = generator.permutation(len(names))
-    order = order[np.argsort([-len(of_group[names[index]]) for index in order], kind="stable")]
+    members = list(of_group.values())
+    order = generator.permutation(len(members))
+    order = order[np.argsort([-len(members[index]) for index in order], kind="stable")]
     splits = np.zeros(len(groups), dtype=np.int64)
     sizes = np.zeros(len(shares))
     for rank, index in enumerate(order):
-        lacking = shares * len(groups) - sizes
-        lacking[shares == 0] = -np.inf
+        lacking = np.where(shares > 0, shares * len(groups) - sizes, -np.inf)
         empty = (sizes == 0) & (shares > 0)
         # the last groups go to the splits that have none yet
         if empty.sum() >= len(order) - rank:
             lacking[~empty] = -np.inf
         split = int(lacking.argmax())
-        splits[of_group[names[index]]] = split
-        sizes[split] += len(of_group[names[index]])
+        splits[members[index]] = split
+        sizes[split] += len(members[index])
     return splits
 
 

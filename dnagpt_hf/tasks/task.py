@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
@@ -26,6 +26,8 @@ from dnagpt_hf.yaml_files import validated
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+Head = Literal["language", "classification"]
 
 CONNECTION = "<=>"
 _TRUE, _FALSE = "A", "N"
@@ -189,12 +191,13 @@ class Task:
     def prompt(self) -> Template:
         """The template up to the first answer."""
         start, end = self._input_and_answers
-        return _template([*start, *takewhile(lambda part: not isinstance(part, Slot), end)])
+        before_answer = takewhile(lambda part: not isinstance(part, Slot), end)
+        return Template("".join(map(str, [*start, *before_answer])))
 
     @property
     def input(self) -> Template:
         """The template up to `<=>`, which a model with a classification head reads."""
-        return _template(self._input_and_answers[0])
+        return Template("".join(map(str, self._input_and_answers[0])))
 
     @property
     def is_answered(self) -> bool:
@@ -372,7 +375,3 @@ class Task:
                 "answers mix tokens and columns: give {TOKEN: LABEL} or {COLUMN: {TOKEN: LABEL}}"
             )
         return self.answers
-
-
-def _template(parts: Sequence[str | Slot]) -> Template:
-    return Template("".join(map(str, parts)))

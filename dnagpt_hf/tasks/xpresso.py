@@ -6,27 +6,28 @@ the density are log10(x + 0.1), and all nine numbers are standardized over all g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from dnagpt_hf.annotation.genes import FEATURES, ID, PROMOTER, TARGET
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.files import RecordError
-from dnagpt_hf.records.reading import Record, RecordReader
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.tasks.sources import (
     ALL,
     SPLITS,
     Names,
-    RecordStream,
     Source,
     Splits,
     existing,
+    read_files,
     split_files,
 )
 
@@ -60,67 +61,47 @@ class Xpresso(Source):
     def read(self, folder: Path) -> Splits:
         path = existing(folder, self.xpresso)
         left_out = [existing(folder, name) for name in self.leave_out]
-        if not (path.is_dir() or path.suffix.lower() in _HDF5):
-            table = _TextTable(path, tuple(left_out))
-            if self.split is None:
-                return {ALL: RecordStream(table.records)}
-            return {split: RecordStream(partial(table.split, split)) for split in SPLITS}
-        if self.split or left_out:
-            raise ValueError(f"{path}: split and leave_out are for the text table, not for HDF5")
-        files = split_files(path, _HDF5) if path.is_dir() else {ALL: path}
-        return {split: RecordStream(partial(_read_hdf5, file)) for split, file in files.items()}
+        if path.is_dir() or path.suffix.lower() in _HDF5:
+            if self.split or left_out:
+                raise ValueError(
+                    f"{path}: split and leave_out are for the text table, not for HDF5"
+                )
+            files = split_files(path, _HDF5) if path.is_dir() else {ALL: path}
+            return {split: _read_hdf5(file) for split, file in files.items()}
+        names = {record.values["sequence"].split()[0] for record in read_files(left_out, "text")}
+        if self.split is None:
+            return {ALL: _read_table(path, names)}
+        splits = _xpresso_splits(path, sum(1 for _ in _read_table(path, names)))
+        return {split: compress(_read_table(path, names), splits == split) for split in SPLITS}
 
 
-@dataclass
-class _TextTable:
-    """The text table; genes are assigned to splits once."""
+def _read_table(path: Path, left_out: Collection[str]) -> Iterator[Record]:
+    """Read the genes of the text table that are not left out, in the order of the file."""
+    for record in read_files([path], "tsv"):
+        for column in (ID, TARGET, *FEATURES, PROMOTER):
+            if column not in record.values:
+                raise record.error(
+                    f"there is no column {column}, only {', '.join(record.values)}"
+                    f"{did_you_mean(column, record.values)}"
+                )
+        name = record.values[ID].strip()
+        if name not in left_out:
+            yield replace(record, name=name)
 
-    path: Path
-    leave_out: tuple[Path, ...]
 
-    def records(self) -> Iterator[Record]:
-        """Read the genes that are not left out, in the order of the file."""
-        left_out = self._left_out
-        with RecordReader(self.path, format="tsv") as reader:
-            for record in reader:
-                for column in (ID, TARGET, *FEATURES, PROMOTER):
-                    if column not in record.values:
-                        raise record.error(
-                            f"there is no column {column}, only {', '.join(record.values)}"
-                            f"{did_you_mean(column, record.values)}"
-                        )
-                name = record.values[ID].strip()
-                if name not in left_out:
-                    yield replace(record, name=name)
-
-    def split(self, split: str) -> Iterator[Record]:
-        """Read the genes of a split."""
-        for record, its_split in zip(self.records(), self._splits, strict=True):
-            if its_split == split:
-                yield record
-
-    @cached_property
-    def _left_out(self) -> set[str]:
-        names: set[str] = set()
-        for path in self.leave_out:
-            with RecordReader(path, format="text") as reader:
-                names.update(record.values["sequence"].split()[0] for record in reader)
-        return names
-
-    @cached_property
-    def _splits(self) -> list[str]:
-        count = sum(1 for _ in self.records())
-        if count <= 2 * _SPLIT_SIZE:
-            raise RecordError(
-                f"{self.path} has {count:,} genes: Xpresso's split needs more than "
-                f"{2 * _SPLIT_SIZE:,}, for its test and validation splits"
-            )
-        # the order in which pandas samples all rows with that seed
-        order = np.random.RandomState(_SHUFFLING_SEED).permutation(count)
-        splits = np.full(count, "train", dtype=object)
-        splits[order[-2 * _SPLIT_SIZE :]] = "validation"
-        splits[order[-_SPLIT_SIZE:]] = "test"
-        return list(splits)
+def _xpresso_splits(path: Path, count: int) -> NDArray[np.str_]:
+    """Assign each gene to the split that it has in Xpresso, `(genes,)`."""
+    if count <= 2 * _SPLIT_SIZE:
+        raise RecordError(
+            f"{path} has {count:,} genes: Xpresso's split needs more than {2 * _SPLIT_SIZE:,}, "
+            "for its test and validation splits"
+        )
+    # the order in which pandas samples all rows with that seed
+    order = np.random.RandomState(_SHUFFLING_SEED).permutation(count)
+    splits = np.full(count, "train", dtype="<U10")
+    splits[order[-2 * _SPLIT_SIZE :]] = "validation"
+    splits[order[-_SPLIT_SIZE:]] = "test"
+    return splits
 
 
 def _read_hdf5(path: Path) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
 from dnagpt_hf.evaluation.report import metrics_table, report, write_figures
 from dnagpt_hf.inference.prediction_heads import Output
-from dnagpt_hf.tasks.dataset import read_examples
+from dnagpt_hf.tasks.examples import read_examples
 from dnagpt_hf.tasks.task import Task
 
 CLASSES = Output("label", ("none", "signal"))

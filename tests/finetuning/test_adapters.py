@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.finetuning.adapters import (
+from dnagpt_hf.finetuning.model import (
     TARGET_MODULES,
     Adapter,
     add_adapter,

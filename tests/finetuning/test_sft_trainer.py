@@ -117,7 +117,7 @@ def test_numbers_are_refused(tiny_model: DNAGPTForMultiTask, tmp_path: Path) -> 
 
 def test_with_an_adapter(tiny_model: DNAGPTForMultiTask, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
-    from dnagpt_hf.finetuning.adapters import TARGET_MODULES
+    from dnagpt_hf.finetuning.model import TARGET_MODULES
 
     config = peft.LoraConfig(r=4, target_modules=list(TARGET_MODULES))
     model = peft.get_peft_model(tiny_model, config)

@@ -26,14 +26,17 @@ from transformers import TrainingArguments
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.evaluation.evaluation import Evaluation
-from dnagpt_hf.finetuning.collator import TaskCollator
 from dnagpt_hf.finetuning.model import head_labels, new_model
-from dnagpt_hf.finetuning.trainer import FineTuningTrainer, balanced_weights, class_weights
+from dnagpt_hf.finetuning.trainer import (
+    FineTuningTrainer,
+    TaskCollator,
+    balanced_weights,
+    class_weights,
+)
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task
-from dnagpt_hf.tasks.examples import Head
-from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.task import Head, Task
 
 TOKENIZER: DNAGPTTokenizer = preset_tokenizer("dnagpt-test", kmer_size=3)
 SEVERAL = "<R>{sequence}<+><M>{dose}<=><B>{label}<M>{level} {dose}<B>{other}"

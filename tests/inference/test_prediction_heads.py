@@ -13,14 +13,13 @@ from finetuning_runs import as_records, planted
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.inference.batching import padded_batch
-from dnagpt_hf.inference.prediction import predict_records
+from dnagpt_hf.inference.prediction import predict_records, to_predictions
 from dnagpt_hf.inference.prediction_heads import (
     ClassificationHead,
     LanguageHead,
     Output,
     checkpoint_task,
     prediction_head,
-    to_predictions,
 )
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.records.encoding import RecordEncoder
@@ -259,12 +258,13 @@ def test_several_labels_of_a_head(tiny_tokenizer: DNAGPTTokenizer) -> None:
 
 def test_scores_are_read_by_outputs() -> None:
     outputs = [Output("a", ("yes", "no")), Output("x"), Output("b", ("u", "v"), multilabel=True)]
-    first, second, third = to_predictions(outputs, np.float32([0.25, 0.75, -3, 0.5, 0.625]))
+    scores = np.float32([0.25, 0.75, -3, 0.5, 0.625])
+    first, second, third = to_predictions(outputs, scores).values()
     assert first.labels == ("no",) and first.probabilities == {"yes": 0.25, "no": 0.75}
     assert second.numbers == {"x": -3.0} and second.labels == ()
     # more probable than not
     assert third.labels == ("v",) and third.multilabel
-    (numbers,) = to_predictions([Output("x"), Output("y")], np.float32([0.1, 2]))
+    (numbers,) = to_predictions([Output("x"), Output("y")], np.float32([0.1, 2])).values()
     assert numbers.numbers == {"x": 0.1, "y": 2.0}
 
 

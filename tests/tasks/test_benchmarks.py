@@ -139,7 +139,7 @@ def test_nucleotide_transformer(tmp_path: Path) -> None:
     assert [record.values["label"] for record in parts["test"]] == ["2"]
     (tmp_path / "train.fna").write_text(">a|1\nAC\n>b\nGG\n")
     with pytest.raises(RecordError, match=r"record b \(line 3\): its header has no label behind"):
-        list(parts["train"])
+        list(opened(nucleotide_transformer=tmp_path)["train"])
 
 
 def test_nucleotide_transformer_as_parquet(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, Row, as_records, planted
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.tasks.dataset import TaskData, prepare_task, read_examples
+from dnagpt_hf.tasks.dataset import TaskData, prepare_task
+from dnagpt_hf.tasks.examples import read_examples
 from dnagpt_hf.tasks.task import Task
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -71,7 +72,10 @@ def test_a_split_is_a_function_of_its_seed() -> None:
 def test_groups_stay_together() -> None:
     rows = [{**row, "chromosome": str(number % 7)} for number, row in enumerate(planted(140))]
     data = prepare(Task(CLASS), rows, group="chromosome")
-    of_part = [set(examples.groups or ()) for examples in data.splits.values()]
+    of_part = [
+        {prompt.record.values["chromosome"] for prompt in examples.prompts}
+        for examples in data.splits.values()
+    ]
     assert sum(map(len, of_part)) == 7 and set.union(*of_part) == {str(n) for n in range(7)}
 
 
@@ -161,7 +165,7 @@ def test_duplicates_as_an_error() -> None:
         (
             [*planted(30), {**planted(31)[30], "label": "rare"}],
             {},
-            r"^all\.csv, line 32: class 'rare' has 1 of 31 records, too few for 3 splits",
+            r"^all\.csv, record 31 \(line 32\): class 'rare' has 1 of 31 records, too few",
         ),
         ([{**row, "label": "none"} for row in planted(9)], {}, "holds 1 labels"),
         ({"validation": planted(9)}, {}, "the train split would be empty"),

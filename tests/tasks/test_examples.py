@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from finetuning_runs import ANSWERS, BOTH, CLASS, NUMBER, as_records, planted
 
@@ -12,10 +11,9 @@ from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.tasks.examples import (
     Examples,
-    answer_token_ids,
     encode_records,
-    fit_standardization,
-    prompt_length,
+    gaps_between_answers,
+    prompt_encoder,
 )
 from dnagpt_hf.tasks.task import Task
 
@@ -71,8 +69,7 @@ def test_selected_examples_are_the_same() -> None:
         assert (chosen[place]["targets"] == examples[number]["targets"]).all()
         assert chosen.names[place] == examples.names[number]
         assert chosen.prompts[place] is examples.prompts[number]
-        assert chosen.groups and examples.groups
-        assert chosen.groups[place] == examples.groups[number]
+        assert chosen.keys[place] == examples.keys[number]
     assert len(examples.select([])) == 0
 
 
@@ -107,9 +104,10 @@ def test_a_label_outside_the_answers_is_named(label: str, problem: str) -> None:
 def test_answers_need_positions() -> None:
     """Of 64, one answer takes none, and two take what stands before the last."""
     task, tokenizer = Task(BOTH, answers=ANSWERS), DNAGPTTokenizer()
-    assert answer_token_ids(task, tokenizer) == [None, 18, None]
-    assert prompt_length(task, tokenizer, 64) == 62
-    assert prompt_length(Task(CLASS, answers=ANSWERS), tokenizer, 64) == 64
+    assert gaps_between_answers(task, tokenizer) == [[], [18]]
+    assert prompt_encoder(task, tokenizer, max_length=64).max_length == 62
+    one = Task(CLASS, answers=ANSWERS)
+    assert prompt_encoder(one, tokenizer, max_length=64).max_length == 64
     # <R> … <+><M> number <=><B>
     fitting = {**planted(1)[0], "sequence": "A" * (6 * 56)}
     examples = encode(task, [fitting])
@@ -145,53 +143,18 @@ def test_numbers_alone_have_no_other_strand() -> None:
     assert first == third != second
 
 
-# -- standardisation -------------------------------------------------------------------------------
-
-
-def test_standardisation_is_that_of_the_columns() -> None:
-    rows = planted(50)
-    task = Task("{sequence}<+><M>{dose} {level}<=><B>{label}<M>{level}", answers=ANSWERS)
-    examples = encode(task, rows)
-    scales = fit_standardization(examples, task.answer_list, NUMBER_ID)
-    for (mean, deviation), column in zip(scales, ("dose", "level", "level"), strict=True):
-        values = np.array([row[column] for row in rows])
-        assert mean == pytest.approx(values.mean(), rel=1e-6)
-        assert deviation == pytest.approx(values.std(), rel=1e-6)
-    scaled = examples.standardized(scales[:2], NUMBER_ID)
-    numbers = scaled.numbers(NUMBER_ID)
-    np.testing.assert_allclose(numbers.mean(0), 0, atol=1e-6)
-    np.testing.assert_allclose(numbers.std(0), 1, atol=1e-6)
-    # what is answered, and the examples that were given, stay
-    assert (scaled.targets == examples.targets).all()
-    assert examples[0]["number_values"].max() > 2
-
-
-def test_a_constant_number_has_a_deviation_of_one() -> None:
-    rows = [{"sequence": "ACGT", "dose": 0.1, "level": 0.7} for _ in range(7)]
-    task = Task(NUMBER)
-    examples = encode(task, rows)
-    scales = fit_standardization(examples, task.answer_list, NUMBER_ID)
-    assert [deviation for _, deviation in scales] == [1.0, 1.0]
-
-
 def test_every_record_has_as_many_numbers() -> None:
     rows = [{"x": "1 2", "y": 1}, {"x": "1 2", "y": 1}, {"x": "1", "y": 1}]
-    task = Task("<M>{x}<=><M>{y}")
-    examples = encode(task, rows)
+    examples = encode(Task("<M>{x}<=><M>{y}"), rows)
     wanted = r"^a\.csv, record 3 \(line 4\): it holds 1 number, where the training data have 2"
     with pytest.raises(ValueError, match=wanted):
-        fit_standardization(examples, task.answer_list, NUMBER_ID)
-    # of other data than those it was fitted on
-    with pytest.raises(ValueError, match=r"record 1 \(line 2\): it holds 2 numbers"):
-        examples.select([0]).standardized([(0, 1)], NUMBER_ID)
-    with pytest.raises(ValueError, match=r"record 3 \(line 4\): it holds 1 number"):
-        examples.select([2]).standardized([(0, 1), (0, 1)], NUMBER_ID)
+        examples.numbers(NUMBER_ID)
 
 
 def test_groups_are_read() -> None:
     rows = [{"sequence": "ACGT", "label": "none", "chromosome": name} for name in ("1", "X")]
     examples = encode(Task(CLASS, answers=ANSWERS), rows, group="chromosome")
-    assert examples.groups == ["1", "X"]
+    assert [one.record.values["chromosome"] for one in examples.prompts] == ["1", "X"]
     with pytest.raises(RecordError, match="there is no column 'contig' to keep records together"):
         encode(Task(CLASS, answers=ANSWERS), rows, group="contig")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dnagpt_hf.tasks.splits import ClassTooSmall, divide, duplicates, sequence_key
+from dnagpt_hf.tasks.splits import divide, duplicates, sequence_key
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -97,7 +97,6 @@ def test_every_part_gets_a_group_where_one_is_large() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"classes": ["a"] * 9 + ["b"]}, "class 'b' has 1 of 10 records, too few for 3 splits"),
         ({"groups": ["x"] * 5 + ["y"] * 5}, "2 groups are too few for 3 splits"),
         ({"fractions": [0, 0]}, "split is"),
         ({"fractions": [-1, 2]}, "split is"),
@@ -107,9 +106,3 @@ def test_every_part_gets_a_group_where_one_is_large() -> None:
 def test_what_cannot_be_divided(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         divide(10, **arguments)
-
-
-def test_the_record_of_a_small_class_is_told() -> None:
-    with pytest.raises(ClassTooSmall) as caught:
-        divide(5, classes=["a", "a", "a", "b", "a"])
-    assert caught.value.index == 3

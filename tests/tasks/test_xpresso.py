@@ -115,7 +115,7 @@ def test_hdf5(tmp_path: Path) -> None:
     }
     assert (records[1].name, records[1].line) == ("ENSG2", 2)
     one = opened(tmp_path / "valid.h5")
-    assert list(one["all"]) == list(one["all"]) == records
+    assert list(one["all"]) == records
 
 
 def test_more_genes_than_are_in_memory(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from finetuning_runs import ANSWERS, CLASS, NUMBER, settings_of, write_base
 
 from dnagpt_hf import DNAGPTConfig
 from dnagpt_hf.checkpoints.card_metadata import card_metadata, read_card
-from dnagpt_hf.finetuning.card import write_finetuning_card
+from dnagpt_hf.finetuning.report import write_finetuning_card
 from dnagpt_hf.haplotypes.training import _write_card as write_haplotype_card
 from dnagpt_hf.pretraining.card import write_pretraining_card
 from dnagpt_hf.tasks.task import Task

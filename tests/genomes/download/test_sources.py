@@ -295,7 +295,10 @@ def test_taxa_that_are_none(server: Server, client: HttpClient) -> None:
     for answer, message in (
         (b"<html>", "is not a list of assemblies"),
         (b"[1]", "should be a mapping"),
-        (b'{"reports": [{"accession": "GCF_000001405.40"}]}', "reports 1, organism_name is missing"),
+        (
+            b'{"reports": [{"accession": "GCF_000001405.40"}]}',
+            "reports 1, organism_name is missing",
+        ),
         (b'{"reports": [{"accession": "../x", "organism": {}}]}', "is not the accession"),
     ):
         server.pages[path][""] = answer
