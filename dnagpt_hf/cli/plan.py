@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -89,30 +90,27 @@ def plan(
     Nothing is run and no GPU is needed. Durations rest on --mfu, which is an assumption until a
     step has been measured.
     """
-    from dnagpt_hf.planning.plan import (
-        Batch,
-        launch_config,
-        nothing_fits,
-        plan_strategies,
-        recommend,
-    )
+    from dnagpt_hf.planning import plan as planning
 
     kind = None if gpu is None else get_gpu(gpu)
     if table is not None:
-        memory_table = table == "memory"
-        typer.echo(_memory_table(precision) if memory_table else _time_table(kind, gpus, precision))
+        typer.echo(
+            _memory_table(precision) if table == "memory" else _time_table(kind, gpus, precision)
+        )
         return
     if memory is None and kind is None:
         raise ValueError("the memory of a GPU is not given: give --gpu a100-80 or --memory 32GB")
     size = kind.memory if memory is None and kind is not None else parse_memory(str(memory))
     step = _step(preset, precision, positions, attention)
     steps = get_preset(preset).pretraining.gradient_accumulation_steps
-    batch = Batch(gpus or 1, micro_batch, global_batch, steps)
-    configs = [*plan_strategies(step, batch, size, None if strategy == "auto" else strategy)]
-    best = recommend(step, configs)
+    batch = planning.Batch(gpus or 1, micro_batch, global_batch, steps)
+    only = None if strategy == "auto" else strategy
+    configs = [*planning.plan_strategies(step, batch, size, only)]
+    best = planning.recommend(step, configs)
     time, warnings = _time(preset, step, batch.gpus, kind, mfu, genome_bp, epochs)
     if best is None:
-        warnings.insert(0, nothing_fits(configs, size))
+        warnings.insert(0, planning.nothing_fits(configs, size))
+    launch = planning.launch_config(best.strategy) if best and batch.gpus > 1 else None
     facts = {
         "preset": preset,
         "gpus": batch.gpus,
@@ -122,18 +120,19 @@ def plan(
         "candidates": [asdict(each) for each in configs],
         "recommended": best and asdict(best),
         "global_batch": best and batch.gpus * best.micro_batch * best.accumulation_steps,
-        "config_file": launch_config(best.strategy) if best and batch.gpus > 1 else None,
+        "config_file": launch,
         "estimate": time and asdict(time),
         "warnings": warnings,
     }
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    _show_strategies(facts)
+    for line in _strategies(facts):
+        typer.echo(line)
     if best is not None:
-        _show_recommendation(facts)
+        typer.echo(_recommendation(facts))
     if time is not None and kind is not None:
-        _show_time(facts, mfu, kind.title)
+        typer.echo(_duration(facts, mfu, kind.title))
     for warning in warnings:
         typer.echo(f"dnagpt: warning: {warning}", err=True)
 
@@ -171,45 +170,41 @@ def _time(
     return training_time(tokens, flops, gpus, gpu.rates[step.precision], utilization), []
 
 
-def _show_strategies(facts: dict[str, Any]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
+def _strategies(facts: dict[str, Any]) -> Iterator[str]:
+    """Lay out the memory of the strategies in columns."""
     from dnagpt_hf.planning.plan import USABLE
 
     memory = facts["memory"] / GIB
-    table = Table(
-        title=f"{facts['preset']}, {facts['precision']}, rows of {facts['positions']:,} tokens, "
-        f"{facts['gpus']:,} x {memory:g} GB ({USABLE * memory:.1f} to fill)",
-        caption="+: gradient checkpointing; GiB on each GPU; most: rows that fit at a time",
-        box=box.SIMPLE,
-        padding=(0, 1, 0, 0),
+    yield (
+        f"{facts['preset']}, {facts['precision']}, rows of {facts['positions']:,} tokens, "
+        f"{facts['gpus']:,} x {memory:g} GB ({USABLE * memory:.1f} to fill)\n"
     )
-    table.add_column("strategy", no_wrap=True)
-    for name in ("rows", *PARTS.values(), "most", "fits"):
-        table.add_column(name, justify="right", no_wrap=True)
+    yield _columns("strategy", "rows", *PARTS.values(), "most", "fits")
     for each in facts["candidates"]:
-        table.add_row(
+        yield _columns(
             each["strategy"] + (" +" if each["gradient_checkpointing"] else ""),
             f"{each['micro_batch']:,}",
             *(f"{each['bytes'][part] / GIB:.1f}" for part in PARTS),
             f"{each['largest_micro_batch']:,}",
             "yes" if each["fits"] else "no",
         )
-    Console().print(table)
+    yield "\n+: gradient checkpointing; GiB on each GPU; most: rows that fit at a time"
 
 
-def _show_recommendation(facts: dict[str, Any]) -> None:
-    """Print the settings for `dnagpt pretrain`, and its command."""
+def _columns(name: str, *cells: str) -> str:
+    return f"{name:<8}" + "".join(f"{cell:>8}" for cell in cells)
+
+
+def _recommendation(facts: dict[str, Any]) -> str:
+    """Write the settings for `dnagpt pretrain`, and its command."""
     best, rows = facts["recommended"], facts["global_batch"]
-    start = "dnagpt pretrain SETTINGS.yaml"
+    start = "dnagpt pretrain"
     if facts["config_file"] is not None:
         start = (
             f"accelerate launch --config_file {facts['config_file']} "
-            f"--num_processes {facts['gpus']} -m dnagpt_hf.cli pretrain SETTINGS.yaml"
+            f"--num_processes {facts['gpus']} -m dnagpt_hf.cli pretrain"
         )
-    typer.echo(
+    return (
         f"recommended: {best['strategy']}, {rows:,} rows or {rows * facts['positions']:,} tokens "
         "in a step, by these settings:\n"
         f"  per_device_train_batch_size: {best['micro_batch']}\n"
@@ -217,18 +212,18 @@ def _show_recommendation(facts: dict[str, Any]) -> None:
         f"  gradient_checkpointing: {str(best['gradient_checkpointing']).lower()}\n"
         f"  fp16: {str(facts['precision'] == 'float16').lower()}\n"
         f"  bf16: {str(facts['precision'] == 'bfloat16').lower()}\n"
-        f"start: {start}"
+        f"start: {start} SETTINGS.yaml"
     )
 
 
-def _show_time(facts: dict[str, Any], utilization: float, gpu: str) -> None:
+def _duration(facts: dict[str, Any], utilization: float, gpu: str) -> str:
     from dnagpt_hf.planning.duration import format_duration
 
     time, steps = facts["estimate"], ""
     if facts["global_batch"]:
         number = time["tokens"] / (facts["global_batch"] * facts["positions"])
         steps = f", {number:,.0f} steps"
-    typer.echo(
+    return (
         f"training: {time['tokens']:.3g} tokens, {time['flops']:.3g} FLOPs{steps}\n"
         f"at an assumed {100 * utilization:g}% of the rate of {gpu}: "
         f"{time['tokens_per_second']:,.0f} tokens/s, {format_duration(time['seconds'])}, "

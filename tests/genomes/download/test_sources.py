@@ -196,7 +196,7 @@ def test_what_ensembl_does_not_have(server: Server, client: HttpClient, tmp_path
     with pytest.raises(ValueError, match="the line '<html>' holds no checksum"):
         find(EnsemblRelease(release=110, species="homo_sapiens"))
     server.add(f"{HUMAN}/dna/CHECKSUMS", "1 1 ../../x.dna.toplevel.fa.gz\n")
-    with pytest.raises(ValueError, match="none of that kind"):
+    with pytest.raises(ValueError, match=r"but \.\./\.\./x"):
         find(EnsemblRelease(release=110, species="homo_sapiens"))
     server.add("/eg/pub/bacteria/release-57/species_EnsemblBacteria.txt", SPECIES_TABLE)
     with pytest.raises(ValueError, match="has no species 'salmonella'"):
