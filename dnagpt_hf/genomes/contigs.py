@@ -64,13 +64,6 @@ class MappedFile:
         Raises:
             GenomeError: the length of the file has changed since it was opened.
         """
-        return self._requested(start, end)[start:end]
-
-    def view(self, start: int, end: int) -> NDArray[np.uint8]:
-        """View the bytes `start` to `end` as an array without a copy, to be used at once."""
-        return np.frombuffer(self._requested(start, end), np.uint8, end - start, start)
-
-    def _requested(self, start: int, end: int) -> mmap.mmap:
         mapped = self.mapped
         # reading behind the end of a file that was cut would end the process (SIGBUS)
         if mapped.size() != self.num_bytes:
@@ -78,7 +71,7 @@ class MappedFile:
         if end - start > _PAGE and "MADV_WILLNEED" in dir(mmap):
             page = start - start % mmap.PAGESIZE
             mapped.madvise(mmap.MADV_WILLNEED, page, end - page)
-        return mapped
+        return mapped[start:end]
 
     def release_pages(self, start: int, end: int) -> None:
         """Release pages from this process's memory; they stay in the page cache."""
@@ -131,49 +124,37 @@ class Contig:
         start, end, step = part.indices(self.num_bases)
         if step != 1:
             raise ValueError(f"contig {self.name} is read forwards: slice it without a step")
-        if end <= start:
-            return np.empty(0, np.uint8)
-        # one pass brings letters to bases and drops line ends
-        bases = self.file.read(self.byte_of(start), self.byte_of(end - 1) + 1)
-        bases = bases.translate(NORMALIZED, _LINE_ENDS)
-        if len(bases) != end - start:
-            raise self._uneven()
+        bases = self._read(start, end, NORMALIZED)
         if 0 in bases:
             # raises an error that names the character and its position
             normalize_bases(self.letters(start, end), f"{self.path}: record {self.name}", start)
         return np.frombuffer(bases, np.uint8)
 
     def letters(self, start: int, end: int) -> NDArray[np.uint8]:
-        """Read letters as they are in the file, without line ends: fast for many at a time.
+        """Read letters as they are in the file, without line ends.
 
         Raises:
             GenomeError: line ends are not at the bytes that the index states.
         """
+        return np.frombuffer(self._read(start, end), np.uint8)
+
+    def _read(self, start: int, end: int, table: bytes | None = None) -> bytes:
         if end <= start:
-            return np.empty(0, np.uint8)
-        first, last = start // self.line_bases, (end - 1) // self.line_bases
-        read = self.file.view(self.offset + first * self.line_bytes, self.byte_of(end - 1) + 1)
-        # (full lines, bytes of a line): the last columns are line ends
-        num_lines = last - first
-        lines = read[: num_lines * self.line_bytes].reshape(num_lines, self.line_bytes)
-        if (lines[:, self.line_bases :] > max(_LINE_ENDS)).any():
-            raise self._uneven()
-        letters = np.empty(end - first * self.line_bases, np.uint8)
-        full = num_lines * self.line_bases
-        letters[:full].reshape(num_lines, self.line_bases)[:] = lines[:, : self.line_bases]
-        letters[full:] = read[num_lines * self.line_bytes :]
-        return letters[start - first * self.line_bases :]
+            return b""
+        # one pass translates letters and drops line ends
+        read = self.file.read(self.byte_of(start), self.byte_of(end - 1) + 1)
+        letters = read.translate(table, _LINE_ENDS)
+        if len(letters) != end - start:
+            raise GenomeError(
+                f"{self.path}: record {self.name} has lines of different lengths, or the index is "
+                "of another file: write lines of one length and delete the index"
+            )
+        return letters
 
     def release_pages(self, start: int, end: int) -> None:
         """Release pages with bases from this process's memory; the system keeps them cached."""
         if start < end:
             self.file.release_pages(self.byte_of(start), self.byte_of(end - 1) + 1)
-
-    def _uneven(self) -> GenomeError:
-        return GenomeError(
-            f"{self.path}: record {self.name} has lines of different lengths, or the index is of "
-            "another file: write lines of one length and delete the index"
-        )
 
     def byte_of(self, position: int) -> int:
         """Compute the byte of the base at a position."""
