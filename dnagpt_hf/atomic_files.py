@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -15,9 +17,82 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+# of a full disk, a used-up quota, and a limit on the size of files
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# libraries in Rust, safetensors among them, pass on the number of an error in the message alone
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
+_PROBE = bytes(1 << 16)
+
 
 class DestinationError(ValueError):
     """A file or folder that cannot be written; the message names it and says what to do."""
+
+
+@contextmanager
+def named_write_errors(
+    target: str | os.PathLike[str], partial: Path | None = None
+) -> Iterator[None]:
+    """Raise errors of writing as an `OSError` that names the file, whichever library wrote it.
+
+    Args:
+        target: the file or folder.
+        partial: the file or folder that is written, and deleted after an error.
+
+    Example:
+
+        >>> with named_write_errors("answers.csv"):
+        ...     raise OSError(errno.ENOSPC, "No space left on device")
+        Traceback (most recent call last):
+        OSError: [Errno 28] No space left on device: 'answers.csv'
+    """
+    try:
+        yield
+    except ValueError:  # it says what is wrong
+        raise
+    except Exception as error:
+        cause = _system_error(error, partial)
+        if cause is None or cause.errno is None:
+            raise
+        place = cause.filename2 or cause.filename
+        name = Path(target) if place is None else Path(os.fsdecode(place))
+        if partial is not None and name.is_relative_to(partial):
+            name = Path(target) / name.relative_to(partial)
+        raise OSError(cause.errno, os.strerror(cause.errno), str(name)) from error
+
+
+def _system_error(error: Exception, partial: Path | None) -> OSError | None:
+    """Find the system's refusal to write under the error of a library."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and _is_of_writing(below, partial):
+            return below
+        if number := _RUST_ERROR.search(str(below)):
+            return OSError(int(number[1]), "", None)
+        below = below.__cause__ or below.__context__
+    # PyTorch and NumPy report that bytes are missing, without the reason
+    if partial is None:
+        return None
+    files = [partial, *partial.rglob("*")]
+    newest = max((path for path in files if path.is_file()), key=_modified, default=None)
+    if newest is None:
+        return None
+    try:
+        with open(newest, "ab") as stream:
+            stream.write(_PROBE)
+    except OSError as refusal:
+        return OSError(refusal.errno, "", str(newest))
+    return None
+
+
+def _is_of_writing(error: OSError, partial: Path | None) -> bool:
+    place = error.filename2 or error.filename
+    if partial is None or place is None or not Path(os.fsdecode(place)).is_relative_to(partial):
+        return error.errno in _DISK_ERRORS
+    return error.errno is not None
+
+
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def check_new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -95,7 +170,8 @@ def _sole_writer(destination: Path, holder: Path) -> Iterator[None]:
     holder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(holder)
     try:
-        lock.acquire(timeout=0)
+        with named_write_errors(destination, holder):
+            lock.acquire(timeout=0)
     except Timeout:
         writer = "another process"
         with suppress(OSError, ValueError):  # it has just begun or ended
@@ -125,12 +201,13 @@ def new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) 
     with sole_writer_of_file(target):
         check_new_folder(destination, overwrite=overwrite)
         partial, old = _beside(target, "partial"), _beside(target, "old")
-        partial.mkdir()
         try:
-            yield partial
-            if target.exists():
-                target.rename(old)
-            partial.rename(target)
+            with named_write_errors(destination, partial):
+                partial.mkdir()
+                yield partial
+                if target.exists():
+                    target.rename(old)
+                partial.rename(target)
         except BaseException:
             if old.exists():
                 old.rename(target)
@@ -156,10 +233,39 @@ def new_file(
         check_new_file(destination, overwrite=overwrite)
         partial = _beside(target, "partial")
         try:
-            yield partial
-            partial.replace(target)
+            with named_write_errors(destination, partial):
+                yield partial
+                partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder to write files into, which are moved to `folder` together, without an error.
+
+    Files of the same names are replaced; others in the folder stay.
+    """
+    target = Path(folder)
+    is_new = not target.exists()
+    target.mkdir(parents=True, exist_ok=True)
+    # Trainer does not upload names that begin with an underscore
+    partial = target / f"_{uuid.uuid4().hex[:8]}.partial"
+    try:
+        with named_write_errors(target, partial):
+            partial.mkdir()
+            yield partial
+            for path in sorted(partial.rglob("*")):
+                place = target / path.relative_to(partial)
+                if path.is_dir():
+                    place.mkdir(exist_ok=True)
+                else:
+                    path.replace(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # it has content
+                target.rmdir()
 
 
 def write_json(destination: str | os.PathLike[str], content: Any) -> None:
@@ -174,8 +280,13 @@ def write_json(destination: str | os.PathLike[str], content: Any) -> None:
         {'mcc': 0.5, 'auroc': None}
     """
     text = json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(destination, text + "\n")
+
+
+def write_text(destination: str | os.PathLike[str], text: str) -> None:
+    """Write a text, in place of that of a file that exists."""
     with new_file(destination, overwrite=True, shared=True) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 def _finite(content: Any) -> Any:

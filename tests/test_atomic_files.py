@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ import pytest
 from dnagpt_hf.atomic_files import (
     DestinationError,
     new_file,
+    new_files,
     new_folder,
     sole_writer_of_folder,
     write_json,
@@ -138,6 +140,41 @@ def test_a_file_is_replaced_only_if_asked(tmp_path: Path) -> None:
         assert file.read_text() == "old"
     assert file.read_text() == "new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_files_are_moved_into_their_folder_together(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(RuntimeError), new_files(folder) as partial:
+        (partial / "a.json").write_text("half")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+    folder.mkdir()
+    (folder / "a.json").write_text("old")
+    (folder / "mine.txt").write_text("mine")
+    with new_files(folder) as partial:
+        (partial / "a.json").write_text("new")
+        (partial / "adapter").mkdir()
+        (partial / "adapter" / "b.json").write_text("new")
+        assert (folder / "a.json").read_text() == "old"
+    assert sorted(os.listdir(folder)) == ["a.json", "adapter", "mine.txt"]
+    assert (folder / "a.json").read_text() == (folder / "adapter" / "b.json").read_text() == "new"
+
+
+def test_an_error_of_writing_names_the_file_and_another_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError) as error, new_folder(tmp_path / "model") as folder:
+        raise PermissionError(errno.EACCES, "", str(folder / "config.json"))
+    assert error.value.filename == str(tmp_path / "model" / "config.json")
+    for failure in (KeyError, RuntimeError):
+        with pytest.raises(OSError, match="No space") as found, new_file(tmp_path / "a.npz"):
+            # as Matplotlib raises another error while it closes the file
+            raise failure("inconsistent stream") from OSError(errno.ENOSPC, "")
+        assert found.value.filename == str(tmp_path / "a.npz")
+    with pytest.raises(OSError, match="No space"), new_file(tmp_path / "a.safetensors"):
+        raise Exception("I/O error: No space left on device (os error 28)")
+    other = tmp_path / "input.csv"
+    with pytest.raises(FileNotFoundError) as error, new_file(tmp_path / "a.npz"):
+        other.read_text()
+    assert error.value.filename == str(other)
 
 
 @pytest.mark.parametrize("write", [new_file, new_folder, sole_writer_of_folder])

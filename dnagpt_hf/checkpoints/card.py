@@ -10,6 +10,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard
 
+from dnagpt_hf.atomic_files import write_text
 from dnagpt_hf.checkpoints.card_metadata import CARD, card_metadata, is_noncommercial
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.messages import markdown_table
@@ -115,7 +116,7 @@ def write_card(
     text = render_model_card(
         path.resolve().name, config, base_model=base_model, released=released, **card
     )
-    (path / CARD).write_text(text, encoding="utf-8")
+    write_text(path / CARD, text)
 
 
 def render_preset_card(preset: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -24,11 +25,8 @@ from dnagpt_hf.cli.predict import embed, predict
 from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
 from dnagpt_hf.messages import on_one_line
 
-# errors in the command itself are reported by typer
-REPORTED = (
-    *(ValueError, OSError, ImportError, MemoryError, RuntimeError),
-    *(LookupError, TypeError, AttributeError, ArithmeticError),
-)
+# typer reports these errors in the command itself; it exports no common base of theirs
+COMMAND_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 
 
@@ -38,12 +36,12 @@ class ReportingGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, BrokenPipeError):
+        except (typer.Exit, typer.Abort, BrokenPipeError, COMMAND_ERROR):
             raise
         except KeyboardInterrupt:
             typer.echo("dnagpt: interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except REPORTED as error:
+        except Exception as error:
             if ctx.params["debug"]:
                 raise
             typer.echo(f"dnagpt: error: {one_line(error)}", err=True)
@@ -58,8 +56,12 @@ def one_line(error: Exception) -> str:
         >>> one_line(FileNotFoundError(2, "No such file or directory", "promoters.fa"))
         'promoters.fa: No such file or directory'
     """
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is not None:
+            return f"{os.fsdecode(error.filename)}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            # errors of writing to files have their names
+            return f"standard output: {error.strerror}"
     text = on_one_line(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: give a smaller --batch-tokens or --batch-size"

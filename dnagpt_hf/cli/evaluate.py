@@ -54,7 +54,12 @@ def evaluate(
     Writes predictions.parquet, metrics.json with intervals, metrics.md, and plots: ROC and
     precision-recall curves, confusion matrices, and predicted against true numbers.
     """
-    from dnagpt_hf.atomic_files import check_new_file, new_file, sole_writer_of_folder
+    from dnagpt_hf.atomic_files import (
+        check_new_file,
+        new_files,
+        sole_writer_of_folder,
+        write_text,
+    )
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
@@ -104,15 +109,15 @@ def evaluate(
             max_records=batches.batch_size,
             max_tokens=batches.batch_tokens,
         )
-        content = evaluation.write(output, samples=bootstrap, seed=seed)
-        text = report(
-            content, checkpoint.folder.resolve().name, compare, note=f"the records of {input}"
-        )
-        with new_file(output / "metrics.md", overwrite=True) as partial:
-            partial.write_text(text, encoding="utf-8")
-        typer.echo(text, nl=False)
-        if plots:
-            write_figures(evaluation, output)
+        with new_files(output) as partial:
+            content = evaluation.write(partial, samples=bootstrap, seed=seed)
+            text = report(
+                content, checkpoint.folder.resolve().name, compare, note=f"the records of {input}"
+            )
+            write_text(partial / "metrics.md", text)
+            if plots:
+                write_figures(evaluation, partial)
+    typer.echo(text, nl=False)
 
 
 def _split_of_task(

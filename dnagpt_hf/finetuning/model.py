@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 
+from dnagpt_hf.atomic_files import new_files
 from dnagpt_hf.checkpoints.opening import Checkpoint
 from dnagpt_hf.checkpoints.saving import share_weights
 from dnagpt_hf.checkpoints.validation import ADAPTER, ADAPTER_WEIGHTS, WEIGHTS, WEIGHTS_INDEX
@@ -103,27 +104,28 @@ def write_model(trainer: FineTuningTrainer, tuning: TuningArguments) -> None:
     """
     folder, saves = Path(str(trainer.args.output_dir)), trainer.args.should_save
     is_adapter = tuning.adapter is not None and not tuning.merge
-    if saves:
-        # of an earlier run with another `merge`: a folder with both kinds would load both
-        whole = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
-        for pattern in whole if is_adapter else (ADAPTER, ADAPTER_WEIGHTS):
-            for path in folder.glob(pattern):
-                path.unlink()
-    if tuning.adapter is None:
-        trainer.save_model()
-        return
+    # a folder with weights of both kinds, one of them of an earlier run, would load both
+    kinds = (WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors", ADAPTER, ADAPTER_WEIGHTS)
+    before = {path: path.stat().st_ino for kind in kinds for path in folder.glob(kind)}
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
-    if is_adapter:
+    if tuning.adapter is None or is_adapter:
         trainer.save_model()
-        if saves:
-            config = model.get_base_model().config
-            config.architectures = [type(model.get_base_model()).__name__]
-            config.save_pretrained(folder)
     elif saves:
-        model.merge_and_unload().save_pretrained(folder)
         tokenizer: Any = trainer.processing_class
-        tokenizer.save_pretrained(folder)
-        share_weights(folder)
+        with new_files(folder) as partial:
+            model.merge_and_unload().save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            share_weights(partial)
+    if not saves:
+        return
+    if is_adapter:
+        config = model.get_base_model().config
+        config.architectures = [type(model.get_base_model()).__name__]
+        with new_files(folder) as partial:
+            config.save_pretrained(partial)
+    for path, file in before.items():
+        if path.stat().st_ino == file:
+            path.unlink()
 
 
 def add_adapter(model: Any, name: Adapter, task: Task, rank: int = 8) -> Any:

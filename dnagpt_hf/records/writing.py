@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from dnagpt_hf.atomic_files import check_new_file, new_file
+from dnagpt_hf.atomic_files import check_new_file, named_write_errors, new_file
 from dnagpt_hf.records.files import STANDARD_STREAM, format_of_name
 
 TABLE_FORMATS = ("csv", "tsv", "jsonl")
@@ -56,10 +56,13 @@ def output_stream(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     check_output(path, overwrite=overwrite)
     text: Any = {"encoding": "utf-8", "newline": ""}
     if os.fspath(path) == STANDARD_STREAM:
-        yield sys.stdout
-        sys.stdout.flush()
+        if sys.stdout is None:
+            raise ValueError("standard output is closed: state a file (--output)")
+        with named_write_errors("standard output"):
+            yield sys.stdout
+            sys.stdout.flush()
     elif _is_device(Path(path)):
-        with open(path, "w", **text) as stream:
+        with named_write_errors(path), open(path, "w", **text) as stream:
             yield stream
     elif Path(path).suffix.lower() == ".gz":
         with (

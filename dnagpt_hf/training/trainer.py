@@ -11,11 +11,12 @@ from typing import Any
 
 from safetensors import SafetensorError
 from torch import nn
-from transformers import Trainer
+from transformers import ProgressCallback, Trainer
+from transformers.trainer import TRAINER_STATE_NAME
 
-from dnagpt_hf.atomic_files import write_json
+from dnagpt_hf.atomic_files import named_write_errors, new_files, write_json
 from dnagpt_hf.checkpoints.saving import share_weights
-from dnagpt_hf.messages import count
+from dnagpt_hf.messages import count, on_one_line
 from dnagpt_hf.training.checkpoints import (
     RUN,
     CheckpointError,
@@ -84,6 +85,10 @@ class CheckpointingTrainer(Trainer):
                 self._say_how_to_go_on()
             raise
         finally:
+            for callback in self.callback_handler.callbacks:
+                # the message of an error would stand behind the bar, and the bar once more below
+                if isinstance(callback, ProgressCallback) and callback.training_bar is not None:
+                    callback.training_bar.close()
             if resumption is not None:
                 self.remove_callback(resumption)
             self.args.save_total_limit = self._checkpoints_kept
@@ -125,13 +130,14 @@ class CheckpointingTrainer(Trainer):
                     # files of an earlier run would be mixed with those of this one
                     shutil.rmtree(folder, ignore_errors=True)
                 self.accelerator.wait_for_everyone()
-                super()._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()
-                if self.args.should_save:
-                    if self._run is not None:
-                        write_json(folder / RUN, self._run)
-                    seal_checkpoint(folder)
-                    remove_later_checkpoints(folder)
+                with named_write_errors(folder, folder):
+                    super()._save_checkpoint(model, trial)
+                    self.accelerator.wait_for_everyone()
+                    if self.args.should_save:
+                        if self._run is not None:
+                            write_json(folder / RUN, self._run)
+                        seal_checkpoint(folder)
+                        remove_later_checkpoints(folder)
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise self._not_saved(folder, error) from error
             limit = self._checkpoints_kept
@@ -147,12 +153,20 @@ class CheckpointingTrainer(Trainer):
         wrapped = type(model)
         model.__class__ = self._model_class
         try:
-            super()._save(output_dir, state_dict)
             # every process comes here, but one of them writes the files
-            if self.args.should_save:
-                share_weights(Path(output_dir or self.args.output_dir))
+            if not self.args.should_save:
+                super()._save(output_dir, state_dict)
+                return
+            with new_files(output_dir or str(self.args.output_dir)) as partial:
+                super()._save(str(partial), state_dict)
+                share_weights(partial)
         finally:
             model.__class__ = wrapped
+
+    def save_state(self) -> None:
+        if self.is_world_process_zero():
+            with new_files(str(self.args.output_dir)) as partial:
+                self.state.save_to_json(str(partial / TRAINER_STATE_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         with loading(resume_from_checkpoint):
@@ -169,8 +183,8 @@ class CheckpointingTrainer(Trainer):
     def _not_saved(self, folder: Path, error: Exception) -> CheckpointError:
         shutil.rmtree(folder, ignore_errors=True)
         last = last_checkpoint(folder.parent)
-        kept = "there is no earlier one" if last is None else f"{last} is complete"
-        return CheckpointError(
-            f"{folder} could not be written ({' '.join(str(error).split())}); {kept}: make room "
-            "and start the same command again, which goes on from there"
-        )
+        reason = getattr(error, "strerror", None) or on_one_line(error)
+        kept = "start the same command again"
+        if last is not None:
+            kept += f", which resumes from {last}"
+        return CheckpointError(f"{folder} could not be written ({reason}): make room and {kept}")

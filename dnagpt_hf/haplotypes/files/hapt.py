@@ -183,6 +183,8 @@ def write_hapt(
         for name, row in zip(haplotypes.names.tolist(), haplotypes.alleles, strict=True):
             line[::2] = row + _ZERO
             stream.write(f"{label} {name} {line.tobytes().decode()}")
+        # a legend without its haplotypes would be left if the disk is full
+        stream.flush()
         if haplotypes.sites is not None:
             write_legend(haplotypes.sites, legend_path(path), overwrite)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 
-from dnagpt_hf.atomic_files import DestinationError, new_file, write_json
+from dnagpt_hf.atomic_files import DestinationError, new_files, write_json
 from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 from dnagpt_hf.haplotypes.statistics.tables import (
     METRICS,
@@ -105,15 +105,15 @@ def write_report(
         image = io.BytesIO()
         figure.savefig(image, format="png", dpi=_DPI)
         drawn.append((name, caption, image.getvalue()))
-    write_json(path / "evaluation.json", as_dict(evaluation))
     contents = {
         "evaluation.md": as_markdown(evaluation).encode(),
         "evaluation.html": as_html(evaluation, drawn).encode(),
         **{f"{name}.png": image for name, _, image in drawn},
     }
-    for name, content in contents.items():
-        with new_file(path / name, overwrite=overwrite) as partial:
-            partial.write_bytes(content)
+    with new_files(path) as partial:
+        write_json(partial / "evaluation.json", as_dict(evaluation))
+        for name, content in contents.items():
+            (partial / name).write_bytes(content)
     return [path / name for name in ("evaluation.json", *contents)]
 
 
