@@ -13,13 +13,12 @@ import typer
 
 from dnagpt_hf.cli.running import counter, size_text
 from dnagpt_hf.genomes.download.servers import Servers
-from dnagpt_hf.messages import count, markdown_table
+from dnagpt_hf.messages import count, markdown_table, on_one_line
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.composition import SpeciesReport
     from dnagpt_hf.genomes.download.fetch import FailedDownload, LocatedGenome
     from dnagpt_hf.genomes.download.http import HttpClient
-    from dnagpt_hf.genomes.download.requests import GenomeRequest
 
 # contigs that are named where they stand out
 NAMED = 5
@@ -80,12 +79,13 @@ def fetch(
     """
     from dnagpt_hf.genomes.download.fetch import locate_genomes
     from dnagpt_hf.genomes.download.http import HttpClient
+    from dnagpt_hf.genomes.download.requests import find_requests
 
     if manifest is None and not accession and accessions is None and taxon is None:
         raise typer.BadParameter("give a manifest, --accession, --accessions or --taxon")
     urls = (ensembl_url, ensembl_genomes_url, ncbi_url, datasets_url)
     client = HttpClient(Servers(*(url.rstrip("/") for url in urls)))
-    requests = _requests(manifest, accession or [], accessions, taxon, client)
+    requests = find_requests(client, manifest, accession or [], accessions, taxon)
     with counter("looking up", total=len(requests)) as bar:
         genomes, failures = locate_genomes(
             requests, folder, client=client, jobs=jobs, progress=bar.update
@@ -103,41 +103,15 @@ def fetch(
         )
 
 
-def _requests(
-    manifest: str | None,
-    accession: list[str],
-    accessions: Path | None,
-    taxon: str | None,
-    client: HttpClient,
-) -> list[GenomeRequest]:
-    from dnagpt_hf.genomes.download import requests
-    from dnagpt_hf.genomes.manifest import load_manifest, manifest_path
-
-    found = []
-    if manifest is not None:
-        found += requests.manifest_requests(load_manifest(manifest_path(manifest)), client)
-    if accessions is not None:
-        accession = [*accession, *requests.read_accessions(accessions)]
-    found += requests.accession_requests(accession)
-    if taxon is not None:
-        found += requests.taxon_requests(taxon, client)
-    return found
-
-
 def _fetch(
     genomes: Sequence[LocatedGenome], folder: Path, client: HttpClient, jobs: int
 ) -> list[FailedDownload]:
+    from dnagpt_hf.genomes.download import folder_manifest
     from dnagpt_hf.genomes.download.fetch import check_space, fetch_genomes
-    from dnagpt_hf.genomes.download.folder_manifest import (
-        NAME,
-        folder_lock,
-        merge_entries,
-        update_manifest,
-    )
 
-    merge_entries(folder / NAME, genomes)
+    folder_manifest.merge_entries(folder / folder_manifest.NAME, genomes)
     check_space(genomes, folder)
-    with folder_lock(folder):
+    with folder_manifest.folder_lock(folder):
         total = sum(genome.size or 0 for genome in genomes)
         there = sum(genome.received for genome in genomes)
         with counter("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:
@@ -145,7 +119,7 @@ def _fetch(
         _report(failures)
         arrived = [genome for genome in genomes if genome.path.exists()]
         if arrived:
-            path = update_manifest(folder, arrived)
+            path = folder_manifest.update_manifest(folder, arrived)
             size = size_text(sum(genome.received for genome in arrived))
             typer.echo(f"{path}: {count(len(arrived), 'genome')}, {size}")
     return failures
@@ -164,7 +138,7 @@ def _list(genomes: Sequence[LocatedGenome]) -> None:
 
 def _report(failures: Sequence[FailedDownload]) -> None:
     for failure in failures:
-        typer.echo(f"dnagpt: {failure.name}: {' '.join(str(failure.error).split())}", err=True)
+        typer.echo(f"dnagpt: {failure.name}: {on_one_line(failure.error)}", err=True)
 
 
 @genomes_app.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.ncbi import reference_genomes
-from dnagpt_hf.genomes.manifest import Manifest
+from dnagpt_hf.genomes.manifest import Manifest, load_manifest, manifest_path
 from dnagpt_hf.genomes.sources import (
     AccessionSource,
     AddressSource,
@@ -45,22 +45,37 @@ class GenomeRequest:
         return self.name or ", ".join(map(str, self.source.model_dump().values()))
 
 
-def accession_requests(accessions: Iterable[str]) -> list[GenomeRequest]:
-    """Request assemblies of NCBI, each once.
+def find_requests(
+    client: HttpClient,
+    manifest: str | Path | None = None,
+    accessions: Iterable[str] = (),
+    accession_file: Path | None = None,
+    taxon: str | None = None,
+) -> list[GenomeRequest]:
+    """Request genomes by all that names them; each accession once.
+
+    Args:
+        client: client for the requests.
+        manifest: a manifest whose species have sources, or the name of a ready one.
+        accessions: assemblies of NCBI.
+        accession_file: a file with one in a line, before any `#`.
+        taxon: number or name of a taxon of NCBI, of which all reference genomes are requested.
 
     Raises:
-        ValueError: an accession has another form.
+        ValueError: a species has no source, an accession has another form, or a file cannot be
+            read.
+        DownloadError: NCBI does not answer about the genomes of a taxon.
     """
-    return [
-        GenomeRequest(AccessionSource(accession=check_accession(accession)))
-        for accession in dict.fromkeys(accessions)
-    ]
-
-
-def read_accessions(path: Path) -> list[str]:
-    """Read the first word of each line of a file, up to a `#`."""
-    words = (line.partition("#")[0].split() for line in path.read_text("utf-8").split("\n"))
-    return [line[0] for line in words if line]
+    found = []
+    if manifest is not None:
+        found += manifest_requests(load_manifest(manifest_path(manifest)), client)
+    names = list(accessions)
+    if accession_file is not None:
+        lines = accession_file.read_text("utf-8").split("\n")
+        names += [words[0] for line in lines if (words := line.partition("#")[0].split())]
+    for name in dict.fromkeys(names):
+        found.append(GenomeRequest(AccessionSource(accession=check_accession(name))))
+    return found if taxon is None else found + taxon_requests(taxon, client)
 
 
 def manifest_requests(manifest: Manifest, client: HttpClient) -> list[GenomeRequest]:

@@ -36,16 +36,15 @@ from dnagpt_hf.genomes.download.folder_manifest import (
 from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.requests import (
     GenomeRequest,
-    accession_requests,
+    find_requests,
     manifest_requests,
     organism_token,
-    read_accessions,
     species_name,
     taxon_requests,
 )
 from dnagpt_hf.genomes.download.transfer import partial_path
 from dnagpt_hf.genomes.manifest import load_manifest, open_species
-from dnagpt_hf.genomes.sources import AddressSource
+from dnagpt_hf.genomes.sources import AccessionSource, AddressSource
 from dnagpt_hf.tokenization_dnagpt import SPECIES
 
 HUMAN = ("GCF_000001405.40", "GRCh38.p14", "Homo sapiens (human)")
@@ -74,6 +73,10 @@ def client(server: Server) -> HttpClient:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "genomes"
+
+
+def accession_requests(accessions: list[str]) -> list[GenomeRequest]:
+    return [GenomeRequest(AccessionSource(accession=one)) for one in accessions]
 
 
 def address(url: str, name: str = "a", **fields: Any) -> GenomeRequest:
@@ -116,13 +119,13 @@ def test_organisms_and_their_tokens() -> None:
     assert species_name("()") == "unknown"
 
 
-def test_accessions_from_a_file(tmp_path: Path) -> None:
+def test_accessions_from_a_file(client: HttpClient, tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     file.write_text("# mammals\nGCF_000001405.40  human\n\n  GCA_011100685.1# dog\r\n", "utf-8")
-    assert read_accessions(file) == ["GCF_000001405.40", "GCA_011100685.1"]
-    assert len(accession_requests([*read_accessions(file), "GCF_000001405.40"])) == 2
+    requests = find_requests(client, accessions=["GCF_000001405.40"], accession_file=file)
+    assert [one.label for one in requests] == ["GCF_000001405.40", "GCA_011100685.1"]
     with pytest.raises(ValueError, match="'human' is not the accession"):
-        accession_requests(["human"])
+        find_requests(client, accessions=["human"])
 
 
 def test_accessions_become_files_and_a_manifest(
@@ -439,7 +442,7 @@ def test_an_interrupt_keeps_what_has_arrived(
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from dnagpt_hf.genomes.download.fetch import *\n"
-        "from dnagpt_hf.genomes.sources import AddressSource\n"
+        "from dnagpt_hf.genomes.sources import AccessionSource, AddressSource\n"
         "sources = [AddressSource(**fields) for fields in json.loads(sys.argv[1])]\n"
         "requests = [GenomeRequest(source, source.file_name, '<X>') for source in sources]\n"
         "client = HttpClient()\n"
