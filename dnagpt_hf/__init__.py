@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from dnagpt_hf.inference.prediction import Predictions as Predictions
     from dnagpt_hf.interpretation.figures import attention_grid as attention_grid
     from dnagpt_hf.interpretation.figures import track_figure as track_figure
+    from dnagpt_hf.likelihoods.alleles import Variant as Variant
+    from dnagpt_hf.likelihoods.figures import logo_figure as logo_figure
+    from dnagpt_hf.likelihoods.figures import saturation_figure as saturation_figure
+    from dnagpt_hf.likelihoods.scores import SequenceScores as SequenceScores
     from dnagpt_hf.loaded_model import LoadedModel as LoadedModel
     from dnagpt_hf.loaded_model import load as load
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask as DNAGPTForMultiTask
@@ -74,7 +78,9 @@ _MODULES = {
     "Record": "records.reading",
     "RecordReader": "records.reading",
     "Sites": "haplotypes.sites",
+    "SequenceScores": "likelihoods.scores",
     "Task": "tasks.task",
+    "Variant": "likelihoods.alleles",
     "attention_grid": "interpretation.figures",
     "bundled": "checkpoints.bundled",
     "convert_checkpoint": "checkpoints.conversion",
@@ -87,6 +93,7 @@ _MODULES = {
     "get_preset": "presets",
     "init_checkpoint": "checkpoints.saving",
     "load": "loaded_model",
+    "logo_figure": "likelihoods.figures",
     "open_checkpoint": "checkpoints.opening",
     "open_genome": "genomes.fasta",
     "preset_config": "presets",
@@ -94,6 +101,7 @@ _MODULES = {
     "pretrain": "pretraining.run",
     "push_checkpoint": "checkpoints.publishing",
     "read_haplotypes": "haplotypes.files.formats",
+    "saturation_figure": "likelihoods.figures",
     "to_records": "records.reading",
     "track_figure": "interpretation.figures",
     "train_haplotypes": "haplotypes.training",

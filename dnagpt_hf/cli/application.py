@@ -22,6 +22,7 @@ from dnagpt_hf.cli.interpret import attention, attribute
 from dnagpt_hf.cli.options import with_groups
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import embed, predict
+from dnagpt_hf.cli.score import score
 from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
 from dnagpt_hf.messages import on_one_line
 
@@ -80,7 +81,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
 _COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
-_COMMANDS += [embed, attention, attribute, plan, push]
+_COMMANDS += [embed, score, attention, attribute, plan, push]
 for entry in _COMMANDS:
     app.command()(with_groups(entry))
 for program in (pretrain, finetune):

@@ -41,6 +41,11 @@ class Variant:
         ref: the reference allele, upper case; empty for an insertion without an anchor base.
         alt: the alternative allele, upper case, or what a VCF file has in its place: `<DEL>`, a
             breakend, `*`, or `.`.
+
+    Example:
+
+        >>> Variant("chr17", 43_044_294, "C", "T").position
+        43044294
     """
 
     contig: str

@@ -69,7 +69,7 @@ class LikelihoodMethods:
             RecordError: a record has no sequence.
             ValueError: the settings do not fit the model, or a region the genome.
         """
-        from dnagpt_hf.likelihoods.scores import record_parts, region_parts, score_parts
+        from dnagpt_hf.likelihoods.scores import record_parts, region_parts, score_part
         from dnagpt_hf.likelihoods.sequences import SequenceScorer
         from dnagpt_hf.likelihoods.settings import ScoreSettings
         from dnagpt_hf.records.columns import change_columns
@@ -80,7 +80,7 @@ class LikelihoodMethods:
             parts = record_parts(change_columns(to_records(data), columns, None))
         else:
             parts = region_parts(_genome(data), regions)
-        return score_parts(scorer, parts, per_base=per_base)
+        return (score_part(scorer, part, per_base=per_base) for part in parts)
 
     def variants(
         self, variants: Iterable[Variant], genome: Any, **settings: Any

@@ -36,7 +36,8 @@ class SequencePart:
         sequence: its bases.
         start: first base to score, from 0.
         end: end of the bases to score, excluded.
-        name: name of the region; that of the record where all of it is scored.
+        name: name of the record or region.
+        is_region: whether it is a region of a genome.
     """
 
     contig: str
@@ -44,11 +45,7 @@ class SequencePart:
     start: int
     end: int
     name: str
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of the sequence is scored."""
-        return (self.start, self.end) == (0, len(self.sequence))
+    is_region: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,12 +101,15 @@ class SequenceScore:
     def row(self) -> dict[str, Any]:
         """Lay the score out as a row of a table; strands stand apart where there are two."""
         part = self.part
-        place = (
-            {} if part.is_whole else {"contig": part.contig, "start": part.start, "end": part.end}
-        )
+        place = {"contig": part.contig, "start": part.start, "end": part.end}
         strands = {name: one.row() for name, one in self.strands.items()}
         apart = strands if len(strands) > 1 else {}
-        return {**place, "name": part.name, **self.likelihood.row(), **apart}
+        return {
+            **(place if part.is_region else {}),
+            "name": part.name,
+            **self.likelihood.row(),
+            **apart,
+        }
 
 
 class SequenceScores(list[SequenceScore]):
@@ -185,43 +185,38 @@ def _part(genome: Genome, contig: str, start: int, end: int, name: str = "") -> 
     whole = genome.contigs[contig]
     if not 0 <= start <= end <= len(whole):
         raise ValueError(f"region {place}: the contig has the positions 1 to {len(whole):,}")
-    return SequencePart(contig, whole, start, end, name or place)
+    return SequencePart(contig, whole, start, end, name or place, is_region=True)
 
 
-def score_parts(
+def score_part(
     scorer: SequenceScorer,
-    parts: Iterable[SequencePart],
+    part: SequencePart,
     *,
     per_base: PerBase | None = None,
-    on_block: Callable[[SequencePart, BaseScores], object] = lambda part, block: None,
-) -> Iterator[SequenceScore]:
-    """Score records or regions one after the other, in bounded memory.
+    on_block: Callable[[BaseScores], object] = lambda block: None,
+) -> SequenceScore:
+    """Score a record or region in bounded memory.
 
     Args:
         scorer: model and definition.
-        parts: records or regions.
+        part: record or region.
         per_base: keep the log-probabilities of each `"base"`, or of `"all"` four.
         on_block: called with the scores of a bounded number of bases at a time, from left to right.
 
     Raises:
         ValueError: the model's output is not finite.
     """
-    for part in parts:
-        totals = {"": np.zeros(2), **{name: np.zeros(2) for name in scorer.strands}}
-        kept = [np.empty((0, 4) if per_base == "all" else 0, np.float32)]
-        for block in scorer.blocks(part.sequence, part.start, part.end):
-            on_block(part, block)
-            mean = block.log_probabilities
-            for name, scores in {"": mean, **block.strands}.items():
-                of_bases = block.of_bases(scores)
-                totals[name] += (~np.isnan(of_bases)).sum(), np.nansum(of_bases)
-            if per_base is not None:
-                kept.append(
-                    (mean if per_base == "all" else block.of_bases(mean)).astype(np.float32)
-                )
-        found = {
-            name: Likelihood(int(count), float(nats)) for name, (count, nats) in totals.items()
-        }
-        mean_of_strands = found.pop("")
-        tracks = None if per_base is None else np.concatenate(kept)
-        yield SequenceScore(part, mean_of_strands, found, tracks)
+    mean = "mean"
+    # number and sum
+    totals = {name: np.zeros(2) for name in (mean, *scorer.strands)}
+    kept = [np.empty((0, 4) if per_base == "all" else 0, np.float32)]
+    for block in scorer.blocks(part.sequence, part.start, part.end):
+        on_block(block)
+        for name, scores in {mean: block.log_probabilities, **block.strands}.items():
+            of_bases = block.of_bases(scores)
+            totals[name] += (~np.isnan(of_bases)).sum(), np.nansum(of_bases)
+            if name == mean and per_base is not None:
+                kept.append((scores if per_base == "all" else of_bases).astype(np.float32))
+    found = {name: Likelihood(int(count), float(nats)) for name, (count, nats) in totals.items()}
+    tracks = None if per_base is None else np.concatenate(kept)
+    return SequenceScore(part, found.pop(mean), found, tracks)

@@ -83,7 +83,7 @@ class SequenceScorer:
             )
         self.phases = k if settings.phases == "all" else 1
         strand = settings.strand
-        self.strands = ("forward", "reverse") if strand == "both" else (strand,)
+        self.strands = ["forward", "reverse"] if strand == "both" else [strand]
         # in k-mers
         self.window = most if settings.window is None else settings.window // k
         self.stride = max(1, self.window // 2) if settings.stride is None else settings.stride // k

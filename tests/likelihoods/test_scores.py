@@ -60,10 +60,10 @@ def test_a_region_is_a_part_of_its_contig(model: LoadedModel, tmp_path: Path) ->
     np.testing.assert_array_equal(inside.per_base, whole.per_base[40:200])
     assert other.likelihood == model.score([dna(50, 4)], species="R")[0].likelihood
     bed = tmp_path / "regions.bed"
-    bed.write_text("c\t40\t200\texon\nd\t0\t50\n")
+    bed.write_text("c\t40\t200\texon\nd\t0\t50\t.\n")
     table = model.score(genome, regions=bed, species="R").to_pandas()
     assert table[["contig", "start", "end", "name"]].iloc[0].tolist() == ["c", 40, 200, "exon"]
-    assert table["name"][1] == "d"
+    assert table[["start", "name"]].iloc[1].tolist() == [0, "d:1-50"]
     for regions, message in (
         ([("chrc", 0, 9)], "region chrc:1-9: .*no such contig; there are c"),
         ([("c", 290, 301)], "region c:291-301: the contig has the positions 1 to 300"),

@@ -1,0 +1,220 @@
+"""Figures of likelihoods in genome coordinates, which count from 1 on the axes.
+
+The figures leave the state of `matplotlib.pyplot` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnagpt_hf.annotation.gff import Feature, read_features
+from dnagpt_hf.evaluation.figures import COLORS, new_figure
+from dnagpt_hf.likelihoods.saturation import Saturation
+from dnagpt_hf.likelihoods.scores import SequencePart, SequenceScore
+from dnagpt_hf.likelihoods.strands import BASES, Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# bases of a row of letters, and of a figure
+_IN_ROW, _MOST_LETTERS = 100, 1000
+# green, blue, orange and red, as genome browsers color A, C, G and T
+_LETTER_COLORS = (COLORS[2], COLORS[0], COLORS[5], COLORS[1])
+# whole contigs and assemblies tell nothing of a region
+_NOT_DRAWN = frozenset({"region", "chromosome", "contig", "supercontig", "scaffold"})
+
+
+def logo_figure(
+    score: SequenceScore, *, annotation: str | os.PathLike[str] | None = None
+) -> Figure:
+    """Draw the distribution of each base as a sequence logo.
+
+    A column is as high as the information of its distribution, 2 bits less its entropy, and each
+    letter has the share of its probability. Unlike a logo of aligned sites, it shows what the model
+    expects at each base given the others before it; the sequence itself stands below.
+
+    Args:
+        score: a record or region of 1,000 bases or less, scored with `per_base="all"`. The
+            log-probabilities of two strands were averaged, and are normalized here.
+        annotation: a GFF3 or GTF file, whose features are drawn below the letters.
+
+    Raises:
+        ValueError: the score has no distributions, or too many bases.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> model = dnagpt_hf.load("dnagpt-tiny")
+        >>> [score] = model.score(["ACGTACGTAC"], species="U", per_base="all")
+        >>> dnagpt_hf.logo_figure(score).axes[0].get_ylabel()
+        'bits'
+    """
+    part, scores = score.part, score.per_base
+    check_logo(part)
+    if scores is None or scores.ndim != 2:
+        raise ValueError(f"{part.name} has no distributions: score it with per_base='all'")
+    heights = letter_heights(scores)
+    highest = max(1.05 * float(heights.sum(-1).max()), 0.01)
+    features: list[Feature] = []
+    if annotation is not None:
+        features = list(_features_of(annotation, part.contig, part.start, part.end))
+    kinds = list(dict.fromkeys(feature.kind for feature in features))
+    rows = -(-len(scores) // _IN_ROW)
+    figure = new_figure(14.0, rows * (1.5 + 0.18 * len(kinds)) + 0.6)
+    shape = {"height_ratios": [1.5, max(0.18 * len(kinds), 0.01)] * rows}
+    panels = figure.subplots(2 * rows, 1, squeeze=False, gridspec_kw=shape)[:, 0]
+    bases = part.sequence[part.start : part.end].tobytes().decode()
+    for row, (letters, track) in enumerate(panels.reshape(-1, 2)):
+        first = row * _IN_ROW
+        behind = min(len(scores), first + _IN_ROW)
+        place = part.start + first
+        _draw_letters(letters, heights[first:behind], place)
+        letters.set_xticks(
+            range(place + 1, part.start + behind + 1), list(bases[first:behind]), fontsize=7
+        )
+        letters.set_ylim(0, highest)
+        _draw_features(track, features, kinds, place, part.start + behind)
+        for panel in (letters, track):
+            panel.set_xlim(place + 0.5, place + _IN_ROW + 0.5)
+        track.set_xlabel(f"{part.contig}:{place + 1:,}-{part.start + behind:,}", fontsize=8)
+    return figure
+
+
+def check_logo(part: SequencePart) -> None:
+    """Refuse a record or region that has too many bases for a logo, or none.
+
+    Raises:
+        ValueError: it cannot be drawn.
+    """
+    length = part.end - part.start
+    if not 0 < length <= _MOST_LETTERS:
+        raise ValueError(
+            f"{part.name} has {length:,} bases, and a logo 1 to {_MOST_LETTERS:,}: choose a "
+            "shorter region"
+        )
+
+
+def saturation_figure(found: Saturation) -> Figure:
+    """Draw the scores of all substitutions of a region as a heat map.
+
+    Args:
+        found: the scores; blue where a substitution makes the sequence less likely.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+        >>> import dnagpt_hf
+        >>> scores = np.array([[0.0, -1.0, -0.5, 0.3]])
+        >>> found = Saturation("chr1", 40, np.frombuffer(b"A", np.uint8), scores)
+        >>> dnagpt_hf.saturation_figure(found).axes[0].get_xlabel()
+        'position on chr1'
+    """
+    length = len(found.bases)
+    figure = new_figure(min(4.0 + 0.12 * length, 24.0), 2.4)
+    axes = figure.subplots()
+    largest = float(np.nanmax(np.abs(found.scores), initial=0.0)) or 1.0
+    image = axes.imshow(
+        np.ma.masked_invalid(found.scores.T),
+        extent=(found.start + 0.5, found.start + length + 0.5, len(BASES) - 0.5, -0.5),
+        vmin=-largest,
+        vmax=largest,
+        cmap="RdBu_r",
+        aspect="auto",
+        interpolation="nearest",
+    )
+    axes.set_facecolor("lightgrey")
+    axes.set_yticks(range(len(BASES)), list(BASES.decode()))
+    axes.set_ylabel("alternative")
+    axes.set_xlabel(f"position on {found.contig}")
+    axes.ticklabel_format(axis="x", useOffset=False, style="plain")
+    if length <= 2 * _IN_ROW:
+        letters = list(found.bases.tobytes().decode())
+        places = range(found.start + 1, found.start + length + 1)
+        axes.xaxis.remove_overlapping_locs = False
+        axes.set_xticks(places, letters, minor=True, fontsize=6)
+        axes.tick_params(axis="x", which="major", pad=12)
+    figure.colorbar(image, ax=axes, label="log-likelihood ratio\n(nats)", pad=0.01)
+    return figure
+
+
+def letter_heights(log_probabilities: Array) -> Array:
+    """Compute the heights of the letters of a logo in bits.
+
+    Args:
+        log_probabilities: `(bases, 4)` in nats, not necessarily normalized.
+
+    Returns:
+        `(bases, 4)`; 0 where the distribution is missing.
+
+    Example:
+
+        >>> letter_heights(np.log([[1.0, 1e-300, 1e-300, 1e-300]])).round(3).tolist()
+        [[2.0, 0.0, 0.0, 0.0]]
+    """
+    known = np.exp(log_probabilities.astype(float))
+    known /= known.sum(-1, keepdims=True)
+    entropy = -(known * np.log2(np.maximum(known, 1e-300))).sum(-1, keepdims=True)
+    heights: Array = np.nan_to_num(known * (np.log2(len(BASES)) - entropy))
+    return heights
+
+
+def _draw_letters(axes: Axes, heights: Array, start: int) -> None:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.patches import PathPatch
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    bold = FontProperties(family="DejaVu Sans", weight="bold")
+    shapes = [TextPath((0, 0), letter, size=1, prop=bold) for letter in BASES.decode()]
+    for place, column in enumerate(heights, start + 1):
+        bottom = 0.0
+        # the most probable letter stands on top
+        for letter in np.argsort(column, kind="stable").tolist():
+            box = shapes[letter].get_extents()
+            move = Affine2D().translate(-box.x0, -box.y0)
+            move.scale(0.9 / box.width, column[letter] / box.height)
+            path = shapes[letter].transformed(move.translate(place - 0.45, bottom))
+            axes.add_patch(PathPatch(path, color=_LETTER_COLORS[letter], linewidth=0))
+            bottom += column[letter]
+    axes.set_ylabel("bits")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _features_of(
+    annotation: str | os.PathLike[str], contig: str, start: int, end: int
+) -> Iterator[Feature]:
+    for feature in read_features(annotation):
+        inside = feature.contig == contig and feature.start < end and feature.end > start
+        if inside and feature.kind not in _NOT_DRAWN:
+            yield feature
+
+
+def _draw_features(
+    axes: Axes, features: Sequence[Feature], kinds: Sequence[str], start: int, end: int
+) -> None:
+    """Draw features between two positions as bars, a line for each kind; arrows name the strand."""
+    arrows: dict[str, Any] = {"+": " →", "-": " ←"}
+    for feature in features:
+        left, right = max(start, feature.start), min(end, feature.end)
+        if left >= right:
+            continue
+        line = kinds.index(feature.kind)
+        color = COLORS[line % len(COLORS)]
+        axes.barh(line, right - left, left=left + 0.5, height=0.8, color=color, alpha=0.4)
+        attributes = map(feature.attribute, ("gene", "gene_name", "Name", "gene_id", "ID"))
+        name = next(filter(None, attributes), "") + arrows.get(feature.strand, "")
+        axes.text(
+            (left + right + 1) / 2, line, name, fontsize=6, ha="center", va="center", clip_on=True
+        )
+    axes.set_yticks(range(len(kinds)), kinds, fontsize=6)
+    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
