@@ -57,6 +57,25 @@ def test_token_language(capsys: pytest.CaptureFixture[str]) -> None:
     assert "-0.5, 0.1" in printed
 
 
+def test_likelihoods(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pyBigWig")
+    contig = list("ACGTTGCAGATTACAGG" * 30)
+    contig[100], contig[200:202] = "A", "CA"
+    Path("genome.fa").write_text(f">chrI\n{''.join(contig)}\n")
+    Path("regions.bed").write_text("chrI\t10\t90\tpromoter\n")
+    Path("genes.gff3").write_text("chrI\t.\tgene\t120\t300\t.\t+\t.\tID=g\n")
+    for line in blocks("likelihoods.md", "bash")[0].splitlines():
+        run(line)
+    names: dict[str, Any] = {}
+    for text in blocks("likelihoods.md", "python"):
+        exec(text, names)
+    printed = capsys.readouterr().out
+    assert "(120, 4)" in printed and printed.count("None)") == 2
+    made = {"scores.csv", "regions.csv", "scores.tsv", "track.bw", "logo.png", "saturation.png"}
+    assert made <= {path.name for path in Path().iterdir()}
+
+
 def test_released_weights() -> None:
     torch.save({"model": make_state_dict(STAND_IN)}, "dna_gpt0.1b_m.pth")
     for text in blocks("released-weights.md", "bash"):
