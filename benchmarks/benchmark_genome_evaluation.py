@@ -79,7 +79,7 @@ class Parts:
         self.found: dict[str, dict[str, float]] = {}
         self.name = ""
 
-    def begin(self, part: str) -> None:
+    def begin(self, part: str, number: int = 0) -> None:
         self.end()
         # the same part of several sets counts together
         self.name = part.rsplit(": ", 1)[-1] if part.endswith(STEPS) else part

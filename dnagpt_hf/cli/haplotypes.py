@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.running import progress_bar
 from dnagpt_hf.cli.training import CONTEXT
+from dnagpt_hf.haplotypes.files.options import ReadingOptions
 from dnagpt_hf.messages import count, markdown_table
 
 if TYPE_CHECKING:
@@ -22,48 +23,6 @@ if TYPE_CHECKING:
 LABEL = "DNAGPT"
 READ = ".hapt (also .gz or in a .zip), .vcf, .vcf.gz, .bcf, .npy or .npz"
 WRITTEN = ".hapt (with a .legend beside it), .hapt.gz, .vcf, .vcf.gz, .bcf, .npy or .npz"
-
-Drop = Literal["error", "drop"]
-Legend = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Sites of a .hapt or .npy file. By default the .legend file beside it.",
-        show_default=False,
-    ),
-]
-RegionOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="REGION",
-        help="Sites in 15:27,000,000-28,000,000, or on a chromosome.",
-        show_default=False,
-    ),
-]
-MinMaf = Annotated[
-    float, typer.Option("--min-maf", min=0, max=0.5, help="Least minor-allele frequency of a site.")
-]
-Populations = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="A table with the population of each sample, CSV or TSV.",
-        show_default=False,
-    ),
-]
-PopulationColumn = Annotated[
-    str | None,
-    typer.Option(metavar="COLUMN", help="Its column with the population.", show_default=False),
-]
-Missing = Annotated[Drop, typer.Option(help="Records of a VCF with missing genotypes.")]
-Unphased = Annotated[
-    Literal["error", "drop", "as_written"],
-    typer.Option(help="Records with heterozygous genotypes that are not phased."),
-]
-Multiallelic = Annotated[
-    Drop, typer.Option(help="Records with several alternative alleles, or none.")
-]
-SnpsOnly = Annotated[bool, typer.Option("--snps-only", help="Leave out insertions and deletions.")]
 
 haplotypes_app = typer.Typer(
     name="haplotypes",
@@ -103,7 +62,9 @@ def train(
 
 
 @haplotypes_app.command()
+@options.with_groups
 def generate(
+    model_options: options.ModelOptions,
     source: options.Model,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help=f"{WRITTEN}.")],
     number: Annotated[int, typer.Option(min=1, help="Genomes to generate.")] = 5000,
@@ -125,7 +86,6 @@ def generate(
             metavar="NAME",
             help="Population of all genomes, such as AFR. By default the model draws it, if it "
             "knows populations.",
-            show_default=False,
         ),
     ] = None,
     prefix: Annotated[
@@ -133,7 +93,6 @@ def generate(
         typer.Option(
             metavar="FILE",
             help="Haplotypes over the first sites, which are continued in turn.",
-            show_default=False,
         ),
     ] = None,
     legend: Annotated[
@@ -141,14 +100,10 @@ def generate(
         typer.Option(
             metavar="FILE",
             help="Sites of the model. By default the sites.legend of the checkpoint.",
-            show_default=False,
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Genomes that are drawn together.")] = 64,
     max_tries: Annotated[int, typer.Option(min=1, help="Most sequences for one genome.")] = 100,
-    device: options.Device = "auto",
-    dtype: options.DTypeOption = None,
-    threads: options.Threads = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Generate artificial human genomes with a model that was trained on haplotypes.
@@ -159,7 +114,6 @@ def generate(
     """
     from dnagpt_hf.atomic_files import sole_writer_of_file
     from dnagpt_hf.checkpoints.opening import open_checkpoint
-    from dnagpt_hf.cli.running import load
     from dnagpt_hf.haplotypes.files.formats import check_destination, write_haplotypes
     from dnagpt_hf.haplotypes.files.hapt import read_legend
     from dnagpt_hf.haplotypes.format import LEGEND
@@ -173,15 +127,14 @@ def generate(
     sites = None if legend is None else read_legend(legend)
     check_destination(output, sites, overwrite=overwrite)
     known = None if prefix is None else _first_sites(prefix, sites)
-    loaded = load(checkpoint, device, dtype, threads)
-    model, tokenizer = loaded.model, loaded.tokenizer
+    loaded = model_options.load(checkpoint)
     partial = output.with_name(f"{output.name}.partial")
     with sole_writer_of_file(partial):
         check_destination(output, sites, overwrite=overwrite)
         with progress_bar("generating", number) as report:
             generated = generate_haplotypes(
-                model,
-                tokenizer,
+                loaded.model,
+                loaded.tokenizer,
                 number,
                 temperature=temperature,
                 top_k=top_k,
@@ -227,7 +180,9 @@ def _summary(generated: GeneratedHaplotypes) -> str:
 
 
 @haplotypes_app.command()
+@options.with_groups
 def evaluate(
+    reading: ReadingOptions,
     real: Annotated[
         Path,
         typer.Argument(metavar="REAL", help=f"Haplotypes of the training split: {READ}."),
@@ -240,7 +195,6 @@ def evaluate(
         typer.Argument(
             metavar="[GENERATED]...",
             help="Generated haplotypes over the same sites.",
-            show_default=False,
         ),
     ] = None,
     test: Annotated[
@@ -250,7 +204,6 @@ def evaluate(
             help="Real haplotypes of other individuals, which the generators have not seen; or the "
             "share of REAL, such as 0.2, that training set aside for the same --test. By default "
             "one fifth is set aside, and there is no privacy score.",
-            show_default=False,
         ),
     ] = None,
     split_seed: Annotated[
@@ -261,18 +214,8 @@ def evaluate(
         typer.Option(
             metavar="NAME,…",
             help="Names of the generated sets. By default those of their files.",
-            show_default=False,
         ),
     ] = None,
-    legend: Legend = None,
-    region: RegionOption = None,
-    min_maf: MinMaf = 0.0,
-    populations: Populations = None,
-    population_column: PopulationColumn = None,
-    missing: Missing = "error",
-    unphased: Unphased = "error",
-    multiallelic: Multiallelic = "error",
-    snps_only: SnpsOnly = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -284,9 +227,7 @@ def evaluate(
     dnagpt haplotypes evaluate real.hapt t08.hapt t12.hapt --names t0.8,t1.2 --output report
     """
     from dnagpt_hf.haplotypes.evaluation import evaluate_haplotypes, set_names
-    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
-    from dnagpt_hf.haplotypes.statistics.evaluation import number_of_steps
-    from dnagpt_hf.haplotypes.statistics.tables import description, metric_table
+    from dnagpt_hf.haplotypes.statistics.report import description, metric_table
 
     files = generated or []
     chosen = set_names(files) if names is None else [name.strip() for name in names.split(",")]
@@ -294,58 +235,43 @@ def evaluate(
         raise typer.BadParameter(f"{len(chosen)} --names for {len(files)} generated files")
     if len(set(chosen)) < len(chosen):
         raise typer.BadParameter(f"two of the --names are the same: {names}")
-    with progress_bar("evaluating", number_of_steps(len(files))) as report:
+    with progress_bar("evaluating") as report:
         done = itertools.count()
         evaluation = evaluate_haplotypes(
             real,
             dict(zip(chosen, files, strict=True)),
             output,
+            reading,
             test=test,
             split_seed=split_seed,
-            legend=legend,
-            region=region,
-            min_maf=min_maf,
-            populations=populations,
-            population_column=population_column,
-            rules=GenotypeRules(missing, unphased, multiallelic, snps_only),
             seed=seed,
             overwrite=overwrite,
-            on_step=lambda step: report(next(done)),
+            on_step=lambda step, steps: report(next(done), steps),
         )
     typer.echo("\n".join(description(evaluation)) + "\n")
-    header, rows = metric_table(evaluation)
-    # without the columns of published models, which the report has
-    number = 1 + len(evaluation.sets)
-    typer.echo(markdown_table(header[:number], [row[:number] for row in rows]))
+    typer.echo(markdown_table(*metric_table(evaluation, published=False)))
     typer.echo(f"\n{output / 'evaluation.html'}")
 
 
 @haplotypes_app.command()
+@options.with_groups
 def convert(
+    reading: ReadingOptions,
     input: Annotated[Path, typer.Argument(metavar="INPUT", help=f"Haplotypes: {READ}.")],
     output: Annotated[
         Path,
         typer.Argument(metavar="OUTPUT", help=f"A file that ends in {WRITTEN}."),
     ],
-    legend: Legend = None,
-    region: RegionOption = None,
     samples: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Samples to keep, one in a line.", show_default=False),
     ] = None,
-    min_maf: MinMaf = 0.0,
-    populations: Populations = None,
-    population_column: PopulationColumn = None,
     population: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME", help="A population to keep; may be repeated.", show_default=False
         ),
     ] = None,
-    missing: Missing = "error",
-    unphased: Unphased = "error",
-    multiallelic: Multiallelic = "error",
-    snps_only: SnpsOnly = False,
     label: Annotated[
         str, typer.Option(metavar="TEXT", help="First field of every line of a .hapt file.")
     ] = "Real",
@@ -358,25 +284,18 @@ def convert(
     """
     from dnagpt_hf.atomic_files import check_new_file
     from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
-    from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 
     check_new_file(output, overwrite=overwrite)
-    if population and populations is None:
+    if population and reading.populations is None:
         raise typer.BadParameter("--population needs a table of --populations")
     haplotypes = read_haplotypes(
         input,
-        legend=legend,
-        region=region,
+        reading,
         samples=None if samples is None else samples.read_text().split(),
-        populations=populations,
-        population_column=population_column,
         only_populations=population or (),
-        min_maf=min_maf,
-        rules=GenotypeRules(missing, unphased, multiallelic, snps_only),
     )
     write_haplotypes(haplotypes, output, label=label, overwrite=overwrite)
-    samples_kept = len(set(haplotypes.samples.tolist()))
     typer.echo(
         f"{output}: {count(haplotypes.num_haplotypes, 'haplotype')} of "
-        f"{count(samples_kept, 'individual')}, {count(haplotypes.num_sites, 'site')}"
+        f"{count(haplotypes.num_samples, 'individual')}, {count(haplotypes.num_sites, 'site')}"
     )

@@ -249,7 +249,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     for name, parameter in signature.parameters.items():
         if is_dataclass(parameter.annotation):
             groups[name] = parameter.annotation
-            flat += inspect.signature(groups[name], eval_str=True).parameters.values()
+            flat += _parameters(groups[name])
         else:
             flat.append(parameter)
 
@@ -264,3 +264,14 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
     return run
+
+
+def _parameters(group: type[Any]) -> Iterator[inspect.Parameter]:
+    """List the parameters of a group; metadata of its fields may hold the help of an option."""
+    parameters = inspect.signature(group, eval_str=True).parameters
+    for field in fields(group):
+        parameter = parameters[field.name]
+        if field.metadata:
+            option = typer.Option(f"--{field.name.replace('_', '-')}", **field.metadata)
+            parameter = parameter.replace(annotation=Annotated[parameter.annotation, option])
+        yield parameter

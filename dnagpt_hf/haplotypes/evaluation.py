@@ -6,21 +6,26 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes
-from dnagpt_hf.haplotypes.files.vcf import GenotypeRules, is_vcf_name
-from dnagpt_hf.haplotypes.haplotypes import Haplotypes, parse_share, split_by_sample
+from dnagpt_hf.haplotypes.files.options import ReadingOptions
+from dnagpt_hf.haplotypes.files.vcf import is_vcf_name
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_test
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.haplotypes.statistics.evaluation import (
     HaplotypeEvaluation,
+    Kind,
     Progress,
     evaluate_sets,
 )
+from dnagpt_hf.haplotypes.statistics.reference_generators import GENERATORS
 from dnagpt_hf.haplotypes.statistics.report import check_report_folder, write_report
 
 Source = Haplotypes | str | os.PathLike[str]
 
+# name of the test split among the sets
+_TEST = "real test"
 # share of the samples that are set aside if there is no test split
 _SET_ASIDE = 0.2
 _SUFFIXES = (".gz", ".zip", ".hapt", ".vcf", ".bcf", ".npy", ".npz")
@@ -30,18 +35,14 @@ def evaluate_haplotypes(
     real: Source,
     generated: Mapping[str, Source] | Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
+    options: ReadingOptions | None = None,
     *,
     test: Source | float | None = None,
     split_seed: int = 0,
-    legend: str | os.PathLike[str] | None = None,
-    region: str | None = None,
-    min_maf: float = 0.0,
-    populations: str | os.PathLike[str] | None = None,
-    population_column: str | None = None,
-    rules: GenotypeRules | None = None,
     seed: int = 0,
     overwrite: bool = False,
-    on_step: Progress = lambda step: None,
+    on_step: Progress = lambda step, steps: None,
+    **fields: Any,
 ) -> HaplotypeEvaluation:
     """Compare generated haplotypes with real ones (paper, Fig. 4 to 6; Yelmen et al., 2021).
 
@@ -52,24 +53,22 @@ def evaluate_haplotypes(
         real: haplotypes that the generators were trained on, or their file.
         generated: sets or files of the same sites by name, or files, whose names are used.
         output: folder of the report: JSON, Markdown, figures, and a page in HTML.
+        options: choice of sites and records. Legend, region and least frequency are those of the
+            real haplotypes, populations those of the real ones and the test split.
         test: real haplotypes of other individuals, or their file; or the share of the samples of
             `real` that training set aside. By default one fifth is set aside here, and there is no
             privacy score, since the generators have seen them.
         split_seed: seed of the choice of a share, as in training.
-        legend: legend of the file of real haplotypes.
-        region: region of the sites to compare.
-        min_maf: least minor-allele frequency of a site among the real haplotypes.
-        populations: table with the population of each real sample.
-        population_column: its column.
-        rules: treatment of genotypes of a VCF that are missing or not phased.
         seed: of all random choices. The same input and seed give the same results.
         overwrite: replace the files of an earlier report.
-        on_step: is called with the name of each step that begins.
+        on_step: is called with the name of each step that begins, and the number of all steps.
+        fields: fields of [`ReadingOptions`], such as `region`, `min_maf` and `populations`, which
+            replace those of `options`.
 
     Raises:
         DestinationError: the folder has content.
-        HaplotypeError: a file is invalid, sets differ in their sites, splits share an individual,
-            a set has fewer than two haplotypes, or a name stands for two sets.
+        HaplotypeError: a file is invalid, sets differ in their sites or the order of them, splits
+            share an individual, a set has fewer than two haplotypes, or a name stands for two sets.
         ImportError: the report needs matplotlib, which is not installed.
 
     Example:
@@ -88,27 +87,38 @@ def evaluate_haplotypes(
         check_report_folder(output, overwrite=overwrite)
     if not isinstance(generated, Mapping):
         generated = dict(zip(set_names(generated), generated, strict=True))
-    tables: Any = {"populations": populations, "population_column": population_column}
+    for name in generated:
+        if name in (_TEST, "real", *GENERATORS):
+            raise HaplotypeError(f"the name {name!r} stands for a reference: choose another one")
+    options = replace(options or ReadingOptions(), **fields)
+    # the sites of other sets are those of the real haplotypes, with which they are aligned
+    of_test = replace(options, legend=None, min_maf=0.0)
+    of_generated = replace(of_test, populations=None)
 
-    def read(source: Source, **options: Any) -> Haplotypes:
+    def read(source: Source, options: ReadingOptions) -> Haplotypes:
         if isinstance(source, Haplotypes):
             return source
         # of other files, only a VCF tells the positions of its sites without a legend
-        within = region if is_vcf_name(Path(source)) else None
-        return read_haplotypes(source, **{"region": within, "rules": rules, **options})
+        region = options.region if is_vcf_name(Path(source)) else None
+        return read_haplotypes(source, options, region=region)
 
-    training = read(real, legend=legend, region=region, min_maf=min_maf, **tables)
-    share: Any = parse_share(test) if isinstance(test, str) else test
-    if test is None or isinstance(share, float):
-        fraction, used_seed = (_SET_ASIDE, seed) if test is None else (share, split_seed)
-        training, held_out = split_by_sample(training, fraction, used_seed)
-        held_out = replace(held_out, source=f"{held_out.source} (test split)")
-    else:
-        held_out = read(cast(Source, test), **tables)
-    sets = {name: read(source) for name, source in generated.items()}
-    evaluation = evaluate_sets(
-        training, sets, held_out, test_is_unseen=test is not None, seed=seed, on_step=on_step
+    training = real if isinstance(real, Haplotypes) else read_haplotypes(real, options)
+    share, seed_of_split = (_SET_ASIDE, seed) if test is None else (test, split_seed)
+    training, held_out = split_test(
+        training, share, seed_of_split, lambda file: read(file, of_test)
     )
+    sets: dict[str, tuple[Kind, Haplotypes]] = {
+        name: ("generated", read(source, of_generated).align_to(training))
+        for name, source in generated.items()
+    }
+    sets[_TEST] = ("test", held_out)
+    for name, generator in GENERATORS.items():
+        sets[name] = ("generator", generator(training, training.num_haplotypes, seed))
+    for one in (training, *(one for _, one in sets.values())):
+        if one.num_haplotypes < 2:
+            raise HaplotypeError(f"{one.source} has one haplotype: two are needed to compare them")
+    unseen = None if test is None else held_out
+    evaluation = evaluate_sets(training, sets, unseen, seed, on_step)
     if output is not None:
         write_report(evaluation, output, overwrite=overwrite)
     return evaluation

@@ -6,7 +6,7 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,6 @@ def generate_haplotypes(
     tokenizer: DNAGPTTokenizer,
     number: int,
     *,
-    temperature: float = 0.8,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int = 0,
     batch_size: int = 64,
     constrained: bool = False,
     population: str | Sequence[str] | None = None,
@@ -58,6 +54,7 @@ def generate_haplotypes(
     max_tries: int = 100,
     partial: str | os.PathLike[str] | None = None,
     on_batch: Callable[[int], None] = lambda finished: None,
+    **sampling: Any,
 ) -> GeneratedHaplotypes:
     """Generate artificial genomes.
 
@@ -73,10 +70,6 @@ def generate_haplotypes(
         model (`DNAGPTForMultiTask`): A model that was trained on haplotypes.
         tokenizer (`DNAGPTTokenizer`): Its tokenizer.
         number (`int`): Genomes to generate.
-        temperature (`float`, defaults to 0.8): Temperature of sampling, as in the paper.
-        top_k (`int`, *optional*): Draw from the `top_k` most probable tokens only.
-        top_p (`float`, *optional*): Draw from the most probable tokens that sum to this only.
-        seed (`int`, defaults to 0): Seed of all random streams.
         batch_size (`int`, defaults to 64): Genomes that are generated together.
         constrained (`bool`, defaults to `False`): Draw alleles only.
         population (`str` or `Sequence[str]`, *optional*):
@@ -91,6 +84,9 @@ def generate_haplotypes(
             caller deletes it when the genomes are stored.
         on_batch (`Callable[[int], None]`, *optional*):
             Called with the number of finished genomes after each batch, for progress bars.
+        sampling (*optional*):
+            Fields of [`Sampling`]: `temperature`, 0.8 by default as in the paper, `top_k`, `top_p`
+            and `seed`.
 
     Returns:
         [`GeneratedHaplotypes`]
@@ -113,6 +109,7 @@ def generate_haplotypes(
 
     ```
     """
+    settings = Sampling(**{"temperature": 0.8, **sampling})
     codec = HaplotypeCodec(tokenizer, HaplotypeFormat.of_model(model.config))
     codec.check_positions(model.config.max_position_embeddings)
     for name, value in {
@@ -122,8 +119,8 @@ def generate_haplotypes(
     }.items():
         if value < 1:
             raise HaplotypeError(f"{name} is {value}: at least 1 is needed")
-    if not temperature > 0:
-        raise HaplotypeError(f"temperature is {temperature}: it must be above 0")
+    if not settings.temperature > 0:
+        raise HaplotypeError(f"temperature is {settings.temperature}: it must be above 0")
     if sites is not None and len(sites) != codec.num_sites:
         raise HaplotypeError(
             f"the list of sites has {len(sites):,}, but the model writes {codec.num_sites:,}"
@@ -135,17 +132,14 @@ def generate_haplotypes(
     run = {
         "model": weights_checksum(model) if partial is not None else "",
         "number": number,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "seed": seed,
+        **asdict(settings),
         "constrained": constrained,
         "population": population if isinstance(population, str | None) else list(population),
         "known": None if rows is None else f"{zlib.crc32(rows.tobytes()):08x}",
     }
     kept = PartialGeneration(partial, run, codec.length, len(REASONS))
     prompts = Prompts.of_known(codec, number, populations, rows)
-    sampler = HaplotypeSampler(model, codec, Sampling(temperature, top_k, top_p, seed), constrained)
+    sampler = HaplotypeSampler(model, codec, settings, constrained)
     rejected = np.zeros((number, len(REASONS)), np.int64)
     waiting = deque(np.setdiff1d(np.arange(number), kept.records["number"]).tolist())
     on_batch(number - len(waiting))
@@ -155,7 +149,7 @@ def generate_haplotypes(
         if (tries >= max_tries).any():
             finished = number - len(waiting) - len(genomes)
             raise _too_many_tries(int(genomes[tries.argmax()]), rejected, finished, max_tries)
-        keys = sequence_keys(seed, torch.from_numpy(genomes), torch.from_numpy(tries))
+        keys = sequence_keys(settings.seed, torch.from_numpy(genomes), torch.from_numpy(tries))
         ids = sampler.draw(prompts, genomes, keys)
         is_valid = codec.decode(ids).is_valid
         reasons = rejection_reasons(codec, ids[~is_valid])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,12 +93,18 @@ class Haplotypes:
         return int(self.alleles.shape[1])
 
     @property
+    def num_samples(self) -> int:
+        return len(set(self.samples.tolist()))
+
+    @property
     def samples(self) -> Texts:
         """The sample of each haplotype; where it is not stated, its name without `_A` or `_B`."""
         return samples_of_names(self.names) if self.sample_names is None else self.sample_names
 
     def take_haplotypes(self, chosen: NDArray[Any]) -> Haplotypes:
         """Take some of the haplotypes, by a mask or by indices."""
+        if chosen.dtype == bool and chosen.all():
+            return self
 
         def of_chosen(values: Texts | None) -> Texts | None:
             return None if values is None else values[chosen]
@@ -111,6 +119,8 @@ class Haplotypes:
 
     def take_sites(self, chosen: NDArray[Any]) -> Haplotypes:
         """Take some of the sites, by a mask or by indices."""
+        if chosen.dtype == bool and chosen.all():
+            return self
         sites = None if self.sites is None else self.sites.take(chosen)
         return replace(self, alleles=np.ascontiguousarray(self.alleles[:, chosen]), sites=sites)
 
@@ -295,32 +305,40 @@ def check_samples(wanted: Collection[str], known: Collection[str], source: str) 
         )
 
 
-def check_disjoint(training: Haplotypes, test: Haplotypes) -> None:
-    """Refuse a test split that shares samples with the training split.
+def split_test(
+    haplotypes: Haplotypes,
+    test: Haplotypes | str | os.PathLike[str] | float,
+    seed: int,
+    read: Callable[[Any], Haplotypes],
+) -> tuple[Haplotypes, Haplotypes]:
+    """Set a test split aside, or align one that is given with the training split.
+
+    Args:
+        haplotypes: those of the training split, and of the test split if it is a share of them.
+        test: share of the samples, such as 0.2 or `"0.2"`, or other haplotypes.
+        seed: of the choice of a share.
+        read: reads other haplotypes.
+
+    Returns:
+        The training and the test split.
 
     Raises:
-        HaplotypeError: a sample is in both.
+        HaplotypeError: a sample is in both splits, they differ in their sites, or one is empty.
     """
-    shared = set(training.samples.tolist()) & set(test.samples.tolist())
+    share = None
+    with suppress(TypeError, ValueError):  # it is no number, but other haplotypes
+        share = float(test)  # type: ignore[arg-type]
+    if share is not None:
+        training, held_out = split_by_sample(haplotypes, share, seed)
+        return training, replace(held_out, source=f"{held_out.source} (test split)")
+    other = read(test).align_to(haplotypes)
+    shared = set(haplotypes.samples.tolist()) & set(other.samples.tolist())
     if shared:
         raise HaplotypeError(
-            f"{count(len(shared), 'sample')} of {test.source} are in {training.source} as well, "
+            f"{count(len(shared), 'sample')} of {other.source} are in {haplotypes.source} as well, "
             f"such as {min(shared)}: a test split holds other individuals"
         )
-
-
-def parse_share(test: str | None) -> float | None:
-    """Read the share of samples of a test split; `None` if the text names a file, or is none.
-
-    Example:
-
-        >>> parse_share("0.2"), parse_share("test.hapt")
-        (0.2, None)
-    """
-    try:
-        return None if test is None else float(test)
-    except ValueError:
-        return None
+    return haplotypes, other
 
 
 def split_by_sample(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from transformers import TrainingArguments
 
 from dnagpt_hf.finetuning.settings import finetuning_recipe
+from dnagpt_hf.haplotypes.files.options import ReadingOptions
 from dnagpt_hf.presets import PRESETS, get_preset
 from dnagpt_hf.training.settings import (
     Nested,
@@ -21,27 +22,14 @@ from dnagpt_hf.training.settings import (
 
 
 @dataclass
-class HaplotypeArguments:
-    """Haplotypes and their splits."""
+class HaplotypeArguments(ReadingOptions):
+    """Haplotypes and their splits; populations of a table become prompts."""
 
     haplotypes: str | None = option(None, "Phased haplotypes: .hapt, .vcf.gz, .bcf, .npz or .npy.")
-    legend: str | None = option(None, "Legend of a .hapt file; by default the one beside it.")
     test: str | None = option(None, "Test split: a file, or a share of the samples, as 0.2.")
+    only_populations: list[str] | None = option(None, "Train on these populations only.")
     validation: float = option(0.05, "Share of the other samples in the validation split.")
     split_seed: int = option(0, "Seed of the random splits.")
-    region: str | None = option(None, "Part of a chromosome, as 1:11,697,036-11,836,540.")
-    min_maf: float = option(0.0, "Least minor-allele frequency of a site.")
-    snps_only: bool = option(False, "Leave insertions, deletions and other variants of VCF out.")
-    unphased: Literal["error", "drop", "as_written"] = option(
-        "error", "Unphased heterozygotes of VCF: error, drop or as_written."
-    )
-    missing: Literal["error", "drop"] = option("error", "Missing genotypes of VCF: error or drop.")
-    multiallelic: Literal["error", "drop"] = option(
-        "error", "Records with several alternatives: error or drop."
-    )
-    populations: str | None = option(None, "Table of samples; their populations become prompts.")
-    population_column: str | None = option(None, "Its column; by default superpopulations.")
-    only_populations: list[str] | None = option(None, "Train on these populations only.")
 
 
 @dataclass

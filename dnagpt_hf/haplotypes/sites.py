@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.genomes.regions import Region
+from dnagpt_hf.records.files import RecordError
 
 Texts = NDArray[np.str_]
 
 
-class HaplotypeError(ValueError):
+class HaplotypeError(RecordError):
     """Invalid haplotypes; the message names file, record and value, and a remedy."""
 
 
@@ -108,28 +109,32 @@ class Sites:
     def check_sorted(self, source: str) -> None:
         """Refuse sites that are not in the order of their chromosomes, or stand twice.
 
+        Without names of chromosomes, neither can be told.
+
         Raises:
             HaplotypeError: naming the file `source` and the first two sites of the kind.
         """
-        last_position: dict[str, int] = {}
-        number_of: dict[tuple[Any, ...], int] = {}
-        keys = self._keys()
-        for index, key in enumerate(keys):
-            chromosome, position = key[:2]
-            if key in number_of:
-                raise HaplotypeError(
-                    f"{source}: site {self.name(index)} stands twice, as number "
-                    f"{number_of[key] + 1:,} and as number {index + 1:,} of the sites that are "
-                    "read: leave one out (bcftools norm --rm-dup exact)"
-                )
-            goes_back = position < last_position.get(chromosome, 0)
-            if goes_back or (chromosome in last_position and keys[index - 1][0] != chromosome):
-                raise HaplotypeError(
-                    f"{source}: site {self.name(index)} stands behind {self.name(index - 1)}: "
-                    "sort the file (bcftools sort)"
-                )
-            last_position[chromosome] = position
-            number_of[key] = index
+        if not all(self.chromosomes.tolist()):
+            return
+        first = self.indices_of(self)
+        is_repeated = first < np.arange(len(self))
+        if is_repeated.any():
+            index = int(is_repeated.argmax())
+            raise HaplotypeError(
+                f"{source}: site {self.name(index)} stands twice, as number {first[index] + 1:,} "
+                f"and as number {index + 1:,} of the sites that are read: leave one out (of a VCF "
+                "with bcftools norm --rm-dup exact)"
+            )
+        _, starts, chromosome = np.unique(self.chromosomes, return_index=True, return_inverse=True)
+        # where the chromosome of each site begins
+        start = starts[chromosome]
+        goes_back = (np.diff(start) < 0) | ((np.diff(start) == 0) & (np.diff(self.positions) < 0))
+        if goes_back.any():
+            index = int(goes_back.argmax())
+            raise HaplotypeError(
+                f"{source}: site {self.name(index + 1)} stands behind {self.name(index)}: sort the "
+                "file by position (a VCF with bcftools sort)"
+            )
 
     def indices_of(self, wanted: Sites) -> NDArray[np.int64]:
         """Find the indices of the sites of `wanted`; -1 for those that are missing."""

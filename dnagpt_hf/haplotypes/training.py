@@ -19,14 +19,8 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes
 from dnagpt_hf.haplotypes.files.hapt import write_legend
-from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 from dnagpt_hf.haplotypes.format import LEGEND, HaplotypeFormat
-from dnagpt_hf.haplotypes.haplotypes import (
-    Haplotypes,
-    check_disjoint,
-    parse_share,
-    split_by_sample,
-)
+from dnagpt_hf.haplotypes.haplotypes import Haplotypes, split_by_sample, split_test
 from dnagpt_hf.haplotypes.likelihood import independent_loss
 from dnagpt_hf.haplotypes.settings import (
     HaplotypeArguments,
@@ -166,33 +160,21 @@ def read_splits(arguments: HaplotypeArguments) -> HaplotypeSplits:
     Raises:
         HaplotypeError: haplotypes are invalid; the message names file and record.
     """
-    haplotypes = _read(arguments, str(arguments.haplotypes), arguments.min_maf)
-    test = None
-    share = parse_share(arguments.test)
-    if share is not None:
-        haplotypes, test = split_by_sample(haplotypes, share, arguments.split_seed)
-    elif arguments.test is not None:
-        test = _read(arguments, arguments.test).align_to(haplotypes)
-        check_disjoint(haplotypes, test)
+
+    def read(path: Any, options: HaplotypeArguments) -> Haplotypes:
+        only = options.only_populations or ()
+        haplotypes = read_haplotypes(path, options, only_populations=only)
+        # populations of a .npz file become prompts only if a table is given
+        return haplotypes if options.populations else replace(haplotypes, populations=None)
+
+    haplotypes, test = read(arguments.haplotypes, arguments), None
+    if arguments.test is not None:
+        of_test = replace(arguments, min_maf=0.0)
+        haplotypes, test = split_test(
+            haplotypes, arguments.test, arguments.split_seed, lambda path: read(path, of_test)
+        )
     train, validation = split_by_sample(haplotypes, arguments.validation, arguments.split_seed)
     return HaplotypeSplits(train, validation, test)
-
-
-def _read(arguments: HaplotypeArguments, path: str, min_maf: float = 0.0) -> Haplotypes:
-    haplotypes = read_haplotypes(
-        path,
-        legend=arguments.legend,
-        region=arguments.region,
-        populations=arguments.populations,
-        population_column=arguments.population_column,
-        only_populations=arguments.only_populations or (),
-        min_maf=min_maf,
-        rules=GenotypeRules(
-            arguments.missing, arguments.unphased, arguments.multiallelic, arguments.snps_only
-        ),
-    )
-    # populations of a .npz file become prompts only if a table is given
-    return haplotypes if arguments.populations else replace(haplotypes, populations=None)
 
 
 def new_model(

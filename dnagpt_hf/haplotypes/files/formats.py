@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +21,24 @@ from dnagpt_hf.haplotypes.files.hapt import (
     read_legend,
     write_hapt,
 )
-from dnagpt_hf.haplotypes.files.vcf import (
-    GenotypeRules,
-    check_vcf_sites,
-    is_vcf_name,
-    read_vcf,
-    write_vcf,
-)
+from dnagpt_hf.haplotypes.files.options import ReadingOptions
+from dnagpt_hf.haplotypes.files.vcf import check_vcf_sites, is_vcf_name, read_vcf, write_vcf
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.populations import read_populations
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 from dnagpt_hf.messages import on_one_line
 
-ENDINGS = (".hapt", ".hapt.gz", ".zip", ".vcf", ".vcf.gz", ".bcf", ".npy", ".npz")
+_WRITTEN = ".hapt, .hapt.gz, .vcf, .vcf.gz, .bcf, .npy or .npz"
 _SITE_ARRAYS = ("chromosomes", "positions", "references", "alternatives")
 
 
 def read_haplotypes(
     path: str | os.PathLike[str],
+    options: ReadingOptions | None = None,
     *,
-    legend: str | os.PathLike[str] | None = None,
-    region: Region | str | None = None,
     samples: Collection[str] | None = None,
-    populations: str | os.PathLike[str] | None = None,
-    population_column: str | None = None,
     only_populations: Collection[str] = (),
-    min_maf: float = 0.0,
-    rules: GenotypeRules | None = None,
+    **fields: Any,
 ) -> Haplotypes:
     """Read haplotypes in the format that the ending of the file's name states.
 
@@ -56,17 +48,15 @@ def read_haplotypes(
 
     Args:
         path: the file: `.hapt`, `.hapt.gz`, `.zip`, `.vcf`, `.vcf.gz`, `.bcf`, `.npy` or `.npz`.
-        legend: the legend of a `.hapt` or `.npy` file.
-        region: region of the sites, such as `"15:27,000,000-28,000,000"` or a chromosome.
+        options: choice of sites and records, and populations of the samples.
         samples: samples to read; by default all.
-        populations: a table with the population of each sample, CSV or TSV with a header.
-        population_column: its column; by default superpopulations before populations.
         only_populations: populations to read; by default all.
-        min_maf: least minor-allele frequency of a site, among the haplotypes that are read.
-        rules: treatment of genotypes of a VCF that are missing or not phased.
+        fields: fields of [`ReadingOptions`], such as `region`, `min_maf`, `populations`, `legend`
+            and `missing`, which replace those of `options`.
 
     Raises:
-        HaplotypeError: the file is not of the format of its ending, or nothing is left of it.
+        HaplotypeError: the file is not of the format of its ending, its sites are not sorted or
+            one stands twice, or nothing is left of it.
         ImportError: a VCF needs cyvcf2, which is not installed.
         OSError: a file cannot be opened.
 
@@ -80,25 +70,28 @@ def read_haplotypes(
         ([[1], [0]], ['HG00096', 'HG00096'])
     """
     path = Path(path)
-    if isinstance(region, str):
-        region = Region.parse(region)
+    options = replace(options or ReadingOptions(), **fields)
     if is_vcf_name(path):
-        # rare sites are dropped while the file is read, unless populations are chosen before
-        early, min_maf = (0.0, min_maf) if only_populations else (min_maf, 0.0)
-        haplotypes = read_vcf(path, region=region, samples=samples, min_maf=early, rules=rules)
+        # a site that is rare in all populations may be frequent in the chosen ones
+        early = replace(options, min_maf=0.0) if only_populations else options
+        haplotypes = read_vcf(path, early, samples)
+    elif _is_numpy(path):
+        haplotypes = _read_numpy(path, options)
     else:
-        sites = None if legend is None else read_legend(Path(legend))
-        haplotypes = _read_numpy(path, sites) if _is_numpy(path) else _read_text(path, sites)
-        if samples is not None:
-            haplotypes = haplotypes.of_samples(samples)
-        if region is not None:
-            haplotypes = haplotypes.in_region(region)
-    if populations is not None:
-        table = read_populations(populations, population_column)
+        haplotypes = _read_text(path, options)
+    # a VCF is filtered while it is read, which these leave as it is
+    if samples is not None:
+        haplotypes = haplotypes.of_samples(samples)
+    if options.region is not None:
+        haplotypes = haplotypes.in_region(Region.parse(str(options.region)))
+    if options.populations is not None:
+        table = read_populations(options.populations, options.population_column)
         haplotypes = haplotypes.with_populations(table)
     if only_populations:
         haplotypes = haplotypes.of_populations(only_populations)
-    return haplotypes.with_minor_allele_frequency(min_maf) if min_maf else haplotypes
+    if options.min_maf:
+        haplotypes = haplotypes.with_minor_allele_frequency(options.min_maf)
+    return haplotypes
 
 
 def _is_hapt(name: str) -> bool:
@@ -109,17 +102,17 @@ def _is_numpy(path: Path) -> bool:
     return path.suffix.lower() in (".npy", ".npz")
 
 
-def _read_text(path: Path, sites: Sites | None) -> Haplotypes:
+def _read_text(path: Path, options: ReadingOptions) -> Haplotypes:
     archive = next((one for one in (path, *path.parents) if one.suffix.lower() == ".zip"), None)
     text: TextPath = path
     if archive is not None:
         text = _find_member(archive, path.relative_to(archive).as_posix())
     elif not _is_hapt(path.name):
         raise HaplotypeError(
-            f"{path}: its ending names no format for haplotypes: choose one of {', '.join(ENDINGS)}"
+            f"{path}: its ending names no format for haplotypes: choose .zip, {_WRITTEN}"
         )
-    legend = find_legend(text) if sites is None else None
-    return read_hapt(text, sites if legend is None else read_legend(legend))
+    legend = find_legend(text) if options.legend is None else Path(options.legend)
+    return read_hapt(text, None if legend is None else read_legend(legend))
 
 
 def _find_member(archive: Path, wanted: str) -> zipfile.Path:
@@ -138,7 +131,7 @@ def _find_member(archive: Path, wanted: str) -> zipfile.Path:
     return zipfile.Path(members, found[0])
 
 
-def _read_numpy(path: Path, sites: Sites | None) -> Haplotypes:
+def _read_numpy(path: Path, options: ReadingOptions) -> Haplotypes:
     try:
         content: Any = np.load(path, allow_pickle=False)
         arrays = {"alleles": content} if isinstance(content, np.ndarray) else dict(content)
@@ -152,8 +145,10 @@ def _read_numpy(path: Path, sites: Sites | None) -> Haplotypes:
     alleles = arrays["alleles"]
     rows = len(alleles) if alleles.ndim else 0
     names = arrays.get("names", np.asarray([f"haplotype_{row + 1}" for row in range(rows)]))
+    sites = None if options.legend is None else read_legend(Path(options.legend))
     if sites is None and all(name in arrays for name in _SITE_ARRAYS):
         sites = Sites(**{name: arrays[name] for name in _SITE_ARRAYS}, ids=arrays.get("ids"))
+        sites.check_sorted(str(path))
     return Haplotypes(
         alleles,
         names,
@@ -185,6 +180,7 @@ def write_haplotypes(
     Raises:
         HaplotypeError: the ending is not known, or the format needs sites that are not known.
         ValueError: the file exists, and `overwrite` is not given.
+        OSError: the file could not be written as a whole; it is removed.
 
     Example:
 
@@ -224,8 +220,7 @@ def check_destination(path: Path, sites: Sites | None, *, overwrite: bool = Fals
             check_new_file(legend_path(path), overwrite=overwrite)
     elif not _is_numpy(path):
         raise HaplotypeError(
-            f"{path}: its ending names no format that haplotypes are written in: choose .hapt, "
-            ".hapt.gz, .vcf, .vcf.gz, .bcf, .npy or .npz"
+            f"{path}: its ending names no format that haplotypes are written in: choose {_WRITTEN}"
         )
 
 

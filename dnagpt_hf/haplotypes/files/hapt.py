@@ -22,7 +22,7 @@ import numpy as np
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes, samples_of_names
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, site_name
-from dnagpt_hf.records.files import RecordError, open_text, shorten
+from dnagpt_hf.records.files import open_text, shorten
 from dnagpt_hf.records.writing import output_stream
 
 _SEPARATORS = np.frombuffer(b" \t", np.uint8)
@@ -36,11 +36,8 @@ TextPath = Path | zipfile.Path
 
 def _lines(path: TextPath) -> Iterator[tuple[int, str]]:
     """Number the lines of a file that are not empty, plain or gzipped."""
-    try:
-        with open_text(path) as lines:
-            yield from (line for line in lines if line[1].strip())
-    except RecordError as error:
-        raise HaplotypeError(str(error)) from error
+    with open_text(path) as lines:
+        yield from (line for line in lines if line[1].strip())
 
 
 def read_hapt(path: TextPath, sites: Sites | None = None) -> Haplotypes:
@@ -51,8 +48,9 @@ def read_hapt(path: TextPath, sites: Sites | None = None) -> Haplotypes:
         sites: sites of its legend.
 
     Raises:
-        HaplotypeError: the file is damaged, or a line is malformed, holds anything but 0 and 1, has
-            another number of sites than the first one, or the name of an earlier haplotype.
+        RecordError: the file is damaged.
+        HaplotypeError: a line is malformed, holds anything but 0 and 1, has another number of sites
+            than the first one, or the name of an earlier haplotype.
         OSError: the file cannot be opened.
     """
     rows: list[Alleles] = []
@@ -129,8 +127,8 @@ def read_legend(path: TextPath) -> Sites:
     The chromosome is the part of an id before its colon, or a column `chromosome`.
 
     Raises:
-        HaplotypeError: a column is missing, or a line has another number of fields than the
-            header, or no position.
+        HaplotypeError: a column is missing, a line has another number of fields than the header, or
+            no position, or the sites are not sorted or one stands twice.
         OSError: the file cannot be opened.
     """
     lines = _lines(path)
@@ -155,7 +153,9 @@ def read_legend(path: TextPath) -> Sites:
         rows.append((chromosome, int(row["position"]), row["a0"], row["a1"], row["id"]))
     if not rows:
         raise HaplotypeError(f"{path} holds no sites")
-    return Sites(*map(np.asarray, zip(*rows, strict=True)))
+    sites = Sites(*map(np.asarray, zip(*rows, strict=True)))
+    sites.check_sorted(str(path))
+    return sites
 
 
 def write_hapt(

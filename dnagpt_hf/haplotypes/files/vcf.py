@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.regions import Region
+from dnagpt_hf.haplotypes.files.options import ReadingOptions
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Alleles, Haplotypes, check_samples
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites, Texts
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 
 logger = logging.getLogger(__name__)
 
@@ -26,47 +28,13 @@ _BGZIP_START, _BGZIP_END = (
     b"\x1f\x8b\x08\x04",
     bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000"),
 )
+# genotypes by twice the first allele plus the second
+_PAIRS = ("0|0", "0|1", "1|0", "1|1")
 _MODES = {".vcf": "w", ".gz": "wz", ".bgz": "wz", ".bcf": "wb"}
 
 
-@dataclass(frozen=True)
-class GenotypeRules:
-    """Treatment of VCF records without one known allele for each haplotype.
-
-    Args:
-        missing: records with a genotype `./.` or `.|1`: an error, or dropped.
-        unphased: records with a heterozygous genotype `0/1`: an error, dropped, or the alleles are
-            taken in the order in which they are written. (The order of `0/0` and `1/1` does not
-            matter, so that these are read.)
-        multiallelic: records with several alternative alleles, or with none: an error, or dropped.
-            `bcftools norm -m -` splits them.
-        snps_only: drop insertions, deletions and other variants.
-
-    Raises:
-        ValueError: a value is none of these.
-    """
-
-    missing: Literal["error", "drop"] = "error"
-    unphased: Literal["error", "drop", "as_written"] = "error"
-    multiallelic: Literal["error", "drop"] = "error"
-    snps_only: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("missing", "unphased", "multiallelic"):
-            choices = ("error", "drop") + ("as_written",) * (name == "unphased")
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}"
-                )
-
-
 def read_vcf(
-    path: Path,
-    *,
-    region: Region | None = None,
-    samples: Collection[str] | None = None,
-    min_maf: float = 0.0,
-    rules: GenotypeRules | None = None,
+    path: Path, options: ReadingOptions, samples: Collection[str] | None = None
 ) -> Haplotypes:
     """Read the haplotypes of a VCF or BCF file, plain or bgzipped.
 
@@ -75,17 +43,16 @@ def read_vcf(
 
     Args:
         path: the file.
-        region: region of the sites.
+        options: choice of sites, and treatment of genotypes that are missing or not phased.
         samples: samples to read; by default all.
-        min_maf: least minor-allele frequency of a site, among these samples.
-        rules: treatment of genotypes that are missing or not phased.
 
     Raises:
         HaplotypeError: a record breaks the rules, the file is no VCF or is cut off, its sites are
             not sorted or one stands twice, a sample is missing, or no site is left.
         ImportError: cyvcf2 is not installed.
     """
-    reader = _Reader(path, samples, rules or GenotypeRules())
+    region = None if options.region is None else Region.parse(options.region)
+    reader = _Reader(path, samples, options)
     columns, sites = [], []
     for record in reader.records(region):
         try:
@@ -93,7 +60,7 @@ def read_vcf(
             if column is None:
                 continue
             frequency = column.mean(dtype=np.float64)
-            if min(frequency, 1 - frequency) >= min_maf:
+            if min(frequency, 1 - frequency) >= options.min_maf:
                 columns.append(column)
                 sites.append((record.CHROM, record.POS, record.REF, record.ALT[0], record.ID or ""))
         except UnicodeDecodeError as error:
@@ -104,35 +71,43 @@ def read_vcf(
         logger.warning("%s: left out %s records: %s", path, f"{number:,}", kind)
     if not columns:
         where = "" if region is None else f" in {region}"
-        rare = f" with a minor-allele frequency of {min_maf} or more" if min_maf else ""
+        rare = ""
+        if options.min_maf:
+            rare = f" with a minor-allele frequency of {options.min_maf} or more"
         known = ", ".join(reader.file.seqnames[:5]) or "none"
         raise HaplotypeError(f"{path}: no site{where}{rare}; its chromosomes: {known}")
     # (sites, haplotypes) as read, transposed once
     alleles = np.ascontiguousarray(np.stack(columns).T)
-    read = _sites(sites)
+    read = Sites(*map(np.asarray, zip(*sites, strict=True)))
     read.check_sorted(str(path))
-    names, of_samples = reader.names()
-    return Haplotypes(alleles, names, read, source=str(path), sample_names=of_samples)
-
-
-def _sites(rows: list[tuple[str, int, str, str, str]]) -> Sites:
-    sites = Sites(*map(np.asarray, zip(*rows, strict=True)))
-    ids: Any = sites.ids
-    if not (ids != "").any():
-        return replace(sites, ids=None)
-    return replace(sites, ids=np.where(ids == "", replace(sites, ids=None).written_ids, ids))
+    # sites without an id are named by position and alleles, if any has an id
+    ids, named = np.asarray(read.ids), replace(read, ids=None)
+    if (ids != "").any():
+        named = replace(read, ids=np.where(ids == "", named.written_ids, ids))
+    # a haploid sample may be called S_A as well, and is a sample of its own all the same
+    ploidy: Any = reader.ploidy
+    of_samples = np.repeat(np.asarray(reader.samples), ploidy)
+    strands = [strand for one in ploidy for strand in (STRANDS if one == 2 else ("",))]
+    names = np.char.add(of_samples, strands)
+    return Haplotypes(alleles, names, named, source=str(path), sample_names=of_samples)
 
 
 class _Reader:
     """An open file, and the number of dropped records by kind."""
 
-    def __init__(self, path: Path, samples: Collection[str] | None, rules: GenotypeRules) -> None:
-        self.path, self.rules = path, rules
+    def __init__(
+        self, path: Path, samples: Collection[str] | None, options: ReadingOptions
+    ) -> None:
+        self.path, self.options = path, options
         self.dropped: Counter[str] = Counter()
         # haplotypes of each sample: 1 or 2, `(samples,)`
         self.ploidy: NDArray[np.int64] | None = None
         cyvcf2 = _cyvcf2()
-        self._check_whole()
+        # htslib reads a bgzipped file without its last block without an error
+        with open(path, "rb") as stream:
+            is_bgzipped = stream.read(4) == _BGZIP_START
+        if is_bgzipped and _tail(path) != _BGZIP_END:
+            raise HaplotypeError(f"{path} is cut off: it lacks the end of a bgzipped file")
         try:
             self.file = cyvcf2.VCF(str(path), lazy=True)
             if samples is not None:
@@ -149,15 +124,6 @@ class _Reader:
         if not self.samples:
             raise HaplotypeError(f"{path} holds no samples")
 
-    def _check_whole(self) -> None:
-        """Refuse a bgzipped file without its last block, which htslib reads without an error."""
-        with open(self.path, "rb") as stream:
-            if stream.read(4) != _BGZIP_START:
-                return
-            stream.seek(max(-len(_BGZIP_END), -self.path.stat().st_size), 2)
-            if stream.read() != _BGZIP_END:
-                raise HaplotypeError(f"{self.path} is cut off: it lacks the end of a bgzipped file")
-
     def records(self, region: Region | None) -> Iterator[Any]:
         """Yield the records in a region."""
         records = self.file
@@ -171,12 +137,12 @@ class _Reader:
                 # cyvcf2 gives broken lines of chromosomes that the header does not name as records
                 # without alleles, and asking these for their names ends the process
                 if record.end <= record.start:
-                    raise HaplotypeError(
-                        f"{self.path} is malformed {last}: a line that is empty, or lacks position "
-                        "or alleles"
-                    )
+                    raise ValueError("a line that is empty, or lacks position or alleles")
                 last = f"behind {_name(record)}"
-                if region is None or _lies_in(record, region):
+                if region is None or (
+                    region.contig == record.CHROM
+                    and region.start <= record.POS <= (region.end or record.POS)
+                ):
                     yield record
         except HaplotypeError:
             raise
@@ -185,31 +151,37 @@ class _Reader:
 
     def column(self, record: Any) -> Alleles | None:
         """Read the alleles of all haplotypes at one site; `None` if it is dropped."""
-        rules = self.rules
+        options = self.options
         if len(record.ALT) != 1:
-            found = f"{len(record.ALT)} alternative alleles ({','.join(record.ALT) or '.'})"
-            advice = "split it (bcftools norm -m -), or drop such records"
-            self._drop("alleles", rules.multiallelic, record, f"{found}, not one: {advice}")
-            return None
-        if rules.snps_only and not record.is_snp:
-            self.dropped["no SNPs"] += 1
-            return None
+            return self._drop(
+                "alleles",
+                options.multiallelic,
+                record,
+                f"{len(record.ALT)} alternative alleles ({','.join(record.ALT) or '.'}), not one: "
+                "split it (bcftools norm -m -), or drop such records",
+            )
+        if options.snps_only and not record.is_snp:
+            return self._drop("no SNPs", "drop", record)
         # (samples, 3): first allele, second allele, whether they are phased
         genotypes = self._genotypes(record)
         first, second, phased = genotypes.T
         is_missing = (genotypes[:, :2] == MISSING).any(axis=1)
         if is_missing.any():
-            message = f"{self._of_sample(is_missing)} is missing: impute it, or drop such records"
-            self._drop("missing genotypes", rules.missing, record, message)
-            return None
-        is_unphased = (first != second) & (second != NO_SECOND) & (phased == 0)
-        if is_unphased.any() and rules.unphased != "as_written":
-            message = (
-                f"{self._of_sample(is_unphased)} is not phased: phase it, drop such records, or "
-                "take the alleles as they are written"
+            return self._drop(
+                "missing genotypes",
+                options.missing,
+                record,
+                f"{self._of_sample(is_missing)} is missing: impute it, or drop such records",
             )
-            self._drop("unphased genotypes", rules.unphased, record, message)
-            return None
+        is_unphased = (first != second) & (second != NO_SECOND) & (phased == 0)
+        if is_unphased.any() and options.unphased != "as_written":
+            return self._drop(
+                "unphased genotypes",
+                options.unphased,
+                record,
+                f"{self._of_sample(is_unphased)} is not phased: phase it, drop such records, or "
+                "take the alleles as they are written",
+            )
         ploidy = 1 + (second != NO_SECOND)
         if self.ploidy is None:
             self.ploidy = ploidy
@@ -233,27 +205,18 @@ class _Reader:
             ) from error
         if genotypes.shape[1] == 2:
             # every sample is haploid
-            one, phased = genotypes.T
-            genotypes = np.stack([one, np.full_like(one, NO_SECOND), phased], axis=1)
+            genotypes = np.insert(genotypes, 1, NO_SECOND, axis=1)
         if genotypes.shape[1] != 3:
             number = genotypes.shape[1] - 1
             raise self._error(record, f"{number} alleles to a genotype, but one or two are needed")
         return genotypes
 
-    def names(self) -> tuple[Texts, Texts]:
-        """Name the haplotypes, and the sample of each.
-
-        A haploid sample may end in `_A` as well, and is a sample of its own all the same.
-        """
-        ploidies: Any = self.ploidy
-        samples = np.repeat(np.asarray(self.samples, dtype=np.str_), ploidies)
-        strands = [strand for ploidy in ploidies for strand in (STRANDS if ploidy == 2 else ("",))]
-        return np.char.add(samples, strands), samples
-
-    def _drop(self, kind: str, rule: str, record: Any, message: str) -> None:
+    def _drop(self, kind: str, rule: str, record: Any, message: str = "") -> Alleles | None:
+        """Count a record that is dropped, or refuse it."""
         if rule == "error":
             raise self._error(record, message)
         self.dropped[kind] += 1
+        return None
 
     def _error(self, record: Any, message: str) -> HaplotypeError:
         return HaplotypeError(f"{self.path}, record {_name(record)}: {message}")
@@ -264,11 +227,6 @@ class _Reader:
 
 def _name(record: Any) -> str:
     return f"{record.CHROM}:{record.POS}" + (f" ({record.ID})" if record.ID else "")
-
-
-def _lies_in(record: Any, region: Region) -> bool:
-    end = math.inf if region.end is None else region.end
-    return region.contig == record.CHROM and region.start <= record.POS <= end
 
 
 def is_vcf_name(path: Path) -> bool:
@@ -312,6 +270,7 @@ def write_vcf(haplotypes: Haplotypes, path: Path, *, overwrite: bool = False) ->
         HaplotypeError: sites or their alleles are not known, or haplotypes of a sample do not
             follow each other.
         ImportError: cyvcf2 is not installed.
+        OSError: the file is not complete, as on a full disk; it is removed.
     """
     sites = check_vcf_sites(haplotypes.sites, haplotypes.source)
     # first haplotype of each sample, and samples with a second one
@@ -326,17 +285,42 @@ def write_vcf(haplotypes: Haplotypes, path: Path, *, overwrite: bool = False) ->
             f"{haplotypes.source}: the haplotypes of {twice} do not follow each other in pairs, as "
             "in a genotype: sort them"
         )
+    ids = np.full(len(sites), ".") if sites.ids is None else sites.ids
+    columns = (sites.chromosomes, sites.positions, ids, sites.references, sites.alternatives)
+    has_two = (lengths == 2)[:, None]
+    first = haplotypes.alleles[first_row]
+    second = haplotypes.alleles[np.where(lengths == 2, first_row + 1, first_row)]
+    # (samples, sites)
+    codes = np.where(has_two, 2 * first + second, len(_PAIRS) + first)
+    genotypes = np.asarray([*_PAIRS, "0", "1"])
     cyvcf2 = _cyvcf2()
     with new_file(path, overwrite=overwrite) as partial:
         mode = _MODES[path.suffix.lower()]
         writer = cyvcf2.Writer.from_string(str(partial), _header(sites, samples), mode=mode)
         try:
-            for index, column in enumerate(np.ascontiguousarray(haplotypes.alleles.T)):
-                genotypes = _genotype_text(column, first_row, lengths == 2)
-                line = f"{_fixed(sites, index)}\t{genotypes}"
-                writer.write_record(writer.variant_from_string(line))
+            for code, *site in zip(codes.T, *columns, strict=True):
+                fields = [*map(str, site), ".", "PASS", ".", "GT", *genotypes[code].tolist()]
+                writer.write_record(writer.variant_from_string("\t".join(fields)))
         finally:
             writer.close()
+        _check_complete(partial, path, len(sites))
+
+
+def _check_complete(partial: Path, path: Path, number: int) -> None:
+    """Read the records of a new file back, since htslib does not report a full disk."""
+    found = 0
+    with suppress(Exception):  # a file without its end may raise any
+        found = sum(1 for _ in _cyvcf2().VCF(str(partial), lazy=True))
+    if found < number or not _tail(partial).endswith((b"\n", _BGZIP_END)):
+        problem = f"not complete, {found:,} of {number:,} records: is the disk full?"
+        raise OSError(errno.EIO, problem, str(path))
+
+
+def _tail(path: Path) -> bytes:
+    """Read the last bytes of a file, as many as the end of a bgzipped one has."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - len(_BGZIP_END)))
+        return stream.read()
 
 
 def _header(sites: Sites, samples: list[str]) -> str:
@@ -350,26 +334,6 @@ def _header(sites: Sites, samples: list[str]) -> str:
         "\t".join([*columns, *samples]),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _fixed(sites: Sites, index: int) -> str:
-    """Write the columns of a record before its genotypes."""
-    id = "." if sites.ids is None else sites.ids[index]
-    alleles = f"{sites.references[index]}\t{sites.alternatives[index]}"
-    return f"{sites.chromosomes[index]}\t{sites.positions[index]}\t{id}\t{alleles}\t.\tPASS\t.\tGT"
-
-
-def _genotype_text(
-    column: Alleles, first_row: NDArray[np.int64], has_two: NDArray[np.bool_]
-) -> str:
-    # (samples, 4): first allele, bar, second allele, tab; a haploid genotype leaves two out
-    letters = np.full((len(first_row), 4), ord("|"), np.uint8)
-    letters[:, 0] = column[first_row] + ord("0")
-    letters[has_two, 2] = column[first_row[has_two] + 1] + ord("0")
-    letters[:, 3] = ord("\t")
-    kept = np.ones(letters.shape, dtype=bool)
-    kept[~has_two, 1:3] = False
-    return letters[kept].tobytes()[:-1].decode("ascii")
 
 
 def _cyvcf2() -> Any:

@@ -18,17 +18,12 @@ size, repeatedly until the larger is used up, and the results averaged.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dnagpt_hf.haplotypes.statistics.distances import (
-    DistanceBlocks,
-    Distances,
-    nearest_others,
-)
+from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, nearest_others
+from dnagpt_hf.haplotypes.statistics.metrics import metric
 
 
 @dataclass(frozen=True)
@@ -43,9 +38,9 @@ class AdversarialAccuracy:
         draws: number of comparisons.
     """
 
-    aats: float
-    truth: float
-    synthetic: float
+    aats: float = field(metadata=metric("adversarial accuracy AATS (0.5)"))
+    truth: float = field(metadata=metric("AA truth (0.5)"))
+    synthetic: float = field(metadata=metric("AA synthetic (0.5)"))
     size: int
     draws: int
 
@@ -67,39 +62,20 @@ def adversarial_accuracy(
         >>> adversarial_accuracy(DistanceBlocks(real, far, real)).aats
         1.0
     """
-    numbers = (len(distances.real), len(distances.other))
+    numbers = distances.between.shape
     size = min(numbers) if size is None else min(size, *numbers)
     if size < 2:
         return AdversarialAccuracy(math.nan, math.nan, math.nan, size, 0)
-    draws = max(number // size for number in numbers)
+    draws = max(numbers) // size
     rng = np.random.default_rng(seed)
     # each permutation is read in pieces, so that as many haplotypes as possible take part
-    orders = [rng.permutation(number) for number in numbers]
-    parts = np.asarray(
-        [
-            _accuracy(distances, *(_piece(order, draw, size) for order in orders))
-            for draw in range(draws)
-        ]
-    )
-    truth, synthetic = parts.mean(axis=0).tolist()
-    return AdversarialAccuracy((truth + synthetic) / 2, truth, synthetic, size, draws)
-
-
-def _piece(order: NDArray[np.int64], draw: int, size: int) -> NDArray[np.int64]:
-    start = draw % (len(order) // size) * size
-    return np.sort(order[start : start + size])
-
-
-def _accuracy(
-    distances: DistanceBlocks, real: NDArray[np.int64], other: NDArray[np.int64]
-) -> tuple[float, float]:
-    between = _part(distances.between, real, other)
-    truth = between.min(axis=1) > nearest_others(_part(distances.real, real, real))
-    synthetic = between.min(axis=0) > nearest_others(_part(distances.other, other, other))
-    return float(truth.mean()), float(synthetic.mean())
-
-
-def _part(matrix: Distances, rows: NDArray[Any], columns: NDArray[Any]) -> Distances:
-    if (len(rows), len(columns)) == matrix.shape:
-        return matrix
-    return matrix[rows][:, columns]
+    pieces = [rng.permutation(number)[: number // size * size] for number in numbers]
+    parts = []
+    for draw in range(draws):
+        part = distances.take(*(np.sort(np.roll(one, -draw * size)[:size]) for one in pieces))
+        truth = part.between.min(axis=1) > nearest_others(part.real)
+        synthetic = part.between.min(axis=0) > nearest_others(part.other)
+        parts.append((truth.mean(), synthetic.mean()))
+    truth_share, synthetic_share = np.mean(parts, axis=0).tolist()
+    mean = (truth_share + synthetic_share) / 2
+    return AdversarialAccuracy(mean, truth_share, synthetic_share, size, draws)

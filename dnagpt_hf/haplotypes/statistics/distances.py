@@ -17,6 +17,7 @@ from scipy.stats import wasserstein_distance
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles
 from dnagpt_hf.haplotypes.sites import HaplotypeError
+from dnagpt_hf.haplotypes.statistics.metrics import metric
 
 Distances = NDArray[np.float32]
 Counts = NDArray[np.int64]
@@ -24,7 +25,6 @@ Counts = NDArray[np.int64]
 # above, float32 does not hold every whole number
 _MOST_SITES = 1 << 24
 _SITES_AT_ONCE = 4096
-_ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,14 @@ class DistanceBlocks:
     real: Distances
     between: Distances
     other: Distances
+
+    def take(self, real: NDArray[np.int64], other: NDArray[np.int64]) -> DistanceBlocks:
+        """Take some of the real haplotypes and some of the others, by their indices."""
+        return DistanceBlocks(
+            self.real[np.ix_(real, real)],
+            self.between[np.ix_(real, other)],
+            self.other[np.ix_(other, other)],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +70,25 @@ class DistanceComparison:
         nearest: distance of each haplotype of the set to the nearest real one, `(other,)`.
     """
 
-    within: float
-    between: float
+    within: float = field(
+        metadata=metric(
+            "haplotype distances within: Wasserstein distance ↓",
+            digits=2,
+            published={"GAN": 108.15, "RBM": 30.21, "DNAGPT": 71.04},
+        )
+    )
+    between: float = field(
+        metadata=metric(
+            "haplotype distances to real: Wasserstein distance ↓",
+            digits=2,
+            published={"DNAGPT": 28.63},
+        )
+    )
     mean_real: float
     mean_within: float
     mean_between: float
-    num_copies: int
-    num_repeats: int
+    num_copies: int = field(metadata=metric("copies of real haplotypes", digits=0))
+    num_repeats: int = field(metadata=metric("haplotypes that repeat another one", digits=0))
     real_counts: Counts = field(repr=False)
     within_counts: Counts = field(repr=False)
     between_counts: Counts = field(repr=False)
@@ -98,16 +118,14 @@ def haplotype_distances(first: Alleles, second: Alleles | None = None) -> Distan
             f"haplotypes over {sites:,} and {others.shape[1]:,} sites: the same number of sites, "
             f"{_MOST_SITES:,} at most, is needed"
         )
-    shared = np.zeros((len(first), len(others)), np.float32)
+    distances = first.sum(axis=1, dtype=np.float32)[:, None] + others.sum(axis=1, dtype=np.float32)
     for start in range(0, sites, _SITES_AT_ONCE):
         columns = slice(start, start + _SITES_AT_ONCE)
         block = first[:, columns].astype(np.float32)
         # the product of a matrix with its own transpose takes half the time
-        shared += block @ (block if second is None else others[:, columns].astype(np.float32)).T
-    shared *= -2
-    shared += first.sum(axis=1, dtype=np.float32)[:, None]
-    shared += others.sum(axis=1, dtype=np.float32)
-    return shared
+        other = block if second is None else others[:, columns].astype(np.float32)
+        distances -= 2 * (block @ other.T)
+    return distances
 
 
 def compare_distances(distances: DistanceBlocks, num_sites: int) -> DistanceComparison:
@@ -140,10 +158,7 @@ def distance_counts(distances: Distances, num_sites: int, *, is_within: bool = F
         num_sites: sites of a haplotype.
         is_within: both are the same haplotypes, so that each pair counts once and none with itself.
     """
-    counts = np.zeros(num_sites + 1, np.int64)
-    for start in range(0, len(distances), _ROWS_AT_ONCE):
-        values = distances[start : start + _ROWS_AT_ONCE].astype(np.int64).ravel()
-        counts += np.bincount(values, minlength=num_sites + 1)
+    counts = np.bincount(distances.astype(np.int64).ravel(), minlength=num_sites + 1)
     if is_within:
         counts[0] -= len(distances)
         counts //= 2
@@ -162,7 +177,7 @@ def count_wasserstein(first: NDArray[Any], second: NDArray[Any]) -> float:
         2.0
     """
     if not first.sum() or not second.sum():
-        return float("nan")
+        return math.nan
     values = np.arange(len(first))
     return float(wasserstein_distance(values, values, first, second))
 
@@ -174,10 +189,5 @@ def count_mean(counts: NDArray[Any]) -> float:
 
 def nearest_others(distances: Distances) -> Distances:
     """Find the distance of each haplotype to the nearest other one of its set: `(haplotypes,)`."""
-    nearest = np.empty(len(distances), np.float32)
-    for start in range(0, len(distances), _ROWS_AT_ONCE):
-        block = distances[start : start + _ROWS_AT_ONCE].copy()
-        # the distance of each haplotype to itself
-        np.fill_diagonal(block[:, start:], np.inf)
-        nearest[start : start + _ROWS_AT_ONCE] = block.min(axis=1)
-    return nearest
+    # the smallest of a row is the distance of a haplotype to itself, 0
+    return np.partition(distances, 1, axis=1)[:, 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from dnagpt_hf.evaluation.figures import new_figure
-from dnagpt_hf.haplotypes.statistics.distances import Counts
 from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
 from dnagpt_hf.haplotypes.statistics.frequencies import RARE
-from dnagpt_hf.haplotypes.statistics.linkage import Linkage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +32,7 @@ _GRID = 120
 _SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)
 _DISTANCE_BINS = 80
 
+# name, and values on both axes
 Curve = tuple[str, NDArray[Any], NDArray[Any]]
 
 
@@ -43,107 +42,49 @@ def figures(evaluation: HaplotypeEvaluation) -> Iterator[tuple[str, str, Figure]
     Yields:
         Name, caption and figure.
     """
-    linkage = evaluation.linkage
-    yield (
-        "pca",
-        "Principal components of real haplotypes and each set together: contours that hold 95, 80, "
-        "60, 40 and 20 % of the real haplotypes (gray) and of the set (colored), and points of the "
-        "set.",
-        pca_figure(evaluation),
-    )
-    yield (
-        "frequencies",
-        "Allele frequencies of each set against the real ones; below, sites with a real frequency "
-        f"of {RARE} or less.",
-        frequencies_figure(evaluation),
-    )
-    if linkage is not None:
-        yield (
-            "linkage",
-            "Linkage disequilibrium r². Above: real haplotypes, then the difference of each set to "
-            "them (red: too strong, blue: too weak). Below: r² of all pairs of sites in each set "
-            "against the real r², colored by the number of pairs.",
-            linkage_figure(linkage),
-        )
-    if linkage is not None and linkage.edges is not None:
-        yield (
-            "decay",
-            "Mean r² against the distance between two sites of a chromosome, in 50 bins, over the "
-            "sites that vary in every set.",
-            decay_figure(evaluation, linkage),
-        )
-    yield (
-        "distances",
-        "Sites at which two haplotypes differ: within each set, between real haplotypes and each "
-        "set, and from each haplotype to the nearest real one.",
-        distances_figure(evaluation),
-    )
-    yield (
-        "adversarial",
-        "Nearest-neighbor adversarial accuracy against the training split: 0.5 is best; above, the "
-        "set can be told from real haplotypes; below, it copies them.",
-        adversarial_figure(evaluation),
-    )
-    yield (
-        "ibs_tracts",
-        "Left: correlation of three-point correlations with the real ones, by the number of sites "
-        "between the three. Right: share of the sites in IBS tracts of at least a length, that is, "
-        "runs of sites at which two haplotypes of a set are equal.",
-        ibs_tracts_figure(evaluation),
-    )
-    if evaluation.real.populations is not None:
-        yield (
-            "populations",
-            "Share of each population; haplotypes without one count to that of the nearest real "
-            "haplotype.",
-            populations_figure(evaluation),
-        )
+    for name, (draw, caption) in _FIGURES.items():
+        figure = draw(evaluation)
+        if figure is not None:
+            yield name, caption, figure
 
 
 def pca_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Draw principal components 1 and 2, 3 and 4, 5 and 6 of each set (paper, Fig. 4a)."""
     colors = _colors(evaluation)
     figure, panels = _grid(3, len(evaluation.sets))
-    for column, one in enumerate(evaluation.sets):
-        for row, axes in enumerate(panels[:, column]):
-            pair = [2 * row, 2 * row + 1]
+    for one, column in zip(evaluation.sets, panels.T, strict=True):
+        for pair, axes in zip(((0, 1), (2, 3), (4, 5)), column, strict=True):
             x, y = (f"PC{i + 1} ({one.pca.explained[i]:.1%})" for i in pair)
             axes.set_xlabel(x, fontsize=7)
             axes.set_ylabel(y, fontsize=7)
             _draw_clouds(axes, one.pca.real[:, pair], one.pca.other[:, pair], colors[one.name])
-        title = f"{one.name}\nWasserstein {one.pca.mean:.3g}"
-        panels[0, column].set_title(title, fontsize=9)
+        column[0].set_title(f"{one.name}\nWasserstein {one.pca.mean:.3g}", fontsize=9)
     return figure
 
 
 def _draw_clouds(axes: Axes, real: NDArray[Any], other: NDArray[Any], color: str) -> None:
     both = np.concatenate([real, other])
-    low, high = both.min(axis=0), both.max(axis=0)
-    margin = 0.08 * (high - low) + 1e-9
+    margin = 0.08 * np.ptp(both, axis=0) + 1e-9
     # (2, 2): ends of both axes
-    extent = np.stack([low - margin, high + margin], axis=1)
-    _points(axes, other[:: max(1, len(other) // _POINTS)].T, 2, color, 0.25)
+    extent = np.stack([both.min(axis=0) - margin, both.max(axis=0) + margin], axis=1)
+    x, y = other[:: max(1, len(other) // _POINTS)].T
+    _points(axes, x, y, size=2, color=color, alpha=0.25)
     for scores, shade in ((real, _REAL_COLOR), (other, color)):
         counts, x, y = np.histogram2d(scores[:, 0], scores[:, 1], _GRID, extent.tolist())
         # populations lie in clusters, for which Scott's rule is too wide: half its width is used
         scott = scores.std(axis=0) * len(scores) ** (-1 / 6)
         width = 0.5 * scott * _GRID / np.ptp(extent, axis=1)
         density = gaussian_filter(counts, width.clip(0.5), mode="constant").T
-        levels = _levels(density)
+        # the densities above which given shares of all haplotypes lie
+        ordered = np.sort(density, axis=None)[::-1]
+        ranks = np.searchsorted(np.cumsum(ordered) / max(ordered.sum(), 1e-300), _SHARES)
+        levels = np.unique(ordered[ranks.clip(max=len(ordered) - 1)])
+        levels = levels[(levels > 0) & (levels < ordered[0])]
         if len(levels):
             centers = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
             axes.contour(*centers, density, levels=levels, colors=shade, linewidths=0.8, alpha=0.9)
     axes.set_xlim(*extent[0])
     axes.set_ylim(*extent[1])
-
-
-def _levels(density: NDArray[Any]) -> NDArray[Any]:
-    """Find the densities above which given shares of all haplotypes lie, ascending."""
-    ordered = np.sort(density, axis=None)[::-1]
-    within = np.cumsum(ordered) / max(ordered.sum(), 1e-300)
-    ranks = np.searchsorted(within, _SHARES).clip(max=len(ordered) - 1)
-    levels = np.unique(ordered[ranks])
-    return levels[(levels > 0) & (levels < ordered[0])]
 
 
 def frequencies_figure(evaluation: HaplotypeEvaluation) -> Figure:
@@ -158,15 +99,19 @@ def frequencies_figure(evaluation: HaplotypeEvaluation) -> Figure:
         ):
             shown = compared.real <= end
             _draw_diagonal(axes, end)
-            _points(axes, (compared.real[shown], compared.other[shown]), 3, colors[one.name], 0.4)
+            x, y = compared.real[shown], compared.other[shown]
+            _points(axes, x, y, size=3, color=colors[one.name], alpha=0.4)
             axes.set_title(f"{title}\nr = {found:.3f}", fontsize=9)
             axes.set_xlabel("frequency in real haplotypes", fontsize=7)
         above.set_ylim(-0.02, 1.02)
     return figure
 
 
-def linkage_figure(linkage: Linkage) -> Figure:
+def linkage_figure(evaluation: HaplotypeEvaluation) -> Figure | None:
     """Draw LD of the real set, the differences to it, and r² against r² (paper, Fig. 5a and b)."""
+    linkage = evaluation.linkage
+    if linkage is None:
+        return None
     figure, panels = _grid(2, len(linkage.others) + 1)
     picture = linkage.real.picture
     # few pairs are strongly linked: a scale to the highest pixels would show nothing else
@@ -179,33 +124,31 @@ def linkage_figure(linkage: Linkage) -> Figure:
         above.set_title(f"{name} − real", fontsize=9)
         # rows are real r², which is to lie on the horizontal axis
         pairs = np.where(one.cells > 0, one.cells, np.nan).T
-        extent = (0, 1, 0, 1)
-        below.imshow(pairs, origin="lower", extent=extent, norm="log", aspect="auto")
+        below.imshow(pairs, origin="lower", extent=(0, 1, 0, 1), norm="log", aspect="auto")
         _draw_diagonal(below, 1)
         below.set_title(f"r = {one.correlation:.3f}", fontsize=9)
         below.set_xlabel("r² in real haplotypes", fontsize=7)
     for axes, image in ((panels[0, 0], images[0]), (panels[0, -1], images[-1])):
         figure.colorbar(image, ax=axes, shrink=0.7).ax.tick_params(labelsize=6)
     for axes in panels[0]:
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])
     return figure
 
 
-def decay_figure(evaluation: HaplotypeEvaluation, linkage: Linkage) -> Figure:
+def decay_figure(evaluation: HaplotypeEvaluation) -> Figure | None:
     """Draw mean r² against distance (paper, Fig. 6g)."""
+    linkage = evaluation.linkage
+    if linkage is None or linkage.edges is None:
+        return None
     figure, (axes,) = _row(1, width=7, height=4)
-    edges: Any = linkage.edges
-    centers = np.sqrt(edges[1:] * edges[:-1])
+    centers = np.sqrt(linkage.edges[1:] * linkage.edges[:-1])
     curves: list[Curve] = []
     for name, one in {"real": linkage.real, **linkage.others}.items():
         decay: Any = one.decay
         filled = ~np.isnan(decay)
         curves.append((name, centers[filled], decay[filled]))
     _draw_curves(axes, evaluation, curves, marker=".", markersize=3)
-    axes.set_xscale("log")
-    axes.set_xlabel("distance between two sites (bp)")
-    axes.set_ylabel("mean r²")
+    axes.set(xscale="log", xlabel="distance between two sites (bp)", ylabel="mean r²")
     axes.legend(fontsize=8, frameon=False)
     return figure
 
@@ -214,41 +157,32 @@ def distances_figure(evaluation: HaplotypeEvaluation) -> Figure:
     """Draw distances within sets, from them to real haplotypes, and to the nearest real one."""
     figure, panels = _row(3, width=12, height=3.6)
     first = evaluation.sets[0].distances
-    titles = ("within a set", "to real haplotypes", "to the nearest real haplotype")
-    shown: list[list[tuple[str, Counts]]] = [
-        [("real", first.real_counts)],
-        [("real", first.real_counts)],
-        [("real", np.bincount(first.real_nearest.astype(np.int64)))],
-    ]
-    for one in evaluation.sets:
-        shown[0].append((one.name, one.distances.within_counts))
-        shown[1].append((one.name, one.distances.between_counts))
-        shown[2].append((one.name, np.bincount(one.distances.nearest.astype(np.int64))))
-    for axes, title, sets in zip(panels, titles, shown, strict=True):
-        edges = _edges([counts for _, counts in sets])
-        middle = (edges[1:] + edges[:-1]) / 2
-        _draw_curves(
-            axes, evaluation, [(name, middle, _shares(counts, edges)) for name, counts in sets]
-        )
+    every = [one.distances for one in evaluation.sets]
+    real_nearest, *nearest = (
+        np.bincount(one.astype(np.int64))
+        for one in (first.real_nearest, *(one.nearest for one in every))
+    )
+    shown = {
+        "within a set": [first.real_counts, *(one.within_counts for one in every)],
+        "to real haplotypes": [first.real_counts, *(one.between_counts for one in every)],
+        "to the nearest real haplotype": [real_nearest, *nearest],
+    }
+    for axes, (title, counts) in zip(panels, shown.items(), strict=True):
+        found = np.concatenate([np.flatnonzero(one) for one in counts])
+        # bins of whole width over all distances that occur
+        step = -(-(np.ptp(found) + 1) // _DISTANCE_BINS)
+        edges = np.arange(found.min(), found.max() + 1 + step, step) - 0.5
+        shares = [
+            np.histogram(np.arange(len(one)), edges, weights=one, density=True)[0] for one in counts
+        ]
+        names, middle = _colors(evaluation), (edges[1:] + edges[:-1]) / 2
+        curves = [(name, middle, one) for name, one in zip(names, shares, strict=True)]
+        _draw_curves(axes, evaluation, curves)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("sites that differ", fontsize=8)
         axes.set_yticks([])
     panels[0].legend(fontsize=7, frameon=False)
     return figure
-
-
-def _edges(counts: Sequence[Counts]) -> NDArray[np.float64]:
-    """Choose edges of bins of whole width over all distances that occur."""
-    found = np.concatenate([np.flatnonzero(one) for one in counts])
-    low, high = int(found.min()), int(found.max()) + 1
-    step = max(1, -(-(high - low) // _DISTANCE_BINS))
-    return np.arange(low, high + step, step, dtype=np.float64) - 0.5
-
-
-def _shares(counts: Counts, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums = np.r_[0, np.cumsum(counts)]
-    below = sums[np.ceil(edges).astype(np.int64).clip(0, len(counts))]
-    return np.diff(below) / counts.sum() / np.diff(edges)
 
 
 def adversarial_figure(evaluation: HaplotypeEvaluation) -> Figure:
@@ -270,7 +204,7 @@ def adversarial_figure(evaluation: HaplotypeEvaluation) -> Figure:
     _draw_bars(right, names, [("privacy", "#1f77b4", scores)])
     right.axhline(0, color="black", linewidth=0.8)
     # small scores are to look small
-    highest = max([0.1, *(1.2 * abs(one) for one in scores if not np.isnan(one))])
+    highest = np.nanmax([0.1, *(1.2 * np.abs(scores))])
     right.set_ylim(-highest, highest)
     right.set_title("privacy score (test − training)", fontsize=9)
     if np.isnan(scores).all():
@@ -296,27 +230,27 @@ def ibs_tracts_figure(evaluation: HaplotypeEvaluation) -> Figure:
     left.set_xlabel("sites between three sites", fontsize=8)
     left.set_ylabel("correlation with the real set", fontsize=8)
     left.legend(fontsize=7, frameon=False)
-    tracts = [("real", evaluation.sets[0].ibs_tracts.real_counts)]
-    tracts += [(one.name, one.ibs_tracts.other_counts) for one in evaluation.sets]
-    _draw_curves(right, evaluation, [_tail(*one) for one in tracts if one[1].any()])
+    tracts = {"real": evaluation.sets[0].ibs_tracts.real_counts}
+    tracts |= {one.name: one.ibs_tracts.other_counts for one in evaluation.sets}
+    # share of the sites in tracts of at least each length that occurs
+    tails = [
+        (name, np.arange(1, longest + 1), 1 - np.cumsum(counts)[:longest] / counts.sum())
+        for name, counts in tracts.items()
+        for longest in np.flatnonzero(counts)[-1:]
+    ]
+    _draw_curves(right, evaluation, tails)
     right.set_xscale("log")
     right.set_xlabel("sites of an IBS tract", fontsize=8)
     right.set_ylabel("share of the sites", fontsize=8)
     return figure
 
 
-def _tail(name: str, counts: Counts) -> Curve:
-    """Compute the share of the sites in tracts of at least each length that occurs."""
-    longest = int(np.flatnonzero(counts)[-1])
-    tail = 1 - np.cumsum(counts)[:longest] / counts.sum()
-    return name, np.arange(1, longest + 1), tail
-
-
-def populations_figure(evaluation: HaplotypeEvaluation) -> Figure:
+def populations_figure(evaluation: HaplotypeEvaluation) -> Figure | None:
     """Draw the share of each population in the real set and in every other one."""
+    first, colors = evaluation.sets[0].populations, _colors(evaluation)
+    if not first:
+        return None
     figure, (axes,) = _row(1, width=9, height=3.6)
-    first = evaluation.sets[0].populations
-    colors = _colors(evaluation)
     bars = [("real", _REAL_COLOR, [population.real_share for population in first])]
     for one in evaluation.sets:
         shares = [population.other_share for population in one.populations]
@@ -325,6 +259,54 @@ def populations_figure(evaluation: HaplotypeEvaluation) -> Figure:
     axes.set_ylabel("share of the haplotypes")
     axes.legend(fontsize=7, frameon=False)
     return figure
+
+
+# each figure by its name, with its caption
+_FIGURES: dict[str, tuple[Callable[[HaplotypeEvaluation], Figure | None], str]] = {
+    "pca": (
+        pca_figure,
+        "Principal components of real haplotypes and each set together: contours that hold 95, 80, "
+        "60, 40 and 20 % of the real haplotypes (gray) and of the set (colored), and points of the "
+        "set.",
+    ),
+    "frequencies": (
+        frequencies_figure,
+        "Allele frequencies of each set against the real ones; below, sites with a real frequency "
+        f"of {RARE} or less.",
+    ),
+    "linkage": (
+        linkage_figure,
+        "Linkage disequilibrium r². Above: real haplotypes, then the difference of each set to "
+        "them (red: too strong, blue: too weak). Below: r² of all pairs of sites in each set "
+        "against the real r², colored by the number of pairs.",
+    ),
+    "decay": (
+        decay_figure,
+        "Mean r² against the distance between two sites of a chromosome, in 50 bins, over the "
+        "sites that vary in every set.",
+    ),
+    "distances": (
+        distances_figure,
+        "Sites at which two haplotypes differ: within each set, between real haplotypes and each "
+        "set, and from each haplotype to the nearest real one.",
+    ),
+    "adversarial": (
+        adversarial_figure,
+        "Nearest-neighbor adversarial accuracy against the training split: 0.5 is best; above, the "
+        "set can be told from real haplotypes; below, it copies them.",
+    ),
+    "ibs_tracts": (
+        ibs_tracts_figure,
+        "Left: correlation of three-point correlations with the real ones, by the number of sites "
+        "between the three. Right: share of the sites in IBS tracts of at least a length, that is, "
+        "runs of sites at which two haplotypes of a set are equal.",
+    ),
+    "populations": (
+        populations_figure,
+        "Share of each population; haplotypes without one count to that of the nearest real "
+        "haplotype.",
+    ),
+}
 
 
 def _colors(evaluation: HaplotypeEvaluation) -> dict[str, str]:
@@ -373,8 +355,7 @@ def _draw_bars(
     axes.set_xticks(range(len(names)), names)
 
 
-def _points(axes: Axes, xy: Any, size: float, color: str, alpha: float) -> None:
-    x, y = xy
+def _points(axes: Axes, x: Any, y: Any, size: float, color: str, alpha: float) -> None:
     axes.scatter(x, y, s=size, color=color, alpha=alpha, linewidths=0, rasterized=True)
 
 

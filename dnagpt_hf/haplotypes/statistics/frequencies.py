@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles
+from dnagpt_hf.haplotypes.statistics.metrics import metric
 
 Floats = NDArray[np.float64]
 
@@ -29,10 +30,17 @@ class FrequencyComparison:
         other: frequencies of allele 1 in the other set, `(sites,)`.
     """
 
-    correlation: float
-    rare_correlation: float
+    correlation: float = field(
+        metadata=metric("allele frequencies: r ↑", published={"GAN": 0.99, "DNAGPT": 0.99})
+    )
+    rare_correlation: float = field(
+        metadata=metric(
+            "allele frequencies, real 0.2 or less: r ↑",
+            published={"GAN": 0.94, "RBM": 0.83, "DNAGPT": 0.96},
+        )
+    )
     mean_difference: float
-    num_lost: int
+    num_lost: int = field(metadata=metric("sites that no longer vary ↓", digits=0))
     real: Floats = field(repr=False)
     other: Floats = field(repr=False)
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles
 from dnagpt_hf.haplotypes.statistics.distances import Counts, count_mean, count_wasserstein
+from dnagpt_hf.haplotypes.statistics.metrics import metric
 
 WINDOWS = (2, 10)
 """Sites of a window."""
 
 NUM_PAIRS = 1000
-_AT_ONCE = 100
 _WIDEST = 16
 
 
@@ -42,8 +42,17 @@ class WindowComparison:
     """
 
     width: int
-    total_variation: float
-    unseen: float
+    total_variation: float = field(
+        metadata=metric(
+            {
+                2: "pairs of neighboring alleles: total variation ↓",
+                10: "windows of 10 sites: total variation ↓",
+            }
+        )
+    )
+    unseen: float = field(
+        metadata=metric({10: "windows of 10 sites: share that no real one has ↓"})
+    )
     real_kinds: float
     other_kinds: float
 
@@ -60,7 +69,9 @@ class IBSTractComparison:
         other_counts: the same in the other set.
     """
 
-    wasserstein: float
+    wasserstein: float = field(
+        metadata=metric("IBS tracts: Wasserstein distance of lengths ↓", digits=2)
+    )
     real_mean: float
     other_mean: float
     real_counts: Counts = field(repr=False)
@@ -120,15 +131,11 @@ def ibs_tract_counts(alleles: Alleles, number: int = NUM_PAIRS, seed: int = 0) -
     rng = np.random.default_rng(seed)
     first = rng.integers(0, rows, number)
     second = (first + rng.integers(1, rows, number)) % rows
-    counts = np.zeros(sites + 1, np.int64)
-    for start in range(0, number, _AT_ONCE):
-        pairs = slice(start, start + _AT_ONCE)
-        differs = np.ones((len(first[pairs]), sites + 1), dtype=bool)
-        # the last column stays True: the end of a haplotype ends a tract as a difference does
-        differs[:, :sites] = alleles[first[pairs]] != alleles[second[pairs]]
-        lengths = np.diff(np.flatnonzero(differs), prepend=-1) - 1
-        counts += np.bincount(lengths, minlength=sites + 1) * np.arange(sites + 1)
-    return counts
+    # the last column stays True: the end of a haplotype ends a tract as a difference does
+    differs = np.ones((number, sites + 1), dtype=bool)
+    differs[:, :sites] = alleles[first] != alleles[second]
+    lengths = np.diff(np.flatnonzero(differs), prepend=-1) - 1
+    return np.bincount(lengths, minlength=sites + 1) * np.arange(sites + 1)
 
 
 def compare_ibs_tracts(

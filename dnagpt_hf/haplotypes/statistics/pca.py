@@ -17,6 +17,7 @@ from sklearn.decomposition import KernelPCA
 
 from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks
 from dnagpt_hf.haplotypes.statistics.frequencies import Floats
+from dnagpt_hf.haplotypes.statistics.metrics import metric
 
 NUM_COMPONENTS = 6
 """Components that the paper shows and measures (Fig. 4a)."""
@@ -40,8 +41,13 @@ class PCAComparison:
     """
 
     wasserstein: Floats
-    mean: float
-    sum: float
+    mean: float = field(
+        metadata=metric(
+            "principal components 1 to 6: mean Wasserstein distance ↓",
+            published={"GAN": 1.753, "RBM": 3.432, "DNAGPT": 1.131},
+        )
+    )
+    sum: float = field(metadata=metric("principal components 1 to 6: sum ↓"))
     explained: Floats
     real: Floats = field(repr=False)
     other: Floats = field(repr=False)

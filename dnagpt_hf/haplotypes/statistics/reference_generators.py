@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes
-from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.haplotypes.sites import Sites
 
 MARKOV_ORDER = 10
 """Sites before each that the Markov chain depends on, the longer window of Yelmen et al."""
@@ -31,9 +31,6 @@ EFFECTIVE_SIZE = 11_418
 
 RECOMBINATION_RATE = 1e-8
 """Crossovers between two neighboring bp in a generation; the average of the human genome."""
-
-_LONGEST_ORDER = 20
-_ROWS_AT_ONCE = 256
 
 
 def independent_sites(real: Haplotypes, number: int, seed: int = 0) -> Haplotypes:
@@ -52,11 +49,8 @@ def independent_sites(real: Haplotypes, number: int, seed: int = 0) -> Haplotype
     """
     rng = np.random.default_rng([seed, 1])
     frequencies = real.alleles.mean(axis=0, dtype=np.float64).astype(np.float32)
-    alleles = np.empty((number, real.num_sites), np.uint8)
-    for start in range(0, number, _ROWS_AT_ONCE):
-        rows = alleles[start : start + _ROWS_AT_ONCE]
-        rows[:] = rng.random(rows.shape, dtype=np.float32) < frequencies
-    return _generated(real, alleles, "independent sites")
+    is_alternative = rng.random((number, real.num_sites), dtype=np.float32) < frequencies
+    return _generated(real, is_alternative.view(np.uint8), "independent sites")
 
 
 def markov_chain(
@@ -72,13 +66,8 @@ def markov_chain(
         real: haplotypes to learn from.
         number: number of haplotypes to make.
         seed: the same seed gives the same haplotypes.
-        order: sites before each that it depends on, 0 to 20.
-
-    Raises:
-        HaplotypeError: the order is not between 0 and 20.
+        order: sites before each that it depends on; memory doubles with each.
     """
-    if not 0 <= order <= _LONGEST_ORDER:
-        raise HaplotypeError(f"order {order} is not between 0 and {_LONGEST_ORDER}")
     rng = np.random.default_rng([seed, 2])
     # one site after the other: rows of sites lie together in memory
     columns = np.ascontiguousarray(real.alleles.T)
@@ -119,26 +108,21 @@ def mosaic(
         recombination_rate: for each bp and generation.
         error_rate: share of alleles that are copied wrongly; by default t / (2 (n + t)), with t the
             inverse of 1 + 1/2 + … + 1/(n - 1), as Li and Stephens set it.
-
-    Raises:
-        HaplotypeError: a rate is negative, or the error rate above 1.
     """
-    if min(effective_size, recombination_rate) < 0 or not 0 <= (error_rate or 0) <= 1:
-        raise HaplotypeError(
-            f"effective size {effective_size}, recombination rate {recombination_rate}, error rate "
-            f"{error_rate}: give 0 or more, and an error rate of 1 at most"
-        )
     rng = np.random.default_rng([seed, 3])
-    rate = 4 * effective_size * recombination_rate / real.num_haplotypes
+    size = real.num_haplotypes
+    rate = 4 * effective_size * recombination_rate / size
     changes = _change_probabilities(real.sites, real.num_sites, rate)
-    wrong = _copying_error(real.num_haplotypes) if error_rate is None else error_rate
+    if error_rate is None:
+        theta = 1 / max(1.0, (1 / np.arange(1, size)).sum())
+        error_rate = theta / (2 * (size + theta))
     alleles = np.empty((number, real.num_sites), np.uint8)
     for row in alleles:
         starts = np.flatnonzero(rng.random(real.num_sites) < changes)
-        sources = rng.integers(0, real.num_haplotypes, len(starts))
+        sources = rng.integers(0, size, len(starts))
         lengths = np.diff(starts, append=real.num_sites)
         row[:] = real.alleles[np.repeat(sources, lengths), np.arange(real.num_sites)]
-        errors = rng.integers(0, real.num_sites, rng.binomial(real.num_sites, wrong))
+        errors = rng.integers(0, real.num_sites, rng.binomial(real.num_sites, error_rate))
         row[errors] ^= 1
     return _generated(real, alleles, "mosaic")
 
@@ -151,13 +135,6 @@ def _change_probabilities(sites: Sites | None, num_sites: int, rate: float) -> N
         steps[1:] = np.abs(np.diff(sites.positions))
         is_start[1:] = sites.chromosomes[1:] != sites.chromosomes[:-1]
     return np.where(is_start, 1.0, 1 - np.exp(-rate * steps))
-
-
-def _copying_error(haplotypes: int) -> float:
-    if haplotypes < 2:
-        return 0.0
-    theta = 1 / (1 / np.arange(1, haplotypes)).sum()
-    return float(theta / (2 * (haplotypes + theta)))
 
 
 def _generated(real: Haplotypes, alleles: Alleles, source: str) -> Haplotypes:

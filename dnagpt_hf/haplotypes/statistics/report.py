@@ -3,38 +3,110 @@
 from __future__ import annotations
 
 import base64
-import io
-import math
 import os
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader
 
 from dnagpt_hf.atomic_files import DestinationError, new_files, write_json
 from dnagpt_hf.haplotypes.statistics.evaluation import HaplotypeEvaluation
-from dnagpt_hf.haplotypes.statistics.tables import (
-    METRICS,
-    PUBLISHED,
-    PUBLISHED_NOTE,
-    as_markdown,
-    description,
-    metric_table,
-    population_table,
-)
+from dnagpt_hf.haplotypes.statistics.metrics import PUBLISHED, metrics_of, number_text, plain
+from dnagpt_hf.messages import markdown_table
 
 _DPI = 110
+_PUBLISHED_NOTE = (
+    "* As published by Zhang et al. (2023, Fig. 4 and 5) for 10,000 SNPs of chromosome 15: other "
+    "data than here, so that these figures give the scale and no comparison. They do not say "
+    "whether the distance over components is a mean or a sum."
+)
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def description(evaluation: HaplotypeEvaluation) -> list[str]:
+    """Describe the compared sets in sentences."""
+    real = evaluation.real
+    where = "" if real.sites is None else f" in {real.sites.extent()}"
+    by_kind = {
+        kind: ", ".join(one.name for one in evaluation.sets if one.kind == kind)
+        for kind in ("test", "generator")
+    }
+    given = (
+        f"The column “{by_kind['test']}” holds real haplotypes of other individuals. It shows the "
+        "deviation of each statistic by chance alone, which is larger with fewer haplotypes."
+    )
+    if not evaluation.test_was_given:
+        given = (
+            f"No test split was given, so that the column “{by_kind['test']}” holds individuals "
+            "set aside from the real haplotypes. It shows the deviation of each statistic by "
+            "chance alone. A model trained on all of them has seen these, so that there is no "
+            "privacy score."
+        )
+    linkage = "Fewer than two sites vary in every set, so that there is no linkage."
+    if evaluation.linkage is not None:
+        kept = int(evaluation.linkage.sites.sum())
+        linkage = (
+            f"Linkage is that of the {kept:,} sites that vary in every set; "
+            f"{real.num_sites - kept:,} are left out."
+        )
+    return [
+        f"{real.num_haplotypes:,} real haplotypes of {real.num_samples:,} individuals over "
+        f"{real.num_sites:,} sites{where}, from {real.source}. Every set is compared with them.",
+        given,
+        f"Simple generators made from the real haplotypes: {by_kind['generator']}.",
+        linkage,
+    ]
+
+
+def metric_table(evaluation: HaplotypeEvaluation, *, published: bool = True) -> Table:
+    """Make header and rows: a row for each metric, a column for each set and published model.
+
+    Args:
+        evaluation: results of [`evaluate_haplotypes`].
+        published: add the columns of the models of the paper.
+    """
+    models = PUBLISHED if published else ()
+    header = ["", *(one.name for one in evaluation.sets), *(f"{name}*" for name in models)]
+    rows = []
+    for of_sets in zip(*map(metrics_of, evaluation.sets), strict=True):
+        row = of_sets[0][0]
+        values = [number_text(value, row.digits) for _, value in of_sets]
+        rows.append([row.label, *values, *(str(row.published.get(name, "")) for name in models)])
+    return header, rows
+
+
+def population_table(evaluation: HaplotypeEvaluation) -> Table | None:
+    """Make header and rows for each set and population; `None` if populations are not known."""
+    header = [
+        *("set", "population", "real", "of the set", "share of real", "share of the set"),
+        *("allele frequencies: r", "distances within: W", "components: W"),
+    ]
+    rows = [
+        [
+            one.name,
+            part.population,
+            f"{part.num_real:,}",
+            f"{part.num_other:,}",
+            f"{part.real_share:.1%}",
+            f"{part.other_share:.1%}",
+            number_text(part.frequency_correlation),
+            number_text(part.within, 2),
+            number_text(part.pca),
+        ]
+        for one in evaluation.sets
+        for part in one.populations
+    ]
+    return (header, rows) if rows else None
 
 
 def as_dict(evaluation: HaplotypeEvaluation) -> dict[str, Any]:
     """Collect all results as plain data, without arrays that only figures show."""
     real, linkage = evaluation.real, evaluation.linkage
+    rows = [row for row, _ in metrics_of(evaluation.sets[0])]
     return {
         "real": {
-            "source": evaluation.source,
+            "source": real.source,
             "haplotypes": real.num_haplotypes,
             "sites": real.num_sites,
             "test_was_given": evaluation.test_was_given,
@@ -42,34 +114,33 @@ def as_dict(evaluation: HaplotypeEvaluation) -> dict[str, Any]:
         "seed": evaluation.seed,
         "linkage": {
             "sites": 0 if linkage is None else int(linkage.sites.sum()),
-            "edges": None if linkage is None else _plain(linkage.edges),
-            "pairs": [] if linkage is None else linkage.pairs.tolist(),
-            "real_decay": None if linkage is None else _plain(linkage.real.decay),
+            "edges": None if linkage is None else plain(linkage.edges),
+            "pairs": [] if linkage is None else plain(linkage.pairs),
+            "real_decay": None if linkage is None else plain(linkage.real.decay),
             "real_mean": None if linkage is None else linkage.real.mean,
         },
-        "sets": _plain(evaluation.sets),
+        "sets": plain(evaluation.sets),
         "published": {
-            name: {one.label: one.published[name] for one in METRICS if name in one.published}
+            name: {row.label: row.published[name] for row in rows if name in row.published}
             for name in PUBLISHED
         },
     }
 
 
-def _plain(value: Any) -> Any:
-    """Turn dataclasses and arrays into dictionaries and lists; `repr=False` marks figure data."""
-    if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.repr}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    # JSON has no NaN
-    return None if isinstance(value, float) and math.isnan(value) else value
+def as_markdown(evaluation: HaplotypeEvaluation) -> str:
+    """Write the tables and the description in Markdown."""
+    tables = [markdown_table(*metric_table(evaluation)), _PUBLISHED_NOTE]
+    populations = population_table(evaluation)
+    if populations is not None:
+        tables += ["## By population", markdown_table(*populations)]
+    # names of sets may hold what Markdown reads as emphasis
+    tables = [one.replace("*", r"\*") for one in tables]
+    return "\n\n".join(["# Artificial genomes", *description(evaluation), *tables]) + "\n"
 
 
 def write_report(
     evaluation: HaplotypeEvaluation, folder: str | os.PathLike[str], *, overwrite: bool = False
-) -> list[Path]:
+) -> None:
     """Write `evaluation.json`, `evaluation.md`, `evaluation.html` and a PNG for each figure.
 
     The page holds its figures, so that a browser needs no other file and no network.
@@ -79,9 +150,6 @@ def write_report(
         folder: folder of the files, made if need be.
         overwrite: replace files of these names in a folder with content.
 
-    Returns:
-        The files.
-
     Raises:
         DestinationError: the folder has content and `overwrite` is not given, or is a file.
         ImportError: matplotlib is not installed.
@@ -89,32 +157,39 @@ def write_report(
     Example:
 
         >>> import tempfile
+        >>> import numpy as np
         >>> from dnagpt_hf import Haplotypes, evaluate_haplotypes
         >>> alleles = np.random.default_rng(0).integers(0, 2, (60, 20), np.uint8)
         >>> real, other = (Haplotypes(half, np.arange(30)) for half in (alleles[:30], alleles[30:]))
         >>> evaluation = evaluate_haplotypes(real, {"model": other})
-        >>> files = write_report(evaluation, tempfile.mkdtemp())
-        >>> [path.name for path in files][:3]
-        ['evaluation.json', 'evaluation.md', 'evaluation.html']
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_report(evaluation, folder)
+        >>> sorted(path.name for path in folder.glob("evaluation.*"))
+        ['evaluation.html', 'evaluation.json', 'evaluation.md']
     """
     path = check_report_folder(folder, overwrite=overwrite)
     from dnagpt_hf.haplotypes.statistics.figures import figures
 
-    drawn = []
-    for name, caption, figure in figures(evaluation):
-        image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=_DPI)
-        drawn.append((name, caption, image.getvalue()))
-    contents = {
-        "evaluation.md": as_markdown(evaluation).encode(),
-        "evaluation.html": as_html(evaluation, drawn).encode(),
-        **{f"{name}.png": image for name, _, image in drawn},
-    }
+    loader = PackageLoader("dnagpt_hf.haplotypes.statistics", "")
+    template = Environment(loader=loader, autoescape=True).get_template("report.html.jinja")
     with new_files(path) as partial:
         write_json(partial / "evaluation.json", as_dict(evaluation))
-        for name, content in contents.items():
-            (partial / name).write_bytes(content)
-    return [path / name for name in ("evaluation.json", *contents)]
+        (partial / "evaluation.md").write_text(as_markdown(evaluation), encoding="utf-8")
+        drawn = []
+        for name, caption, figure in figures(evaluation):
+            image = partial / f"{name}.png"
+            figure.savefig(image, dpi=_DPI)
+            drawn.append((name, caption, base64.b64encode(image.read_bytes()).decode("ascii")))
+        page = template.render(
+            description=description(evaluation),
+            metrics=metric_table(evaluation),
+            # classes of the columns
+            kinds=["", *(one.kind for one in evaluation.sets), *("published" for _ in PUBLISHED)],
+            note=_PUBLISHED_NOTE,
+            figures=drawn,
+            populations=population_table(evaluation),
+        )
+        (partial / "evaluation.html").write_text(page, encoding="utf-8")
 
 
 def check_report_folder(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -138,26 +213,3 @@ def check_report_folder(folder: str | os.PathLike[str], *, overwrite: bool = Fal
             f"{path} has content: choose another folder, or overwrite the report (--overwrite)"
         )
     return path
-
-
-def as_html(evaluation: HaplotypeEvaluation, drawn: Sequence[tuple[str, str, bytes]]) -> str:
-    """Render one page with the tables and the figures.
-
-    Args:
-        evaluation: results of [`evaluate_haplotypes`].
-        drawn: name, caption and PNG of each figure.
-    """
-    loader = PackageLoader("dnagpt_hf.haplotypes.statistics", "")
-    template = Environment(loader=loader, autoescape=True).get_template("report.html.jinja")
-    images = [
-        (name, caption, base64.b64encode(image).decode("ascii")) for name, caption, image in drawn
-    ]
-    return template.render(
-        description=description(evaluation),
-        metrics=metric_table(evaluation),
-        # classes of the columns
-        kinds=["", *(one.kind for one in evaluation.sets), *("published" for _ in PUBLISHED)],
-        note=PUBLISHED_NOTE,
-        figures=images,
-        populations=population_table(evaluation),
-    )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dnagpt_hf.haplotypes.haplotypes import Alleles
 from dnagpt_hf.haplotypes.statistics.frequencies import Floats
+from dnagpt_hf.haplotypes.statistics.metrics import metric
 
 Gap = int | Literal["random"]
 """Number of sites between those of a triplet; `"random"` for three sites anywhere."""
@@ -25,7 +26,6 @@ GAPS: tuple[Gap, ...] = (0, 1, 4, 16, 64, 256, 512, 1024, "random")
 """Gaps of Yelmen et al. (2021), and 0 for neighboring sites."""
 
 NUM_TRIPLETS = 1000
-_AT_ONCE = 250
 
 Triplets = NDArray[np.int64]
 
@@ -42,7 +42,15 @@ class ThreePointComparison:
     """
 
     gap: Gap
-    correlation: float
+    correlation: float = field(
+        metadata=metric(
+            {
+                0: "three-point correlations, neighbors: r ↑",
+                16: "three-point correlations, 16 sites apart: r ↑",
+                "random": "three-point correlations, anywhere: r ↑",
+            }
+        )
+    )
     real: Floats = field(repr=False)
     other: Floats = field(repr=False)
 
@@ -79,24 +87,8 @@ def three_point_correlations(alleles: Alleles, triplets: Triplets) -> Floats:
         >>> three_point_correlations(alleles, np.array([[0, 1, 2]]))
         array([-0.0625])
     """
-    sites, rows = np.unique(triplets, return_inverse=True)
-    # (sites, haplotypes), so that the alleles of a site lie together
-    columns = np.ascontiguousarray(alleles[:, sites].T)
-    rows = rows.reshape(triplets.shape)
-    f, g, h = columns.mean(axis=1, dtype=np.float64)[rows].T
-    results = np.empty(len(triplets))
-    for start in range(0, len(triplets), _AT_ONCE):
-        block = slice(start, start + _AT_ONCE)
-        x, y, z = (columns[rows[block, column]] for column in range(3))
-        xy, xz, yz = (_shared(*pair) for pair in ((x, y), (x, z), (y, z)))
-        pairs = xy * h[block] + xz * g[block] + yz * f[block]
-        results[block] = _shared(x & y, z) - pairs + 2 * f[block] * g[block] * h[block]
-    return results
-
-
-def _shared(first: Alleles, second: Alleles) -> Floats:
-    """Compute the share of haplotypes with allele 1 at both sites: `(triplets,)`."""
-    return np.count_nonzero(first & second, axis=1) / first.shape[1]
+    x, y, z = (alleles[:, sites] - alleles[:, sites].mean(axis=0) for sites in triplets.T)
+    return np.einsum("ht,ht,ht->t", x, y, z) / len(alleles)
 
 
 def compare_three_point(
@@ -111,12 +103,8 @@ def compare_three_point(
     for gap in gaps:
         triplets = site_triplets(real.shape[1], gap, number, seed)
         if len(triplets):
-            first = three_point_correlations(real, triplets)
-            second = three_point_correlations(other, triplets)
-            results.append(ThreePointComparison(gap, _uncentered(first, second), first, second))
+            first, second = (three_point_correlations(one, triplets) for one in (real, other))
+            size = float(np.sqrt((first**2).sum() * (second**2).sum()))
+            correlation = float((first * second).sum() / size) if size > 0 else float("nan")
+            results.append(ThreePointComparison(gap, correlation, first, second))
     return results
-
-
-def _uncentered(first: Floats, second: Floats) -> float:
-    size = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / size) if size > 0 else float("nan")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from haplotype_sets import make_haplotypes
 from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
-from dnagpt_hf.haplotypes.sites import HaplotypeError
+from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.records.files import RecordError
 
 HAPT = "Real HG1_A 0 1 0\nReal HG1_B 1 1 0\n"
 LEGEND = "id position a0 a1\n15:10_C_A 10 C A\n15:20_T_G 20 T G\n16:5_T_TA 5 T TA\n"
@@ -116,6 +118,12 @@ def test_hapt_that_cannot_be_read(hapt: Path, content: str, message: str) -> Non
         ("id position a0 a1\n", "holds no sites"),
         ("id position a0 a1\nx 5 A\n", "line 2: 'x 5 A' is no site"),
         ("id position a0 a1\nx five A C\n", "line 2: 'x five A C' is no site"),
+        (LEGEND + "15:30_A_C 30 A C\n", "15:30_A_C stands behind 16:5_T_TA: sort the file"),
+        (LEGEND + "16:4_A_C 4 A C\n", "16:4_A_C stands behind 16:5_T_TA: sort the file"),
+        (
+            "id position a0 a1\n1:5_A_C 5 A C\n1:5_A_G 5 A G\n1:5_A_C 5 A C\n",
+            "1:5_A_C stands twice, as number 1 and as number 3",
+        ),
         ("id position a0 a1\nx ² A C\n", "line 2: 'x ² A C' is no site"),
         (f"id position a0 a1\nx {'9' * 30} A C\n", "line 2: 'x 9999.* is no site"),
     ],
@@ -129,7 +137,7 @@ def test_legend_that_cannot_be_read(hapt: Path, content: str, message: str) -> N
 def test_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "set.hapt.gz"
     path.write_bytes(gzip.compress(HAPT.encode() * 100)[:-12])
-    with pytest.raises(HaplotypeError, match="cut off or damaged"):
+    with pytest.raises(RecordError, match="cut off or damaged"):
         read_haplotypes(path)
     for name in ("set.zip", "set.npz", "set.npy"):
         (tmp_path / name).write_bytes(b"PK\3\4 no archive")
@@ -182,6 +190,47 @@ def test_numpy_arrays(tmp_path: Path) -> None:
         write_haplotypes(one, tmp_path / "out.txt")
 
 
+def test_sites_of_numpy_arrays_are_checked(tmp_path: Path) -> None:
+    one = make_haplotypes(sites=10)
+    for chosen, problem in (([0, 1, 1], "stands twice"), ([0, 2, 1], "stands behind")):
+        write_haplotypes(one.take_sites(np.asarray(chosen)), tmp_path / "a.npz", overwrite=True)
+        with pytest.raises(HaplotypeError, match=rf"a\.npz: site .* {problem}"):
+            read_haplotypes(tmp_path / "a.npz")
+
+
+def test_a_legend_without_chromosomes_may_be_in_any_order(hapt: Path, tmp_path: Path) -> None:
+    rows = ["id position a0 a1", "rs1 30 C A", "rs2 20 T G", "rs3 20 T G"]
+    (tmp_path / "set.legend").write_text("\n".join(rows))
+    assert read_haplotypes(hapt).sites.positions.tolist() == [30, 20, 20]
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Files of 60,000 bytes at most."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("ending", [".hapt", ".hapt.gz", ".npy", ".npz", ".vcf", ".vcf.gz", ".bcf"])
+@pytest.mark.usefixtures("small_disk")
+def test_a_file_that_is_not_complete_is_no_success(tmp_path: Path, ending: str) -> None:
+    if ending.startswith((".vcf", ".bcf")):
+        pytest.importorskip("cyvcf2")
+    rng = np.random.default_rng(0)
+    alleles = rng.integers(0, 2, (1000, 1000), np.uint8)
+    sites = Sites(["1"] * 1000, np.arange(1, 1001), ["A"] * 1000, ["C"] * 1000)
+    path = tmp_path / f"genomes{ending}"
+    path.write_text("older")
+    names = [f"genome_{number}" for number in range(1000)]
+    with pytest.raises(OSError, match="genomes"):
+        write_haplotypes(Haplotypes(alleles, names, sites), path, overwrite=True)
+    assert path.read_text() == "older"
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
 def test_names_with_spaces_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(HaplotypeError, match=r"'a b' cannot stand in a \.hapt file"):
         write_haplotypes(Haplotypes([[0, 1]], ["a b"]), tmp_path / "out.hapt")
@@ -191,9 +240,7 @@ def test_names_with_spaces_are_not_written(tmp_path: Path) -> None:
 def test_filters(tmp_path: Path) -> None:
     one = make_haplotypes(sites=40, chromosomes=2)
     write_haplotypes(one, tmp_path / "out.npz")
-    found = read_haplotypes(
-        tmp_path / "out.npz", region=Region("2"), samples=["P1", "P2"], min_maf=0.25
-    )
+    found = read_haplotypes(tmp_path / "out.npz", region="2", samples=["P1", "P2"], min_maf=0.25)
     expected = one.of_samples(["P1", "P2"]).in_region(Region("2"))
     assert (found.alleles == expected.with_minor_allele_frequency(0.25).alleles).all()
     assert 0 < found.num_sites < 20

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
-from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes, write_haplotypes
-from dnagpt_hf.haplotypes.files.vcf import GenotypeRules
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 
@@ -70,7 +68,7 @@ def test_records_that_do_not_fit(
         read_haplotypes(path)
     assert str(path) in str(error.value)
     with caplog.at_level(logging.WARNING):
-        found = read_haplotypes(path, rules=GenotypeRules("drop", "drop", "drop"))
+        found = read_haplotypes(path, missing="drop", unphased="drop", multiallelic="drop")
     assert found.sites.positions.tolist() == [10, 30]
     assert "left out 1 records" in caplog.text
 
@@ -80,18 +78,18 @@ def test_order_of_unphased_alleles(tmp_path: Path) -> None:
     path = vcf(tmp_path / "a.vcf", "1 10 . A T 0/0 1/1")
     assert read_haplotypes(path).alleles.ravel().tolist() == [0, 0, 1, 1]
     path = vcf(tmp_path / "b.vcf", "1 10 . A T 0/1 1/0")
-    found = read_haplotypes(path, rules=GenotypeRules(unphased="as_written"))
+    found = read_haplotypes(path, unphased="as_written")
     assert found.alleles.ravel().tolist() == [0, 1, 1, 0]
 
 
 def test_rules_are_checked() -> None:
     with pytest.raises(ValueError, match="missing is 'keep': choose one of error, drop"):
-        GenotypeRules(missing="keep")  # type: ignore[arg-type]
+        read_haplotypes("a.vcf", missing="keep")
 
 
 def test_snps_only(tmp_path: Path) -> None:
     path = vcf(tmp_path / "a.vcf", GOOD, "1 20 . C CA 1|0 0|0")
-    assert read_haplotypes(path, rules=GenotypeRules(snps_only=True)).num_sites == 1
+    assert read_haplotypes(path, snps_only=True).num_sites == 1
 
 
 def test_haploid_samples(tmp_path: Path) -> None:
@@ -194,8 +192,8 @@ def test_filters(tmp_path: Path) -> None:
     path = vcf(
         tmp_path / "a.vcf", GOOD, "1 20 . C G 0|0 0|1", "1 30 . C G 1|1 1|0", "2 20 . C G 0|1 0|1"
     )
-    assert read_haplotypes(path, region=Region("1", 11, 30)).sites.positions.tolist() == [20, 30]
-    assert read_haplotypes(path, region=Region("2")).num_sites == 1
+    assert read_haplotypes(path, region="1:11-30").sites.positions.tolist() == [20, 30]
+    assert read_haplotypes(path, region="2").num_sites == 1
     one = read_haplotypes(path, samples=["S2"])
     assert one.names.tolist() == ["S2_A", "S2_B"] and one.num_sites == 4
     # frequencies are those among the samples that are read
@@ -207,7 +205,7 @@ def test_filters(tmp_path: Path) -> None:
     with pytest.raises(HaplotypeError, match="no sample S9 among its 2 samples"):
         read_haplotypes(path, samples=["S9"])
     with pytest.raises(HaplotypeError, match=r"no site in 1:100-200; its chromosomes: 1, 2"):
-        read_haplotypes(path, region=Region("1", 100, 200))
+        read_haplotypes(path, region="1:100-200")
 
 
 @pytest.mark.parametrize("ending", [".vcf", ".vcf.gz", ".bcf"])

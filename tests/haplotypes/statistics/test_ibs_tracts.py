@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes
 
-from dnagpt_hf.haplotypes.statistics import ibs_tracts as module
 from dnagpt_hf.haplotypes.statistics.ibs_tracts import (
     compare_ibs_tracts,
     compare_windows,
@@ -42,8 +41,7 @@ def test_windows_of_two_sets() -> None:
         window_frequencies(real, 17)
 
 
-def test_ibs_tracts_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AT_ONCE", 7)
+def test_ibs_tracts_of_all_pairs() -> None:
     alleles = make_haplotypes(4, sites=60).alleles
     found = ibs_tract_counts(alleles, number=40, seed=3)
     rng = np.random.default_rng(3)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from haplotype_sets import make_haplotypes, plain_linkage
 
-from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.haplotypes.statistics.reference_generators import (
     GENERATORS,
     independent_sites,
@@ -58,11 +57,6 @@ def test_markov_chain_keeps_neighbours(order: int) -> None:
         assert {tuple(row) for row in found.alleles[:, window].tolist()} <= seen
 
 
-def test_order_of_the_markov_chain() -> None:
-    with pytest.raises(HaplotypeError, match="order 21 is not between 0 and 20"):
-        markov_chain(make_haplotypes(), 1, order=21)
-
-
 def test_mosaic_copies() -> None:
     real = make_haplotypes(30)
     copies = mosaic(real, 200, recombination_rate=0, error_rate=0)
@@ -92,9 +86,3 @@ def test_mosaic_changes_between_chromosomes_and_with_distance() -> None:
     # at 1,000 bp 4 Nr d / n is 0.0076, so that 40 % have no change in 119 steps
     assert copied(1000) == pytest.approx(0.4, abs=0.12)
     assert copied(100) > 0.8 and copied(20_000) == 0
-
-
-def test_rates_of_the_mosaic() -> None:
-    for rates in ({"recombination_rate": -1}, {"error_rate": 2}, {"effective_size": -1}):
-        with pytest.raises(HaplotypeError, match="give 0 or more"):
-            mosaic(make_haplotypes(), 1, **rates)
