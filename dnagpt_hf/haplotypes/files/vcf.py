@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -312,8 +311,10 @@ def _check_complete(partial: Path, path: Path, number: int) -> None:
     with suppress(Exception):  # a file without its end may raise any
         found = sum(1 for _ in _cyvcf2().VCF(str(partial), lazy=True))
     if found < number or not _tail(partial).endswith((b"\n", _BGZIP_END)):
-        problem = f"not complete, {found:,} of {number:,} records: is the disk full?"
-        raise OSError(errno.EIO, problem, str(path))
+        raise OSError(
+            f"{path} is removed, as it has {found:,} of {number:,} records: make room on its disk, "
+            "and give the same command again"
+        )
 
 
 def _tail(path: Path) -> bytes:

@@ -184,10 +184,9 @@ def test_table(evaluation: HaplotypeEvaluation) -> None:
 
 
 def test_report(evaluation: HaplotypeEvaluation, tmp_path: Path) -> None:
-    files = write_report(evaluation, tmp_path / "report")
-    names = {path.name for path in files}
+    write_report(evaluation, tmp_path / "report")
+    names = {path.name for path in (tmp_path / "report").iterdir()}
     assert {"evaluation.json", "evaluation.md", "evaluation.html", "pca.png"} <= names
-    assert {path.name for path in (tmp_path / "report").iterdir()} == names
     found = json.loads((tmp_path / "report" / "evaluation.json").read_text(), parse_constant=None)
     assert found["real"]["haplotypes"] == 80 and len(found["sets"]) == 6
     assert len(found["linkage"]["edges"]) == 51 and len(found["sets"][0]["linkage"]["decay"]) == 50
