@@ -106,12 +106,13 @@ def fetch(
 def _fetch(
     genomes: Sequence[LocatedGenome], folder: Path, client: HttpClient, jobs: int
 ) -> list[FailedDownload]:
+    from dnagpt_hf.atomic_files import sole_writer_of_folder
     from dnagpt_hf.genomes.download import folder_manifest
     from dnagpt_hf.genomes.download.fetch import check_space, fetch_genomes
 
     folder_manifest.merge_entries(folder / folder_manifest.NAME, genomes)
     check_space(genomes, folder)
-    with folder_manifest.folder_lock(folder):
+    with sole_writer_of_folder(folder):
         total = sum(genome.size or 0 for genome in genomes)
         there = sum(genome.received for genome in genomes)
         with counter("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:

@@ -16,7 +16,6 @@ from dnagpt_hf.planning.hardware import GIB, GPU, GPUS, get_gpu, parse_memory
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config
 
 if TYPE_CHECKING:
-    from dnagpt_hf.planning.duration import TrainingTime
     from dnagpt_hf.planning.step import TrainingStep
 
 # Numbers and sizes of GPUs, and utilizations, of the tables over all presets
@@ -107,9 +106,13 @@ def plan(
     only = None if strategy == "auto" else strategy
     configs = [*planning.plan_strategies(step, batch, size, only)]
     best = planning.recommend(step, configs)
-    time, warnings = _time(preset, step, batch.gpus, kind, mfu, genome_bp, epochs)
-    if best is None:
-        warnings.insert(0, planning.nothing_fits(configs, size))
+    warnings = [] if best else [planning.nothing_fits(configs, size)]
+    time = None
+    if kind is not None:
+        try:
+            time = _time(preset, step, batch.gpus, kind, mfu, genome_bp, epochs)
+        except MissingFigureError as error:
+            warnings.append(str(error))
     launch = planning.launch_config(best.strategy) if best and batch.gpus > 1 else None
     facts = {
         "preset": preset,
@@ -121,7 +124,7 @@ def plan(
         "recommended": best and asdict(best),
         "global_batch": best and batch.gpus * best.micro_batch * best.accumulation_steps,
         "config_file": launch,
-        "estimate": time and asdict(time),
+        "estimate": time,
         "warnings": warnings,
     }
     if as_json:
@@ -137,29 +140,38 @@ def plan(
         typer.echo(f"dnagpt: warning: {warning}", err=True)
 
 
+class MissingFigureError(ValueError):
+    """A duration that cannot be estimated; the message says why."""
+
+
 def _time(
     preset: str,
     step: TrainingStep,
     gpus: int,
-    gpu: GPU | None,
+    gpu: GPU,
     utilization: float,
     bases: float | None = None,
     epochs: float | None = None,
-) -> tuple[TrainingTime | None, list[str]]:
-    """Estimate the duration of a preset's recipe, or give the reason why there is none."""
+) -> dict[str, float]:
+    """Estimate the duration of a preset's recipe, by `training_time`.
+
+    Raises:
+        MissingFigureError: the number of bases or the rate of the GPU is not known.
+        ValueError: a number is out of range.
+    """
     from dnagpt_hf.planning.duration import PRETRAINING_BASES, training_time
     from dnagpt_hf.planning.step import training_flops_per_token
 
-    if gpu is None:
-        return None, []
     bases = PRETRAINING_BASES.get(preset) if bases is None else bases
     if bases is None:
-        return None, ["no time is given without the size of the genomes: give --genome-bp 3e9"]
+        raise MissingFigureError(
+            "no time is given without the size of the genomes: give --genome-bp 3e9"
+        )
     if step.precision not in gpu.rates:
-        return None, [
+        raise MissingFigureError(
             f"no time is given, since {gpu.title} has no matrix unit for {step.precision}: choose "
             f"--precision {' or '.join(gpu.rates)}"
-        ]
+        )
     epochs = get_preset(preset).pretraining.epochs if epochs is None else epochs
     for name, value in {"bases": bases, "epochs": epochs}.items():
         if not 0 < value < float("inf"):
@@ -167,7 +179,7 @@ def _time(
     # a few instructions, numbers and answers in a row are not counted
     tokens = bases * epochs / step.config.kmer_size
     flops = training_flops_per_token(step.config, step.positions)
-    return training_time(tokens, flops, gpus, gpu.rates[step.precision], utilization), []
+    return training_time(tokens, flops, gpus, gpu.rates[step.precision], utilization)
 
 
 def _strategies(facts: dict[str, Any]) -> Iterator[str]:
@@ -261,14 +273,9 @@ def _time_table(gpu: GPU | None, gpus: int | None, precision: options.DType | No
     rows = []
     for preset, paper in PAPER_GPUS.items():
         step = _step(preset, precision)
-        runs = []
-        for utilization in UTILIZATIONS:
-            run, reasons = _time(preset, step, gpus or paper, gpu, utilization)
-            if run is None:
-                raise ValueError(*reasons)
-            runs.append(run)
-        figures = (runs[0].tokens, runs[0].flops / runs[0].tokens, runs[0].flops)
-        durations = [format_duration(run.seconds) for run in runs]
+        run = _time(preset, step, gpus or paper, gpu, utilization=1)
+        figures = (run["tokens"], run["flops"] / run["tokens"], run["flops"])
+        durations = [format_duration(run["seconds"] / each) for each in UTILIZATIONS]
         rows.append([preset, gpus or paper, *(f"{each:.3g}" for each in figures), *durations])
     shares = [f"{utilization:.0%}" for utilization in UTILIZATIONS]
     return markdown_table(["preset", "GPUs", "tokens", "FLOPs per token", "FLOPs", *shares], rows)

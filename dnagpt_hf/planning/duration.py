@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 # Bases that the presets were trained on (paper, section 3 and supplementary tables; for the mammals
 # "about 200 billion")
 PRETRAINING_BASES = {
@@ -14,28 +12,9 @@ PRETRAINING_BASES = {
 }
 
 
-@dataclass(frozen=True)
-class TrainingTime:
-    """Duration of a training run.
-
-    Args:
-        tokens: tokens that are trained on.
-        flops: model FLOPs of the run.
-        tokens_per_second: of all GPUs together.
-        seconds: duration.
-        gpu_hours: duration times GPUs.
-    """
-
-    tokens: float
-    flops: float
-    tokens_per_second: float
-    seconds: float
-    gpu_hours: float
-
-
 def training_time(
     tokens: float, flops_per_token: float, gpus: int, rate: float, utilization: float
-) -> TrainingTime:
+) -> dict[str, float]:
     """Estimate the duration of a training, without evaluation and writing of checkpoints.
 
     Args:
@@ -46,20 +25,30 @@ def training_time(
         utilization: share of `rate` that model FLOPs reach, above 0, at most 1; it has to be
             assumed or measured.
 
+    Returns:
+        `tokens` that are trained on; model `flops` of the run; `tokens_per_second` of all GPUs
+        together; `seconds`; and `gpu_hours`.
+
     Raises:
         ValueError: if the utilization is out of range.
 
     Example:
 
         >>> run = training_time(2e11 / 6, 6.67e8, gpus=8, rate=312e12, utilization=0.4)
-        >>> format_duration(run.seconds), round(run.gpu_hours)
+        >>> format_duration(run["seconds"]), round(run["gpu_hours"])
         ('6.2 hours', 49)
     """
     if not 0 < utilization <= 1:
         raise ValueError(f"a utilization of {utilization} cannot be: give one above 0, at most 1")
-    flops, tokens_per_second = tokens * flops_per_token, gpus * rate * utilization / flops_per_token
+    tokens_per_second = gpus * rate * utilization / flops_per_token
     seconds = tokens / tokens_per_second
-    return TrainingTime(tokens, flops, tokens_per_second, seconds, gpus * seconds / 3600)
+    return {
+        "tokens": tokens,
+        "flops": tokens * flops_per_token,
+        "tokens_per_second": tokens_per_second,
+        "seconds": seconds,
+        "gpu_hours": gpus * seconds / 3600,
+    }
 
 
 def format_duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from dnagpt_hf.planning.hardware import GIB
@@ -113,20 +114,12 @@ def plan_strategies(
         step: model, length of a row and precision.
         batch: number of GPUs and rows.
         memory: bytes of each GPU, as its name states.
-        strategy: the only one to plan. By default all; on one GPU, which has nothing to share, only
-            ddp, which is plain training there.
-
-    Raises:
-        ValueError: if the strategy is unknown.
+        strategy: the only one of `STRATEGIES` to plan. By default all; on one GPU, which has
+            nothing to share, only ddp, which is plain training there.
     """
-    if strategy is not None and strategy not in STRATEGIES:
-        raise ValueError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
     names = STRATEGIES if batch.gpus > 1 else STRATEGIES[:1]
-    return (
-        _plan(step, batch, memory, name, gradient_checkpointing)
-        for name in (names if strategy is None else [strategy])
-        for gradient_checkpointing in (False, True)
-    )
+    settings = product([strategy] if strategy else names, (False, True))
+    return (_plan(step, batch, memory, *setting) for setting in settings)
 
 
 def _plan(

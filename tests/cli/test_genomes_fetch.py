@@ -14,6 +14,7 @@ from genome_sites import add_assembly, add_taxon, listed
 from typer.testing import CliRunner
 from webserver import Fault, Server, web_server
 
+from dnagpt_hf.atomic_files import sole_writer_of_folder
 from dnagpt_hf.cli.application import app
 from dnagpt_hf.genomes.manifest import load_manifest
 
@@ -136,6 +137,13 @@ def test_what_is_wrong_before_anything_is_fetched(
     result = run(server, folder, "--accession", CAT, status=1)
     assert "correct it, move it away or choose another folder" in result.stderr
     assert os.listdir(folder) == ["manifest.yaml"]
+
+
+def test_two_processes_do_not_fetch_into_one_folder(server: Server, folder: Path) -> None:
+    with sole_writer_of_folder(folder):
+        result = run(server, folder, "--accession", CAT, status=1)
+    assert f"{folder} is being written by process {os.getpid()}" in result.stderr
+    assert not folder.exists()
 
 
 def test_a_disk_that_is_too_small(

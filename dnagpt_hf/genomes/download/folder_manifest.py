@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.download.fetch import LocatedGenome
@@ -20,24 +18,6 @@ HEADER = (
     "# Written by `dnagpt genomes fetch`, which adds what it fetches later and keeps the settings\n"
     "# of species that are here, but not comments.\n"
 )
-
-
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Keep other processes from fetching into the same folder.
-
-    Raises:
-        ValueError: another process fetches into it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".fetch.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise ValueError(
-            f"{folder}: another process fetches genomes into this folder: wait for its end or "
-            "choose another folder"
-        ) from error
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ The bytes that have arrived are in `NAME.partial`, which gets its name once it i
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -113,11 +112,9 @@ def _receive(url: str, partial: Path, client: HttpClient, progress: Progress) ->
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise DownloadError(f"{partial}: {error.strerror or error}") from error
             raise DownloadError(
-                f"{partial}: the disk is full after {_length(partial):,} bytes of {url}: free some "
-                "space and run the same command again, which resumes"
+                f"{partial}: {error.strerror or error} after {_length(partial):,} bytes of {url}: "
+                "make room on the disk and run the same command again, which resumes"
             ) from error
 
 

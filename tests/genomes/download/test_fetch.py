@@ -28,7 +28,6 @@ from dnagpt_hf.genomes.download.fetch import (
     locate_genomes,
 )
 from dnagpt_hf.genomes.download.folder_manifest import (
-    folder_lock,
     merge_entries,
     read_entries,
     update_manifest,
@@ -502,14 +501,3 @@ def test_a_file_of_another_origin_is_not_touched(
     (folder / "a.fa").write_bytes(b"theirs")
     assert run(requests, folder, server, client)[1] == []
     assert server.ranges("/a.fa") == []
-
-
-def test_two_processes_do_not_fetch_into_one_folder(folder: Path) -> None:
-    with (
-        folder_lock(folder),
-        pytest.raises(ValueError, match="another process fetches genomes into this folder"),
-        folder_lock(folder),
-    ):
-        pass
-    with folder_lock(folder):
-        pass
