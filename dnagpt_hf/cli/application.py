@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 from dnagpt_hf.cli.checkpoints import convert, export, info, init, push
@@ -102,10 +103,10 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[
-        bool, typer.Option("--debug", envvar="DNAGPT_DEBUG", help="Show where an error comes from.")
+        bool, Option("--debug", envvar="DNAGPT_DEBUG", help="Show where an error comes from.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Options of all commands."""

@@ -7,30 +7,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.running import progress_bar, quiet_transformers
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config, preset_tokenizer
 
-NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make.")]
-ShardSize = Annotated[
-    str, typer.Option("--max-shard-size", metavar="SIZE", help="Largest weight file.")
-]
+NewFolder = Annotated[Path, Argument(metavar="FOLDER", help="The folder to make.")]
+ShardSize = Annotated[str, Option("--max-shard-size", metavar="SIZE", help="Largest weight file.")]
 
 
 def _text(metavar: str, help: str) -> Any:
-    return typer.Option(metavar=metavar, help=help)
+    return Option(metavar=metavar, help=help)
 
 
 def _size(help: str, most: int | None = None) -> Any:
-    return typer.Option(min=1, max=most, help=help)
+    return Option(min=1, max=most, help=help)
 
 
 def convert(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE.pth", help="A file of the original DNAGPT.")
-    ],
+    source: Annotated[Path, Argument(metavar="SOURCE.pth", help="A file of the original DNAGPT.")],
     folder: NewFolder,
     num_heads: Annotated[
         int | None,
@@ -38,7 +35,7 @@ def convert(
     ] = None,
     preset: Annotated[str | None, _text("NAME", "Published model that the file is.")] = None,
     dtype: options.DTypeOption = None,
-    seed: Annotated[int, typer.Option(help="For heads that the file lacks.")] = 0,
+    seed: Annotated[int, Option(help="For heads that the file lacks.")] = 0,
     max_shard_size: ShardSize = "5GB",
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -69,7 +66,7 @@ def convert(
 
 def export(
     model: options.Model,
-    destination: Annotated[Path, typer.Argument(metavar="FILE.pth", help="The file to write.")],
+    destination: Annotated[Path, Argument(metavar="FILE.pth", help="The file to write.")],
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write a checkpoint folder as a file of the original DNAGPT."""
@@ -82,15 +79,15 @@ def export(
 def init(
     folder: NewFolder,
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help=f"Sizes: {', '.join(PRESETS)}.")
+        str, Option(metavar="NAME", help=f"Sizes: {', '.join(PRESETS)}.")
     ] = "dnagpt-tiny",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    seed: Annotated[int, Option(help="The same seed gives the same weights.")] = 0,
     positions: Annotated[int | None, _size("Longest record in tokens.")] = None,
     kmer_size: Annotated[int | None, _size("Bases in a token.", most=8)] = None,
     layers: Annotated[int | None, _size("Layers.")] = None,
     hidden_size: Annotated[int | None, _size("Width.")] = None,
     heads: Annotated[int | None, _size("Attention heads.")] = None,
-    dtype: Annotated[options.DType, typer.Option(help="Data type of the weights.")] = "float32",
+    dtype: Annotated[options.DType, Option(help="Data type of the weights.")] = "float32",
     max_shard_size: ShardSize = "5GB",
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -118,10 +115,8 @@ def init(
 
 
 def info(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="MODEL|PRESET", help="A checkpoint or a preset.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
+    checkpoint: Annotated[str, Argument(metavar="MODEL|PRESET", help="A checkpoint or a preset.")],
+    as_json: Annotated[bool, Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
     """Show sizes, vocabulary and labels of a checkpoint or a preset."""
     if checkpoint in PRESETS and not Path(checkpoint).exists():
@@ -142,11 +137,9 @@ def info(
 
 def push(
     model: options.Model,
-    name: Annotated[
-        str, typer.Argument(metavar="ORG/NAME", help="Name of the repository on the Hub.")
-    ],
+    name: Annotated[str, Argument(metavar="ORG/NAME", help="Name of the repository on the Hub.")],
     private: Annotated[
-        bool, typer.Option("--private", help="A new repository is seen by its owners alone.")
+        bool, Option("--private", help="A new repository is seen by its owners alone.")
     ] = False,
     revision: Annotated[
         str | None, _text("BRANCH", "Branch, made from main if it does not exist. By default main.")
@@ -163,7 +156,7 @@ def push(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check, and list what would be uploaded.")
+        bool, Option("--dry-run", help="Check, and list what would be uploaded.")
     ] = False,
 ) -> None:
     """Publish a checkpoint on the Hugging Face Hub.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.records.reading import Record
@@ -14,15 +15,14 @@ from dnagpt_hf.records.reading import Record
 Anchor = Literal["start", "centre", "tss", "tts", "tis", "stop", "donor", "acceptor"]
 Edge = Literal["drop", "pad", "error"]
 Genome = Annotated[
-    Path, typer.Argument(metavar="GENOME", help="FASTA, plain or compressed with gzip or bgzip.")
+    Path, Argument(metavar="GENOME", help="FASTA, plain or compressed with gzip or bgzip.")
 ]
 EdgeOption = Annotated[
-    Edge,
-    typer.Option(help="Windows that leave their contig: left out, filled up with N, or an error."),
+    Edge, Option(help="Windows that leave their contig: left out, filled up with N, or an error.")
 ]
 Contigs = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--contig",
         metavar="NAME",
         help="Contig to use, or NAME=NAME where the genome calls it otherwise, as chrX=X; may be "
@@ -31,7 +31,7 @@ Contigs = Annotated[
 ]
 CacheFolder = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         metavar="FOLDER",
         help="Where the index and the unpacked genome are kept; by default beside the genome.",
     ),
@@ -44,41 +44,41 @@ data_app = typer.Typer(
 @data_app.command()
 def windows(
     regions: Annotated[
-        Path, typer.Argument(metavar="REGIONS", help="BED, GFF3 or GTF, plain or compressed.")
+        Path, Argument(metavar="REGIONS", help="BED, GFF3 or GTF, plain or compressed.")
     ],
     genome: Genome,
     anchor: Annotated[
         Anchor,
-        typer.Option(
+        Option(
             help="Start or centre of a region or feature, an end of a transcript (tss, tts), the "
             "first or last codon of a coding sequence (tis, stop), or an end of an intron (donor, "
             "acceptor). All follow the strand."
         ),
     ],
-    upstream: Annotated[int, typer.Option(min=0, metavar="BASES", help="Bases before it.")],
+    upstream: Annotated[int, Option(min=0, metavar="BASES", help="Bases before it.")],
     downstream: Annotated[
-        int, typer.Option(min=0, metavar="BASES", help="Bases behind it, or behind its own.")
+        int, Option(min=0, metavar="BASES", help="Bases behind it, or behind its own.")
     ],
     negatives: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="MOTIF",
             help="Draw other places with this motif, such as ATG for tis, GT for donor; may be "
             "repeated. Sites without it are left out.",
         ),
     ] = None,
-    per_site: Annotated[int, typer.Option(min=1, help="How many are drawn for each site.")] = 1,
+    per_site: Annotated[int, Option(min=1, help="How many are drawn for each site.")] = 1,
     within: Annotated[
         Literal["gene", "genome"] | None,
-        typer.Option(
+        Option(
             help="Where they are drawn: in the site's own gene, or on all contigs with sites. By "
             "default gene, and genome for BED."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same.")] = 0,
+    seed: Annotated[int, Option(min=0, help="The same seed draws the same.")] = 0,
     feature: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="TYPE",
             help="Features of a GFF3 or GTF file whose start or centre is taken; by default gene.",
         ),
@@ -120,23 +120,23 @@ def windows(
 @data_app.command()
 def genes(
     annotation: Annotated[
-        Path, typer.Argument(metavar="ANNOTATION", help="GFF3 or GTF, plain or compressed.")
+        Path, Argument(metavar="ANNOTATION", help="GFF3 or GTF, plain or compressed.")
     ],
     genome: Genome,
     upstream: Annotated[
-        int, typer.Option(min=0, metavar="BASES", help="Bases of the promoter before the TSS.")
+        int, Option(min=0, metavar="BASES", help="Bases of the promoter before the TSS.")
     ] = 7000,
     downstream: Annotated[
-        int, typer.Option(min=0, metavar="BASES", help="Bases of the promoter from the TSS on.")
+        int, Option(min=0, metavar="BASES", help="Bases of the promoter from the TSS on.")
     ] = 3500,
     expression: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="Table with the expression of each gene.")
+        Path | None, Option(metavar="TABLE", help="Table with the expression of each gene.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Its column with the expression.")
+        str | None, Option(metavar="COLUMN", help="Its column with the expression.")
     ] = None,
     id: Annotated[
-        str, typer.Option("--id", metavar="COLUMN", help="Its column with the names of genes.")
+        str, Option("--id", metavar="COLUMN", help="Its column with the names of genes.")
     ] = "gene_id",
     edge: EdgeOption = "drop",
     contig: Contigs = None,

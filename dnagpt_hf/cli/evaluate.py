@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
@@ -19,7 +20,7 @@ def evaluate(
     model: options.Model,
     input: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="INPUT",
             help="Labeled records: a table, FASTA or JSON lines with the columns of the task, or "
             "the TASK.yaml of a fine-tuning, whose data and splits are used.",
@@ -27,24 +28,20 @@ def evaluate(
     ],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the results.")
+        Path, Option("--output", "-o", metavar="FOLDER", help="Folder of the results.")
     ],
-    split: Annotated[str, typer.Option(help="Of TASK.yaml: train, validation or test.")] = "test",
+    split: Annotated[str, Option(help="Of TASK.yaml: train, validation or test.")] = "test",
     records: options.PredictionOptions,
     compare: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAME",
             help="Task with published results to compare with, such as gsr-human-pas-aataaa.",
         ),
     ] = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Bootstrap samples for the intervals.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    plots: Annotated[
-        bool, typer.Option(help="Draw curves, confusion matrix and scatter plot.")
-    ] = True,
+    bootstrap: Annotated[int, Option(min=0, help="Bootstrap samples for the intervals.")] = 1000,
+    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
+    plots: Annotated[bool, Option(help="Draw curves, confusion matrix and scatter plot.")] = True,
     batches: options.BatchOptions,
     loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
@@ -54,12 +51,7 @@ def evaluate(
     Writes predictions.parquet, metrics.json with intervals, metrics.md, and plots: ROC and
     precision-recall curves, confusion matrices, and predicted against true numbers.
     """
-    from dnagpt_hf.atomic_files import (
-        check_new_file,
-        new_files,
-        sole_writer_of_folder,
-        write_text,
-    )
+    from dnagpt_hf.atomic_files import check_new_file, new_files, sole_writer_of_folder, write_text
     from dnagpt_hf.evaluation.evaluation import Evaluation
     from dnagpt_hf.evaluation.published import paper_results
     from dnagpt_hf.evaluation.report import report, write_figures
@@ -103,11 +95,7 @@ def evaluate(
     with sole_writer_of_folder(output):
         check_new_file(output / "metrics.json", overwrite=overwrite)
         evaluation = Evaluation.of_model(
-            head,
-            task,
-            examples,
-            max_records=batches.batch_size,
-            max_tokens=batches.batch_tokens,
+            head, task, examples, max_records=batches.batch_size, max_tokens=batches.batch_tokens
         )
         with new_files(output) as partial:
             content = evaluation.write(partial, samples=bootstrap, seed=seed)
@@ -124,11 +112,7 @@ def _split_of_task(
     folder: Path, path: Path, split: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
     """Read a split of the data of a fine-tuning for the task of the checkpoint."""
-    from dnagpt_hf.finetuning.report import (
-        check_same_records,
-        read_data_report,
-        with_splits_of,
-    )
+    from dnagpt_hf.finetuning.report import check_same_records, read_data_report, with_splits_of
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.dataset import prepare_task
     from dnagpt_hf.tasks.sources import TEXT_KEYS, open_source

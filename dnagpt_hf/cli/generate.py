@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
+from typer import Option
 
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.cli import options
@@ -30,7 +31,7 @@ def generate(
     *,
     prompt: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--prompt",
             "-p",
             metavar="TEXT",
@@ -39,7 +40,7 @@ def generate(
     ] = None,
     input: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--input",
             "-i",
             metavar="FILE",
@@ -48,32 +49,28 @@ def generate(
         ),
     ] = None,
     template: options.Template = None,
-    bases: Annotated[
-        int | None, typer.Option(min=1, help="New bases, exactly; nothing but DNA.")
-    ] = None,
+    bases: Annotated[int | None, Option(min=1, help="New bases, exactly; nothing but DNA.")] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="New tokens of any kind, numbers included.")
+        int | None, Option(min=1, help="New tokens of any kind, numbers included.")
     ] = None,
-    stop: Annotated[
-        str | None, typer.Option(metavar="TOKEN", help="Token that ends a record.")
-    ] = None,
-    number: Annotated[int, typer.Option(min=1, help="Continuations of each prompt.")] = 1,
+    stop: Annotated[str | None, Option(metavar="TOKEN", help="Token that ends a record.")] = None,
+    number: Annotated[int, Option(min=1, help="Continuations of each prompt.")] = 1,
     greedy: Annotated[
-        bool, typer.Option("--greedy", help="Take the most probable token each time.")
+        bool, Option("--greedy", help="Take the most probable token each time.")
     ] = False,
     temperature: options.Temperature = 1.0,
     top_k: options.TopK = None,
     top_p: options.TopP = None,
     seed: options.Seed = 0,
-    allow_n: Annotated[bool, typer.Option("--allow-n", help="Let --bases write N.")] = False,
+    allow_n: Annotated[bool, Option("--allow-n", help="Let --bases write N.")] = False,
     batch_size: options.BatchSize = 8,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="FASTA, text or .jsonl, also .gz.")
+        str, Option("--output", "-o", metavar="FILE", help="FASTA, text or .jsonl, also .gz.")
     ] = "-",
     format: options.InputFormatOption = None,
     output_format: Annotated[
         GeneratedFormat | None,
-        typer.Option(
+        Option(
             help="fasta: new bases alone; text: prompt and what follows; jsonl: both. By default "
             "the ending of the output tells, or fasta with --bases and text without."
         ),

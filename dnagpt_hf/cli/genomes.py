@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from dnagpt_hf.cli.running import counter, size_text
 from dnagpt_hf.genomes.download.servers import Servers
@@ -30,46 +31,44 @@ genomes_app = typer.Typer(
 
 @genomes_app.command()
 def fetch(
-    folder: Annotated[
-        Path, typer.Option("--folder", metavar="GENOMES", help="Folder of the genomes.")
-    ],
+    folder: Annotated[Path, Option("--folder", metavar="GENOMES", help="Folder of the genomes.")],
     manifest: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="MANIFEST|NAME", help="A manifest with sources, or the name of a ready one."
         ),
     ] = None,
     accession: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="ACCESSION",
             help="An assembly of NCBI, as GCF_000001405.40; without a version, the newest.",
         ),
     ] = None,
     accessions: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Accessions, one in a line.")
+        Path | None, Option(metavar="FILE", help="Accessions, one in a line.")
     ] = None,
     taxon: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="TAXON", help="Every reference genome of a taxon of NCBI: 40674 or mammals."
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=16, help="Files fetched at a time.")] = 2,
+    jobs: Annotated[int, Option(min=1, max=16, help="Files fetched at a time.")] = 2,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show species, token, bytes and address only.")
+        bool, Option("--dry-run", help="Show species, token, bytes and address only.")
     ] = False,
     ensembl_url: Annotated[
-        str, typer.Option(metavar="URL", help="Ensembl or a mirror.")
+        str, Option(metavar="URL", help="Ensembl or a mirror.")
     ] = Servers.ensembl,
     ensembl_genomes_url: Annotated[
-        str, typer.Option(metavar="URL", help="Ensembl Genomes or a mirror.")
+        str, Option(metavar="URL", help="Ensembl Genomes or a mirror.")
     ] = Servers.ensembl_genomes,
     ncbi_url: Annotated[
-        str, typer.Option(metavar="URL", help="Assemblies of NCBI or a mirror.")
+        str, Option(metavar="URL", help="Assemblies of NCBI or a mirror.")
     ] = Servers.ncbi,
     datasets_url: Annotated[
-        str, typer.Option(metavar="URL", help="NCBI Datasets, which lists taxa.")
+        str, Option(metavar="URL", help="NCBI Datasets, which lists taxa.")
     ] = Servers.datasets,
 ) -> None:
     """Fetch genomes and write a manifest of them, GENOMES/manifest.yaml.
@@ -145,19 +144,19 @@ def _report(failures: Sequence[FailedDownload]) -> None:
 @genomes_app.command()
 def check(
     manifest: Annotated[
-        str, typer.Argument(metavar="MANIFEST", help="A manifest, as genomes/manifest.yaml.")
+        str, Argument(metavar="MANIFEST", help="A manifest, as genomes/manifest.yaml.")
     ],
     cache_folder: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="FOLDER",
             help="Where indexes and unpacked files are kept; by default beside the genomes.",
         ),
     ] = None,
     window: Annotated[
-        int, typer.Option(min=1, metavar="BASES", help="Contigs shorter than this are named.")
+        int, Option(min=1, metavar="BASES", help="Contigs shorter than this are named.")
     ] = 3072,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read all genomes of a manifest once, and report their composition.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Option
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.running import counter
@@ -37,26 +38,23 @@ class DrawingOptions:
     """The record that is drawn, the parts of it that are marked, and the files to write."""
 
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Figure: .png, .svg or .pdf."),
+        Path | None, Option("--output", "-o", metavar="FILE", help="Figure: .png, .svg or .pdf.")
     ] = None
-    arrays: Annotated[Path | None, typer.Option(metavar="FILE", help="Arrays: .npz.")] = None
+    arrays: Annotated[Path | None, Option(metavar="FILE", help="Arrays: .npz.")] = None
     record: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAME",
             help="Name of the record, or its number in the file. By default the first.",
         ),
     ] = None
     column: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Column of DNA whose bases are drawn. By default the longest."
-        ),
+        Option(metavar="NAME", help="Column of DNA whose bases are drawn. By default the longest."),
     ] = None
     region: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="NAME:START-END",
             help="Part of the sequence to mark, bases from 1, the last one included; repeatable.",
         ),
@@ -144,10 +142,10 @@ def attention(
     *,
     drawing: DrawingOptions,
     layer: Annotated[
-        str, typer.Option(metavar="NUMBER", help="all, or one: 1 is the first, -1 the last.")
+        str, Option(metavar="NUMBER", help="all, or one: 1 is the first, -1 the last.")
     ] = "all",
     heads: Annotated[
-        Literal["mean", "all"], typer.Option(help="Average the heads, or show all.")
+        Literal["mean", "all"], Option(help="Average the heads, or show all.")
     ] = "mean",
     records: options.RecordOptions,
     loading: options.ModelOptions,
@@ -188,34 +186,34 @@ def attribute(
     drawing: DrawingOptions,
     method: Annotated[
         list[Method] | None,
-        typer.Option(
+        Option(
             help="gradient: gradient x input; integrated: gradients from N to the sequence; "
             "mutagenesis: every substitution. Repeatable; by default gradient and mutagenesis."
         ),
     ] = None,
     answer: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="COLUMN",
             help="Column of the answer, if the task has several. By default the first.",
         ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="LABEL",
             help="Label whose score is explained. By default the most probable one.",
         ),
     ] = None,
     mutated: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--range",
             metavar="START-END",
             help="Bases to mutate, from 1, the last one included. By default all.",
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of integrated gradients.")] = 64,
+    steps: Annotated[int, Option(min=1, help="Steps of integrated gradients.")] = 64,
     records: options.PredictionOptions,
     batches: options.BatchOptions,
     loading: options.ModelOptions,

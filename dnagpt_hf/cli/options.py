@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 
 from dnagpt_hf.cli import running
 
@@ -31,14 +31,14 @@ TableFormat = Literal["csv", "tsv", "jsonl"]
 
 Model = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="MODEL",
         help="A checkpoint folder, the name of a bundled model, or ORG/NAME on the Hub.",
     ),
 ]
 Input = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="INPUT",
         help="FASTA, CSV, TSV, JSON lines or text, plain or compressed with gzip or bgzip, or "
         "parquet; - is standard input.",
@@ -46,13 +46,11 @@ Input = Annotated[
 ]
 InputFormatOption = Annotated[
     InputFormat | None,
-    typer.Option(
-        "--format", help="Format of the input. By default its name or its first line tells."
-    ),
+    Option("--format", help="Format of the input. By default its name or its first line tells."),
 ]
 Template = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--template",
         metavar="TEXT",
         help="Text of the token language with columns in braces, for example "
@@ -61,7 +59,7 @@ Template = Annotated[
 ]
 Answers = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--answers",
         metavar="TOKEN=LABEL,…",
         help="Tokens that may follow the template, and what they mean: A=false,N=true. "
@@ -70,7 +68,7 @@ Answers = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--columns",
         metavar="NEW=OLD",
         help="Rename a column of the input, as sequence=Sequence; repeatable.",
@@ -78,7 +76,7 @@ Columns = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--set",
         metavar="COLUMN=VALUE",
         help="Add a column with one value for all records, as species=R; repeatable.",
@@ -86,43 +84,43 @@ Set = Annotated[
 ]
 Truncate = Annotated[
     Side | None,
-    typer.Option(
+    Option(
         "--truncate",
         help="Cut sequences that are too long at this end. By default they are an error.",
     ),
 ]
 RemainderOption = Annotated[
     Remainder | None,
-    typer.Option(
+    Option(
         "--remainder",
         help="In a vocabulary of 6-mers only: drop the bases that fill no token, or pad them with "
         "N. By default as the checkpoint says.",
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")
+    str, Option("--device", metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")
 ]
 DTypeOption = Annotated[
-    DType | None, typer.Option("--dtype", help="Data type of the weights. By default as stored.")
+    DType | None, Option("--dtype", help="Data type of the weights. By default as stored.")
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Most records of a batch.")]
+Threads = Annotated[int | None, Option("--threads", min=1, help="Processor threads.")]
+BatchSize = Annotated[int, Option("--batch-size", min=1, help="Most records of a batch.")]
 BatchTokens = Annotated[
-    int, typer.Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
+    int, Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
 ]
-Temperature = Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.")]
-TopK = Annotated[int | None, typer.Option(min=1, help="Draw from so many tokens only.")]
+Temperature = Annotated[float, Option(help="Below 1 safer, above 1 wilder.")]
+TopK = Annotated[int | None, Option(min=1, help="Draw from so many tokens only.")]
 TopP = Annotated[
-    float | None, typer.Option(min=0.0, max=1.0, help="Draw from tokens of this total only.")
+    float | None, Option(min=0.0, max=1.0, help="Draw from tokens of this total only.")
 ]
-Seed = Annotated[int, typer.Option(help="The same seed draws the same.")]
+Seed = Annotated[int, Option(help="The same seed draws the same.")]
 Output = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz.")
+    str, Option("--output", "-o", metavar="FILE", help=".csv, .tsv or .jsonl, also with .gz.")
 ]
 OutputFormat = Annotated[
-    TableFormat | None, typer.Option(help="By default the ending of the output tells, or csv.")
+    TableFormat | None, Option(help="By default the ending of the output tells, or csv.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace an output that exists.")]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Option
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.messages import markdown_table
@@ -37,52 +38,48 @@ PARTS = {
 
 def plan(
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help=f"Sizes and recipe: {', '.join(PRESETS)}.")
+        str, Option(metavar="NAME", help=f"Sizes and recipe: {', '.join(PRESETS)}.")
     ] = "dnagpt-tiny",
-    gpus: Annotated[int | None, typer.Option(min=1, help="Number of GPUs. By default 1.")] = None,
+    gpus: Annotated[int | None, Option(min=1, help="Number of GPUs. By default 1.")] = None,
     gpu: Annotated[
-        str | None, typer.Option(metavar="KIND", help=f"Memory and speed: {', '.join(GPUS)}.")
+        str | None, Option(metavar="KIND", help=f"Memory and speed: {', '.join(GPUS)}.")
     ] = None,
     memory: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory of a GPU, as 32GB. By default --gpu's."),
+        str | None, Option(metavar="SIZE", help="Memory of a GPU, as 32GB. By default --gpu's.")
     ] = None,
     strategy: Annotated[
-        Literal["auto", "ddp", "fsdp2", "zero1", "zero2", "zero3"],
-        typer.Option(help="Strategy to plan."),
+        Literal["auto", "ddp", "fsdp2", "zero1", "zero2", "zero3"], Option(help="Strategy to plan.")
     ] = "auto",
     precision: Annotated[
-        options.DType | None, typer.Option(help="Mixed precision. By default the recipe's.")
+        options.DType | None, Option(help="Mixed precision. By default the recipe's.")
     ] = None,
     positions: Annotated[
-        int | None, typer.Option(min=1, help="Tokens in a row. By default the model's positions.")
+        int | None, Option(min=1, help="Tokens in a row. By default the model's positions.")
     ] = None,
     micro_batch: Annotated[
-        int | None, typer.Option(min=1, help="Rows for one GPU at a time. By default what fits.")
+        int | None, Option(min=1, help="Rows for one GPU at a time. By default what fits.")
     ] = None,
     global_batch: Annotated[
-        int | None,
-        typer.Option(min=1, help="Rows of all GPUs in a step. By default the micro-batches'."),
+        int | None, Option(min=1, help="Rows of all GPUs in a step. By default the micro-batches'.")
     ] = None,
     attention: Annotated[
-        Literal["sdpa", "flash_attention_2", "eager"],
-        typer.Option(help="Implementation of attention."),
+        Literal["sdpa", "flash_attention_2", "eager"], Option(help="Implementation of attention.")
     ] = "sdpa",
     genome_bp: Annotated[
         float | None,
-        typer.Option(metavar="BASES", help="Bases in an epoch. By default those of the paper."),
+        Option(metavar="BASES", help="Bases in an epoch. By default those of the paper."),
     ] = None,
     epochs: Annotated[
-        float | None, typer.Option(help="Passes over them. By default the recipe's.")
+        float | None, Option(help="Passes over them. By default the recipe's.")
     ] = None,
     mfu: Annotated[
-        float, typer.Option(help="Assumed share of the data sheet's rate that model FLOPs reach.")
+        float, Option(help="Assumed share of the data sheet's rate that model FLOPs reach.")
     ] = 0.4,
     table: Annotated[
         Literal["memory", "time"] | None,
-        typer.Option(help="Write a Markdown table over the published presets instead."),
+        Option(help="Write a Markdown table over the published presets instead."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
     """Show the strategies that fit into the memory of GPUs, and the duration of training.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Option
 
 from dnagpt_hf.cli import options
 
@@ -18,7 +18,7 @@ def predict(
     records: options.PredictionOptions,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Column of the input to repeat in the output."),
+        Option(metavar="COLUMN", help="Column of the input to repeat in the output."),
     ] = None,
     output_format: options.OutputFormat = None,
     batches: options.BatchOptions,
@@ -49,15 +49,14 @@ def embed(
     input: options.Input,
     *,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help=".safetensors, .npz or .parquet."),
+        Path, Option("--output", "-o", metavar="FILE", help=".safetensors, .npz or .parquet.")
     ],
     pooling: Annotated[
         Literal["mean", "last", "token"],
-        typer.Option(help="Mean of all tokens, the last token, or a vector for every token."),
+        Option(help="Mean of all tokens, the last token, or a vector for every token."),
     ] = "mean",
     layer: Annotated[
-        int, typer.Option(help="0: token embeddings; n: output of layer n; -1: the last.")
+        int, Option(help="0: token embeddings; n: output of layer n; -1: the last.")
     ] = -1,
     records: options.RecordOptions,
     batches: options.BatchOptions,

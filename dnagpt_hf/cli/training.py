@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -15,7 +16,7 @@ def pretrain(
     context: typer.Context,
     config: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="CONFIG.yaml", help="Settings: preset, genomes, and any of TrainingArguments."
         ),
     ],
@@ -41,7 +42,7 @@ def finetune(
     context: typer.Context,
     config: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="TASK.yaml", help="The task, its data, the model, and any of TrainingArguments."
         ),
     ],
