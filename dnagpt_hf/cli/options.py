@@ -270,6 +270,6 @@ def _parameters(group: type[Any]) -> Iterator[inspect.Parameter]:
     for field in fields(group):
         parameter = parameters[field.name]
         if field.metadata:
-            option = typer.Option(f"--{field.name.replace('_', '-')}", **field.metadata)
+            option = Option(f"--{field.name.replace('_', '-')}", **field.metadata)
             parameter = parameter.replace(annotation=Annotated[parameter.annotation, option])
         yield parameter
