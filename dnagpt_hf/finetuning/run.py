@@ -166,7 +166,7 @@ def _train(
     training: Any = settings.training
     tuning = settings.tuning
     set_seed(training.seed)
-    run = run_settings(settings, _fingerprints(data))
+    run = run_settings(settings, _fingerprints(data), None if tuning.from_scratch else base)
     checkpoint = checkpoint_to_resume(training, run)
     if training.should_save:
         write_data_report(Path(training.output_dir), settings.data, data)

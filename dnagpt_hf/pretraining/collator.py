@@ -45,10 +45,6 @@ class DNAGPTDataCollator:
     answers_only: bool = False
     pad_to_multiple_of: int | None = None
 
-    def __post_init__(self) -> None:
-        self._number = int(self.tokenizer.number_token_id)
-        self._connection = int(self.tokenizer.get_vocab()["<=>"])
-
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         if not examples:
             raise ValueError("a batch needs at least one example, and none was given")
@@ -63,62 +59,51 @@ class DNAGPTDataCollator:
             "labels": IGNORED_TOKEN,
             "number_labels": np.nan,
         }
-        return {name: self._stack([row[name] for row in rows], length, fill[name]) for name in fill}
+        batch = {
+            name: np.full((len(rows), length), fill[name], rows[0][name].dtype) for name in fill
+        }
+        for number, row in enumerate(rows):
+            size = len(row["input_ids"])
+            start = length - size if self.tokenizer.padding_side == "left" else 0
+            for name, array in batch.items():
+                array[number, start : start + size] = row[name]
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def _complete(self, index: int, example: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Make all five arrays of an example."""
-        input_ids = np.asarray(example["input_ids"], dtype=np.int64)
+        ids = np.asarray(example["input_ids"], dtype=np.int64)
+
+        def given(name: str, dtype: type[np.generic], default: float) -> NDArray[Any]:
+            values = example.get(name)
+            return np.asarray(np.full(ids.shape, default) if values is None else values, dtype)
+
         row = {
-            "input_ids": input_ids,
-            "attention_mask": self._given(example, "attention_mask", np.int64, input_ids, 1),
-            "number_values": self._given(example, "number_values", np.float32, input_ids, 0.0),
+            "input_ids": ids,
+            "attention_mask": given("attention_mask", np.int64, 1),
+            "number_values": given("number_values", np.float32, 0.0),
+            "labels": given("labels", np.int64, IGNORED_TOKEN),
+            "number_labels": given("number_labels", np.float32, np.nan),
         }
-        if "labels" not in example and "number_labels" not in example:
-            is_target = self._targets(index, input_ids) & (row["attention_mask"] != 0)
-            is_number = input_ids == self._number
-            row["labels"] = np.where(is_target & ~is_number, input_ids, IGNORED_TOKEN)
-            row["number_labels"] = np.where(is_target & is_number, row["number_values"], np.nan)
-        else:
-            row["labels"] = self._given(example, "labels", np.int64, input_ids, IGNORED_TOKEN)
-            row["number_labels"] = self._given(
-                example, "number_labels", np.float32, input_ids, np.nan
-            )
         for name, values in row.items():
-            if values.shape != input_ids.shape or values.ndim != 1:
+            if values.shape != ids.shape or values.ndim != 1:
                 raise ValueError(
                     f"example {index} of the batch: {name} of shape {values.shape} does not fit "
-                    f"input_ids of shape {input_ids.shape}: both need one value per position"
+                    f"input_ids of shape {ids.shape}: both need one value per position"
                 )
+        if "labels" not in example and "number_labels" not in example:
+            is_target = self._targets(index, ids) & (row["attention_mask"] != 0)
+            is_number = ids == self.tokenizer.number_token_id
+            row["labels"] = np.where(is_target & ~is_number, ids, IGNORED_TOKEN)
+            row["number_labels"] = np.where(is_target & is_number, row["number_values"], np.nan)
         return row
 
-    def _targets(self, index: int, input_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _targets(self, index: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         if not self.answers_only:
-            return np.ones(input_ids.shape, dtype=bool)
-        connections = np.flatnonzero(input_ids == self._connection)
+            return np.ones(ids.shape, dtype=bool)
+        connections = np.flatnonzero(ids == self.tokenizer.convert_tokens_to_ids("<=>"))
         if not len(connections):
             raise ValueError(
                 f"example {index} of the batch has no <=>, behind which an answer stands: "
                 "write one, or pass answers_only=False"
             )
-        return np.arange(len(input_ids)) > connections[-1]
-
-    @staticmethod
-    def _given(
-        example: Mapping[str, Any],
-        name: str,
-        dtype: type[np.generic],
-        input_ids: NDArray[np.int64],
-        default: float,
-    ) -> NDArray[Any]:
-        if example.get(name) is None:
-            return np.full(input_ids.shape, default, dtype=dtype)
-        return np.asarray(example[name], dtype=dtype)
-
-    def _stack(self, arrays: list[NDArray[Any]], length: int, fill: Any) -> torch.Tensor:
-        batch = np.full((len(arrays), length), fill, dtype=arrays[0].dtype)
-        for row, array in zip(batch, arrays, strict=True):
-            if self.tokenizer.padding_side == "left":
-                row[length - len(array) :] = array
-            else:
-                row[: len(array)] = array
-        return torch.from_numpy(batch)
+        return np.arange(len(ids)) > connections[-1]

@@ -18,11 +18,12 @@ from torch.utils.data import Dataset, Sampler
 from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.genomes.bases import MAX_N_FRACTION, Bases, N, reverse_complement
 from dnagpt_hf.pretraining.objectives import Objectives, Record, RecordWriter
-from dnagpt_hf.pretraining.permutation import permuted
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 # a draw fails where N are many: after so many failures, there is little else
 _DRAWS = 1000
+_MASK = (1 << 64) - 1
+_ROUNDS = 4
 
 
 class BaseSequence(Protocol):
@@ -256,6 +257,28 @@ class PretrainingDataset(Dataset[Record]):
         return packed
 
 
+class PaddedSequences(Dataset[Record]):
+    """Packed sequences and more without a target, so that every process has as many batches.
+
+    `Trainer` would fill up with sequences that have been read before, which would count twice.
+    """
+
+    def __init__(self, sequences: PretrainingDataset, multiple_of: int) -> None:
+        self.sequences = sequences
+        self.length = -(-len(sequences) // multiple_of) * multiple_of
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Record:
+        if index < len(self.sequences):
+            return self.sequences[index]
+        empty = {name: values.copy() for name, values in self.sequences[0].items()}
+        empty["labels"][:] = IGNORED_TOKEN
+        empty["number_labels"][:] = float("nan")
+        return empty
+
+
 class EpochSampler(Sampler[int]):
     """Indices of an epoch in their order, counted on through all epochs.
 
@@ -295,3 +318,41 @@ def join_sequences(sequences: Sequence[Record]) -> dict[str, Any]:
     they would attend to each other.
     """
     return {name: batch.reshape(1, -1) for name, batch in stack_sequences(sequences).items()}
+
+
+def permuted(index: int, size: int, key: int) -> int:
+    """Permute the numbers of `range(size)`, in another order for each key.
+
+    A Feistel network is a permutation of pairs of half-words for any round function. Where it
+    leaves the range it is applied again, which still is a permutation (cycle walking).
+
+    Args:
+        index: the number to permute, 0 to size - 1.
+        size: count of numbers.
+        key: any integer.
+
+    Returns:
+        The number at the position `index` of the order.
+
+    Example:
+
+        >>> sorted(permuted(index, 10, key=7) for index in range(10)) == list(range(10))
+        True
+    """
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    while True:
+        left, right = index >> half, index & mask
+        for turn in range(_ROUNDS):
+            left, right = right, left ^ (_mixed(right + (turn << 32) ^ key) & mask)
+        index = left << half | right
+        if index < size:
+            return index
+
+
+def _mixed(value: int) -> int:
+    """The finalizer of SplitMix64 (Steele, Lea and Flood, 2014): every bit depends on all."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK
+    return value ^ value >> 31

@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 from transformers import set_seed
 
 from dnagpt_hf.atomic_files import write_json
-from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
+from dnagpt_hf.checkpoints.card import describe_settings, write_card
+from dnagpt_hf.checkpoints.opening import Checkpoint, open_checkpoint
+from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
 from dnagpt_hf.genomes.contigs import ContigPart, MappedFile
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, manifest_path, open_species
-from dnagpt_hf.messages import count
+from dnagpt_hf.messages import count, markdown_table
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.planning.hardware import measured_matmul_rate
 from dnagpt_hf.presets import preset_config, tokenizer_of
-from dnagpt_hf.pretraining.card import write_pretraining_card
 from dnagpt_hf.pretraining.dataset import (
+    PaddedSequences,
     PretrainingDataset,
     SpeciesSequences,
     join_sequences,
@@ -113,77 +116,80 @@ def pretrain(
 
 
 def _run(settings: PretrainingSettings) -> Pretrained:
-    training = settings.training
+    model_arguments, data, training = settings
     folder = Path(str(training.output_dir))
     set_seed(training.seed)
-    with training.main_process_first(desc="opening the genomes"):
-        species = open_genomes(settings.data)
-    run = run_settings(settings, _fingerprints(species))
+    base = None if model_arguments.model is None else open_checkpoint(model_arguments.model)
+    with training.main_process_first(desc="reading the genomes"):
+        species, fingerprints = read_genomes(open_genomes(data), data, folder)
+    run = run_settings(settings, fingerprints, base)
     checkpoint = checkpoint_to_resume(training, run)
-    model, tokenizer = new_model(settings.model)
+    model, tokenizer = new_model(model_arguments, base)
     limit = model.config.max_position_embeddings
-    context_length = settings.data.positions or limit
+    context_length = data.positions or limit
     if context_length > limit:
         raise ValueError(
             f"positions is {context_length:,}, more than the model's {limit:,}: give fewer"
         )
-    with training.main_process_first(desc="reading the genomes"):
-        species = read_genomes(species, settings.data, folder)
-    data_seed = training.seed if training.data_seed is None else training.data_seed
-    choose_token_loss(model, settings.model.token_loss)
+    choose_token_loss(model, model_arguments.token_loss)
     trainer = PretrainingTrainer(
         model=model,
         args=training,
-        train_dataset=training_sequences(
-            species, tokenizer, settings.data, context_length, data_seed
+        train_dataset=_packed_sequences(
+            [SpeciesSequences(one.token, one.training, one.weight, one.name) for one in species],
+            tokenizer,
+            data,
+            context_length,
+            length=data.rows_per_epoch,
+            seed=training.seed if training.data_seed is None else training.data_seed,
         ),
         eval_dataset=evaluation_sequences(
             species,
             tokenizer,
-            settings.data,
+            data,
             context_length,
             multiple_of=training.world_size * training.per_device_eval_batch_size,
         ),
         data_collator=sequence_collator(model),
         processing_class=tokenizer,
         run=run,
-        matmul_flops=measured_matmul_rate(training.device, compute_dtype(training)),
+        matmul_flops=measured_matmul_rate(training.device, _compute_dtype(training)),
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model()
     trainer.save_state()
-    state = trainer.state
-    figures = evaluation_figures(state.log_history)
-    if training.should_save:
-        config = trainer.accelerator.unwrap_model(trainer.model).config
-        write_pretraining_card(settings, config, state.global_step, figures)
-    return Pretrained(folder, state.global_step, figures, trainer)
-
-
-def evaluation_figures(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Collect the last value of each figure of an evaluation from the log of a trainer."""
-    return {
+    steps = trainer.state.global_step
+    figures = {
         name.removeprefix("eval_"): value
-        for entry in history
+        for entry in trainer.state.log_history
         for name, value in entry.items()
         if name.startswith("eval_") and "runtime" not in name and "per_second" not in name
     }
+    if training.should_save:
+        config = trainer.accelerator.unwrap_model(trainer.model).config
+        write_pretraining_card(settings, config, steps, figures)
+    return Pretrained(folder, steps, figures, trainer)
 
 
-def new_model(arguments: ModelArguments) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
+def new_model(
+    arguments: ModelArguments, base: Checkpoint | None = None
+) -> tuple[DNAGPTForMultiTask, DNAGPTTokenizer]:
     """Make the model to be trained and its tokenizer, or load them from a checkpoint.
 
+    Args:
+        arguments: preset, sizes and implementation of attention.
+        base: the checkpoint to go on from, if there is one.
+
     Raises:
-        ValueError: there is no such preset or checkpoint, or both sizes and checkpoint are given.
+        ValueError: there is no such preset, or both sizes and checkpoint are given.
     """
-    if arguments.model is not None:
+    if base is not None:
         if arguments.config:
             raise ValueError("config and model exclude each other: a checkpoint has its own sizes")
-        checkpoint = open_checkpoint(arguments.model)
-        model = checkpoint.load_model(
+        model = base.load_model(
             DNAGPTForMultiTask, dtype=torch.float32, attention=arguments.attention
         )
-        return model, checkpoint.tokenizer
+        return model, base.tokenizer
     sizes: Any = arguments.config or {}
     config = preset_config(arguments.preset, **sizes)
     model = DNAGPTForMultiTask._from_config(config, attn_implementation=arguments.attention)
@@ -206,35 +212,40 @@ def open_genomes(arguments: DataArguments) -> list[SpeciesGenome]:
 
 def read_genomes(
     species: list[SpeciesGenome], arguments: DataArguments, output_folder: Path
-) -> list[SpeciesGenome]:
-    """Read all genomes once to check them, and drop the parts that hold nothing but N.
+) -> tuple[list[SpeciesGenome], Mapping[str, str]]:
+    """Read all genomes once: check them, hash them, and drop the parts that hold nothing but N.
 
-    The report is kept in `genomes.json` of the output folder, and read instead when the same files
-    are opened again.
+    What is found is kept in `genomes.json` of the output folder, and read instead as long as paths,
+    sizes and times of change of the files stay the same.
 
     Args:
         species: the opened genomes.
-        arguments: whether to check them.
-        output_folder: folder of the report.
+        arguments: whether to read them. If not, hashes are those of their indexes.
+        output_folder: folder of `genomes.json`.
+
+    Returns:
+        The genomes, and a fingerprint of each by its name.
 
     Raises:
         ValueError: a genome cannot be used; the message names file and record.
     """
     if not arguments.check_genomes:
-        return species
+        return species, {one.name: _fingerprint(one, []) for one in species}
     kept = output_folder / "genomes.json"
     identity = [
         [str(file.path), file.num_bytes, file.modified] for one in species for file in _files(one)
     ]
     files = [identity, [[len(part) for part in one.training] for one in species]]
-    if kept.is_file():
-        content = json.loads(kept.read_text(encoding="utf-8"))
-        if content["files"] == files:
-            reports = [SpeciesReport(**report) for report in content["species"]]
-            return drop_undetermined(species, reports)
-    reports = check_genomes(species)
-    write_json(kept, {"files": files, "species": [asdict(report) for report in reports]})
-    return drop_undetermined(species, reports)
+    content = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if content.get("files") != files or "fingerprints" not in content:
+        content = {
+            "files": files,
+            "species": [asdict(report) for report in check_genomes(species)],
+            "fingerprints": {one.name: _fingerprint(one, _files(one)) for one in species},
+        }
+        write_json(kept, content)
+    reports = [SpeciesReport(**report) for report in content["species"]]
+    return drop_undetermined(species, reports), content["fingerprints"]
 
 
 def _files(species: SpeciesGenome) -> list[MappedFile]:
@@ -244,35 +255,12 @@ def _files(species: SpeciesGenome) -> list[MappedFile]:
     return list({contig.path: contig.file for contig in contigs}.values())
 
 
-def _fingerprints(species: list[SpeciesGenome]) -> dict[str, str]:
-    """Hash the index of each genome: sizes of files, names and lengths of training parts.
-
-    Reading all bases would take minutes before every start.
-    """
-    return {
-        one.name: fingerprint(
-            count(sum(file.num_bytes for file in _files(one)), "byte"),
-            [f"{part.name} {len(part)}".encode() for part in one.training],
-        )
-        for one in species
-    }
-
-
-def training_sequences(
-    species: list[SpeciesGenome],
-    tokenizer: DNAGPTTokenizer,
-    arguments: DataArguments,
-    context_length: int,
-    seed: int,
-) -> PretrainingDataset:
-    """Make packed sequences of all contigs that are not held out."""
-    return PretrainingDataset(
-        [SpeciesSequences(one.token, one.training, one.weight, one.name) for one in species],
-        tokenizer,
-        length=arguments.rows_per_epoch,
-        seed=seed,
-        **_dataset_arguments(arguments, context_length),
-    )
+def _fingerprint(species: SpeciesGenome, read: Sequence[MappedFile]) -> str:
+    """Hash names and lengths of the training parts of a genome, and the files that are read."""
+    num_bytes = sum(file.num_bytes for file in _files(species))
+    parts = [f"{part.name} {len(part)}".encode() for part in species.training]
+    contents = (np.memmap(file.path, np.uint8, "r") for file in read)
+    return fingerprint(count(num_bytes, "byte"), chain(parts, contents))
 
 
 def evaluation_sequences(
@@ -283,58 +271,41 @@ def evaluation_sequences(
     multiple_of: int = 1,
 ) -> dict[str, Dataset[Record]] | None:
     """Make packed sequences of the held-out contigs, the same ones in every evaluation."""
-    datasets = {
-        one.name: PaddedSequences(
-            PretrainingDataset(
-                [SpeciesSequences(one.token, one.held_out, name=one.name)],
-                tokenizer,
-                length=arguments.eval_rows,
-                **_dataset_arguments(arguments, context_length),
-            ),
-            multiple_of,
-        )
-        for one in species
-        if one.held_out
-    }
-    return dict(datasets) or None
+    datasets: dict[str, Dataset[Record]] = {}
+    for one in species:
+        if one.held_out:
+            held_out = [SpeciesSequences(one.token, one.held_out, name=one.name)]
+            packed = _packed_sequences(
+                held_out, tokenizer, arguments, context_length, length=arguments.eval_rows
+            )
+            datasets[one.name] = PaddedSequences(packed, multiple_of)
+    return datasets or None
 
 
-def _dataset_arguments(arguments: DataArguments, context_length: int) -> dict[str, Any]:
-    return {
-        "context_length": context_length,
-        "objectives": Objectives(
-            arguments.next_token,
-            arguments.gc_content,
-            arguments.sequence_order,
-            flip=arguments.flip,
-            flip_probability=arguments.flip_probability,
-        ),
-        "shortest_segment": arguments.shortest_segment,
-        "both_strands": arguments.both_strands,
-        "max_n_fraction": arguments.max_n_fraction,
-    }
-
-
-class PaddedSequences(Dataset[Record]):
-    """Packed sequences and more without a target, so that every process has as many batches.
-
-    `Trainer` would fill up with sequences that have been read before, which would count twice.
-    """
-
-    def __init__(self, sequences: PretrainingDataset, multiple_of: int) -> None:
-        self.sequences = sequences
-        self.length = -(-len(sequences) // multiple_of) * multiple_of
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Record:
-        if index < len(self.sequences):
-            return self.sequences[index]
-        empty = {name: values.copy() for name, values in self.sequences[0].items()}
-        empty["labels"][:] = IGNORED_TOKEN
-        empty["number_labels"][:] = float("nan")
-        return empty
+def _packed_sequences(
+    species: Sequence[SpeciesSequences],
+    tokenizer: DNAGPTTokenizer,
+    arguments: DataArguments,
+    context_length: int,
+    **options: Any,
+) -> PretrainingDataset:
+    objectives = Objectives(
+        arguments.next_token,
+        arguments.gc_content,
+        arguments.sequence_order,
+        flip=arguments.flip,
+        flip_probability=arguments.flip_probability,
+    )
+    return PretrainingDataset(
+        species,
+        tokenizer,
+        context_length=context_length,
+        objectives=objectives,
+        shortest_segment=arguments.shortest_segment,
+        both_strands=arguments.both_strands,
+        max_n_fraction=arguments.max_n_fraction,
+        **options,
+    )
 
 
 def sequence_collator(model: DNAGPTForMultiTask) -> Callable[[Sequence[Record]], dict[str, Any]]:
@@ -342,8 +313,46 @@ def sequence_collator(model: DNAGPTForMultiTask) -> Callable[[Sequence[Record]],
     return join_sequences if "flash" in model.config._attn_implementation else stack_sequences
 
 
-def compute_dtype(training: Any) -> torch.dtype:
+def _compute_dtype(training: Any) -> torch.dtype:
     """Give the data type of matrix products in training."""
     if training.bf16:
         return torch.bfloat16
     return torch.float16 if training.fp16 else torch.float32
+
+
+def write_pretraining_card(
+    settings: PretrainingSettings,
+    config: DNAGPTConfig,
+    steps: int,
+    figures: Mapping[str, float],
+) -> None:
+    """Write the card of a pre-trained model.
+
+    Args:
+        settings: of the run.
+        config: of the model.
+        steps: steps of the training.
+        figures: figures of the last evaluation; empty without one.
+    """
+    source = settings.model.model
+    facts = {
+        "preset": settings.model.preset if source is None else None,
+        "model": source,
+        "genomes": settings.data.genomes,
+        "steps": steps,
+    }
+    table = markdown_table(
+        ["figure", "value"], [(name, f"{value:.4f}") for name, value in figures.items()]
+    )
+    write_card(
+        settings.training.output_dir,
+        config,
+        summary="A DNAGPT model, pre-trained on genomes.",
+        origin="Pre-trained with `dnagpt pretrain`.",
+        training=describe_settings(facts),
+        results=f"On packed sequences of held-out contigs:\n\n{table}\n\n"
+        "Not measured: any downstream task, and generated sequences."
+        if figures
+        else None,
+        base_model=source,
+    )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
+from dnagpt_hf.checkpoints.opening import Checkpoint
 from dnagpt_hf.messages import count
 from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 # fmt: off
 # of the package's own settings: without influence on the weights
 _FREE = {
-    "attention", "bootstrap", "cache_folder", "check_genomes", "early_stopping", "eval_rows",
+    "attention", "bootstrap", "cache_folder", "early_stopping", "eval_rows",
     "lora", "merge", "metric", "name", "seeds", "task", "token_loss",
 }
 # files, which may lie in another folder when the next job goes on
@@ -119,16 +120,26 @@ def has_training_state(checkpoint: Path) -> bool:
     return any(checkpoint.glob("rng_state*.pth"))
 
 
-def run_settings(settings: Any, data: Mapping[str, str]) -> dict[str, Any]:
+def run_settings(
+    settings: Any, data: Mapping[str, str], base: Checkpoint | None = None
+) -> dict[str, Any]:
     """Collect the settings and the data on which the weights depend, as plain data.
 
     Args:
         settings: of pre-training, fine-tuning, or training on haplotypes.
         data: fingerprint of each split or genome.
+        base: the checkpoint whose weights are trained further.
     """
     training = settings.training
     found = {name: getattr(training, name) for name in _COMPARED if hasattr(training, name)}
     found[_DATA] = dict(data)
+    if base is not None:
+        # of an adapter and the checkpoint under it
+        folders = [base.folder, *([] if base.base is None else [base.base.folder])]
+        files = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+        size = count(sum(path.stat().st_size for path in files), "byte")
+        weights = (np.memmap(path, np.uint8, "r") for path in files)
+        found["weights of the model"] = fingerprint(size, weights)
     found["total batch size"] = (
         training.per_device_train_batch_size
         * training.gradient_accumulation_steps
@@ -153,9 +164,9 @@ def fingerprint(size: str, parts: Iterable[bytes | NDArray[Any]]) -> str:
     """
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        content = part.tobytes() if isinstance(part, np.ndarray) else part
+        content: Any = np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part
         # the length keeps a part from running into the next one
-        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(memoryview(content).nbytes.to_bytes(8, "little"))
         digest.update(content)
     return f"{size}, hash {digest.hexdigest()}"
 

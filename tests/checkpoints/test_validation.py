@@ -266,6 +266,7 @@ def test_every_command_says_it(broken: Path, command: str) -> None:
 
 @pytest.mark.parametrize("damage", SEVERAL)
 def test_training_says_it(broken: Path, damage: str) -> None:
+    from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.haplotypes.format import HaplotypeFormat
     from dnagpt_hf.haplotypes.settings import HaplotypeModelArguments
     from dnagpt_hf.haplotypes.training import new_model as haplotype_model
@@ -279,7 +280,7 @@ def test_training_says_it(broken: Path, damage: str) -> None:
     output = refused("finetune", "task.yaml")
     assert all(message in output for message in messages), output
     with pytest.raises(CheckpointFolderError):
-        new_model(ModelArguments(model=str(broken)))
+        new_model(ModelArguments(), open_checkpoint(broken))
     with pytest.raises(CheckpointFolderError):
         haplotype_model(HaplotypeModelArguments(model=str(broken)), HaplotypeFormat(9))
 

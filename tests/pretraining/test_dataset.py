@@ -15,10 +15,10 @@ from dnagpt_hf.pretraining.dataset import (
     PretrainingDataset,
     SpeciesSequences,
     join_sequences,
+    permuted,
     stack_sequences,
 )
 from dnagpt_hf.pretraining.objectives import Objectives, Record, RecordWriter
-from dnagpt_hf.pretraining.permutation import permuted
 
 ONLY_NEXT_TOKEN = Objectives(1, 0, 0)
 ONLY_GC = Objectives(0, 1, 0)

@@ -106,11 +106,14 @@ def test_the_same_command_again_goes_on(tmp_path: Path, genomes: Path) -> None:
     ):
         pretrain(parse_settings(["--learning_rate", "0.5"], settings))
     yeast = tmp_path / "yeast.fa"
-    yeast.write_text(yeast.read_text() + ">added\n" + "ACGGT" * 40 + "\n")
-    with pytest.raises(
-        ValueError, match=r"of a run on other data \(yeast: .* bytes, hash .* now\)"
-    ):
-        pretrain(parse_settings([], settings))
+    content = yeast.read_text()
+    # more bases, and another base in place of the first one
+    for changed in (content + ">added\n" + "ACGGT" * 40 + "\n", f">a\n{'T' * 5}{content[8:]}"):
+        yeast.write_text(changed)
+        with pytest.raises(
+            ValueError, match=r"of a run on other data \(yeast: .* bytes, hash .* now\)"
+        ):
+            pretrain(parse_settings([], settings))
 
 
 def test_a_model_can_be_trained_further(tmp_path: Path, genomes: Path) -> None:
@@ -122,6 +125,12 @@ def test_a_model_can_be_trained_further(tmp_path: Path, genomes: Path) -> None:
     trained = pretrain({**second, "config": None}, max_steps=1)
     assert trained.steps == 1
     assert trained.trainer.model.config.kmer_size == 2
+    # the model of that name has other weights now
+    pretrain(
+        {**first, "output_dir": str(tmp_path / "first"), "resume_from_checkpoint": "none"}, seed=5
+    )
+    with pytest.raises(ValueError, match=r'of a run with weights of the model "[\d,]+ bytes, hash'):
+        pretrain({**second, "config": None}, max_steps=1)
 
 
 def test_evaluation_rows_are_held_out_and_filled_up(tmp_path: Path, genomes: Path) -> None:

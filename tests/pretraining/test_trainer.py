@@ -14,9 +14,8 @@ from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.genomes.bases import Bases
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
-from dnagpt_hf.pretraining.metrics import ObjectiveMetrics
 from dnagpt_hf.pretraining.objectives import Objectives
-from dnagpt_hf.pretraining.trainer import PretrainingTrainer
+from dnagpt_hf.pretraining.trainer import ObjectiveMetrics, PretrainingTrainer
 from dnagpt_hf.training.checkpoints import CheckpointError, check_checkpoint, checkpoints
 
 SAVED = dict(save_strategy="steps", save_steps=2)

@@ -11,7 +11,7 @@ from dnagpt_hf import DNAGPTConfig
 from dnagpt_hf.checkpoints.card_metadata import card_metadata, read_card
 from dnagpt_hf.finetuning.report import write_finetuning_card
 from dnagpt_hf.haplotypes.training import _write_card as write_haplotype_card
-from dnagpt_hf.pretraining.card import write_pretraining_card
+from dnagpt_hf.pretraining.run import write_pretraining_card
 from dnagpt_hf.tasks.task import Task
 
 CONTENT = {"records": 48, "metrics": {"loss": 0.5, "mcc": 0.75, "auroc": float("nan")}}
