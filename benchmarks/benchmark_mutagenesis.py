@@ -22,8 +22,7 @@ from dnagpt_hf.inference.batching import map_in_batches, padded_batch
 from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
-from dnagpt_hf.records.encoding import RecordEncoder
-from dnagpt_hf.records.templates import Template
+from dnagpt_hf.records.templates import RecordEncoder, Template
 
 TEMPLATE = "<R>{sequence}<=><M>"
 

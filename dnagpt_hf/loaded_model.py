@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from dnagpt_hf.interpretation.attention import AttentionMaps
     from dnagpt_hf.interpretation.attribution import Attribution
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
-    from dnagpt_hf.records.encoding import Truncation
     from dnagpt_hf.records.reading import Record
+    from dnagpt_hf.records.templates import Truncation
     from dnagpt_hf.tasks.task import Task
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
@@ -161,8 +161,7 @@ class LoadedModel(LikelihoodMethods):
             ValueError: the model has no head, or template and answers do not fit it.
         """
         from dnagpt_hf.inference.prediction import predict_records
-        from dnagpt_hf.records.columns import change_columns
-        from dnagpt_hf.records.reading import to_records
+        from dnagpt_hf.records.reading import change_columns, to_records
 
         return predict_records(
             self.model,
@@ -232,8 +231,7 @@ class LoadedModel(LikelihoodMethods):
             ValueError: unknown pooling, or a layer that the model does not have.
         """
         from dnagpt_hf.inference.embedding import embed_records
-        from dnagpt_hf.records.columns import change_columns
-        from dnagpt_hf.records.reading import to_records
+        from dnagpt_hf.records.reading import change_columns, to_records
 
         return embed_records(
             self.model.base_model,
@@ -293,6 +291,8 @@ class LoadedModel(LikelihoodMethods):
         record: Any,
         *,
         template: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        set: Mapping[str, Any] | None = None,
         layers: Sequence[int] | None = None,
         heads: Literal["all", "mean"] = "all",
         truncation: Truncation | None = None,
@@ -302,6 +302,8 @@ class LoadedModel(LikelihoodMethods):
         Args:
             record: a sequence, a mapping of columns to values, or a [`Record`].
             template: as for [`iter_predictions`].
+            columns: as there.
+            set: as there.
             layers: from 1, or −1 (the last) and below; by default all.
             heads: `"all"` heads apart, or their `"mean"`.
             truncation: end at which too long a sequence is cut; by default it is an error.
@@ -321,7 +323,7 @@ class LoadedModel(LikelihoodMethods):
         return attention_maps(
             self.model,
             self.tokenizer,
-            _one_record(record),
+            _one_record(record, columns, set),
             template=template,
             layers=layers,
             heads=heads,
@@ -336,6 +338,8 @@ class LoadedModel(LikelihoodMethods):
         start: int = 0,
         end: int | None = None,
         steps: int = 64,
+        columns: Mapping[str, str] | None = None,
+        set: Mapping[str, Any] | None = None,
         **question: Any,
     ) -> Attribution | Mutagenesis:
         """Attribute the score of an answer to the bases of one record.
@@ -347,6 +351,8 @@ class LoadedModel(LikelihoodMethods):
             start: first base that mutagenesis replaces, from 0.
             end: end of the bases that it replaces, excluded; by default that of the sequence.
             steps: steps of integrated gradients.
+            columns: as for [`iter_predictions`].
+            set: as there.
             **question: `template`, `answers`, `answer` (the column), `target` (the label) and
                 `truncation`, as for [`~dnagpt_hf.inference.scored_records.score_answer`].
 
@@ -364,7 +370,8 @@ class LoadedModel(LikelihoodMethods):
         """
         from dnagpt_hf.inference.scored_records import score_answer
 
-        scored = score_answer(self.model, self.tokenizer, _one_record(record), **question)
+        one = _one_record(record, columns, set)
+        scored = score_answer(self.model, self.tokenizer, one, **question)
         if method == "mutagenesis":
             from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
@@ -378,7 +385,9 @@ class LoadedModel(LikelihoodMethods):
         raise ValueError(f"method is {method!r}: choose gradient, integrated or mutagenesis")
 
 
-def _one_record(record: Any) -> Record:
-    from dnagpt_hf.records.reading import to_records
+def _one_record(
+    record: Any, columns: Mapping[str, str] | None, set: Mapping[str, Any] | None
+) -> Record:
+    from dnagpt_hf.records.reading import change_columns, to_records
 
-    return next(to_records([record]))
+    return next(change_columns(to_records([record]), columns, set))

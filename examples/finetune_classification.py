@@ -30,7 +30,7 @@ from transformers import (
 
 import dnagpt_hf  # noqa: F401  the Auto classes know DNAGPT
 from dnagpt_hf.evaluation.metrics import metric_path
-from dnagpt_hf.records.missing import is_missing
+from dnagpt_hf.records.reading import is_missing
 
 
 @dataclass

@@ -65,6 +65,11 @@ def test_attention_and_attribution(model: dnagpt_hf.LoadedModel) -> None:
     number = {"template": "<R>{sequence}<=><M>"}
     maps = model.attention({"sequence": SEQUENCES[0]}, layers=[-1], heads="mean", **number)
     np.testing.assert_allclose(maps.weights.sum(-1), 1, atol=1e-5)
+    renamed = {"columns": {"sequence": "seq"}, "set": {"x": 1}}
+    with_number = {"template": "<R>{sequence}<+><M>{x}<=><M>"}
+    other = model.attention({"seq": SEQUENCES[0]}, **with_number, **renamed)
+    assert other.weights.shape[-1] == maps.weights.shape[-1] + 3
+    assert model.attribute({"seq": SEQUENCES[1]}, **with_number, **renamed).effects.shape == (6, 4)
     effects = model.attribute(SEQUENCES[1], **number).effects
     some = model.attribute(SEQUENCES[1], start=2, end=5, **number).effects
     np.testing.assert_allclose(some, effects[2:5], atol=1e-5)

@@ -26,8 +26,7 @@ from dnagpt_hf.genomes.bases import Interval, gc_content
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.files import RecordError
-from dnagpt_hf.records.missing import is_missing
-from dnagpt_hf.records.reading import Record, RecordReader
+from dnagpt_hf.records.reading import Record, RecordReader, is_missing
 
 logger = logging.getLogger(__name__)
 

@@ -57,7 +57,7 @@ def evaluate(
     from dnagpt_hf.evaluation.report import report, write_figures
     from dnagpt_hf.inference.prediction import resolve_head, resolve_task
     from dnagpt_hf.inference.prediction_heads import head_of
-    from dnagpt_hf.tasks.examples import read_examples
+    from dnagpt_hf.tasks.examples import TrainingOverlap, read_examples
 
     prompt = records.prompt
     is_task = Path(input).suffix in (".yaml", ".yml")
@@ -92,6 +92,9 @@ def evaluate(
     else:
         with records.read(input, "reading") as rows:
             examples = read_examples(task, tokenizer, rows, **settings)
+    overlap = TrainingOverlap(checkpoint.folder)
+    overlap.add(examples.keys)
+    overlap.warn(input)
     with sole_writer_of_folder(output):
         check_new_file(output / "metrics.json", overwrite=overwrite)
         evaluation = Evaluation.of_model(

@@ -168,8 +168,7 @@ class RecordOptions:
     @contextmanager
     def read(self, input: str, description: str) -> Iterator[Iterator[Record]]:
         """Open the records of a file, with a progress bar over its bytes as they are read."""
-        from dnagpt_hf.records.columns import change_columns
-        from dnagpt_hf.records.reading import RecordReader
+        from dnagpt_hf.records.reading import RecordReader, change_columns
 
         changes = self.changes
         with (

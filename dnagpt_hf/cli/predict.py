@@ -32,16 +32,27 @@ def predict(
     answers in the token language: a template that ends in <M> asks for a number, and one that ends
     in <B> or <R> for one of the --answers.
     """
+    from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.records.writing import check_output, row_writer, table_format
 
     prompt = records.prompt
     written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
     with records.read(input, "predicting") as rows:
-        loaded = loading.load(model, remainder=records.remainder)
+        checkpoint = open_checkpoint(model)
+        loaded = loading.load(checkpoint, remainder=records.remainder)
+        from dnagpt_hf.tasks.examples import TrainingOverlap, record_key
+
+        overlap, task = TrainingOverlap(checkpoint.folder), loaded.task
+        labels = {answer.column for answer in task.answer_list} if task else set()
         with row_writer(output, format=written_format, overwrite=overwrite) as write:
             for prediction in loaded.iter_predictions(rows, **prompt, **vars(batches)):
                 write(prediction.row(keep or []))
+                record = prediction.record
+                # labels are there to be compared with
+                if task and prompt["template"] is None and labels <= record.values.keys():
+                    overlap.add([record_key(task, record)])
+        overlap.warn(input)
 
 
 def embed(

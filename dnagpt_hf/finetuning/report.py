@@ -18,6 +18,7 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.evaluation.report import metrics_table
 from dnagpt_hf.finetuning.settings import FineTuningSettings, TaskArguments
 from dnagpt_hf.tasks.dataset import TaskData
+from dnagpt_hf.tasks.examples import TrainingOverlap
 from dnagpt_hf.tasks.sources import dataset_names
 
 logger = logging.getLogger(__name__)
@@ -26,9 +27,13 @@ _SPLIT_SETTINGS = ("split", "split_seed", "group", "duplicates")
 
 
 def write_data_report(folder: Path, arguments: TaskArguments, data: TaskData) -> None:
-    """Write `data.json`: counts, the source of the records, and the settings of their splits."""
+    """Write `data.json`, and the hashes of the training split.
+
+    The report has counts, the source of the records, and the settings of their splits.
+    """
     settings = {name: getattr(arguments, name) for name in _SPLIT_SETTINGS}
     write_json(folder / DATA_REPORT, {**data.report, "data": arguments.data, "division": settings})
+    TrainingOverlap.save(folder, data.splits["train"])
 
 
 def read_data_report(folder: Path) -> Mapping[str, Any]:

@@ -19,8 +19,8 @@ from dnagpt_hf.inference.prediction_heads import (
     prediction_head,
     token_ids,
 )
-from dnagpt_hf.records.encoding import EncodedRecord
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import EncodedRecord
 from dnagpt_hf.tasks.dataset import TaskData
 from dnagpt_hf.tasks.examples import Examples, gaps_between_answers
 from dnagpt_hf.tasks.task import Head, Task

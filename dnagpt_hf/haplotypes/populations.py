@@ -6,8 +6,7 @@ import os
 
 from dnagpt_hf.haplotypes.sites import HaplotypeError
 from dnagpt_hf.records.files import format_of_name
-from dnagpt_hf.records.missing import is_missing
-from dnagpt_hf.records.reading import RecordReader
+from dnagpt_hf.records.reading import RecordReader, is_missing
 
 # lower case, as the sample lists of the 1000 Genomes Project and of other tools write them
 SAMPLE_COLUMNS = ("sample", "sample name", "sample_name", "sampleid", "iid")

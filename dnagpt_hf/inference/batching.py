@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from dnagpt_hf.records.encoding import EncodedRecord
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import EncodedRecord
 
 T = TypeVar("T")
 

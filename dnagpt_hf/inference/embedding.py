@@ -12,8 +12,8 @@ import torch
 from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
 from dnagpt_hf.inference.prediction import DEFAULT_TEMPLATE, resolve_task
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
-from dnagpt_hf.records.encoding import EncodedRecord, Truncation
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import EncodedRecord, Truncation
 from dnagpt_hf.tasks.examples import prompt_encoder
 from dnagpt_hf.tasks.task import Task
 

@@ -19,8 +19,8 @@ from dnagpt_hf.inference.prediction_heads import (
     prediction_head,
 )
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
-from dnagpt_hf.records.encoding import RecordEncoder, Truncation
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import RecordEncoder, Truncation
 from dnagpt_hf.tasks.examples import prompt_encoder
 from dnagpt_hf.tasks.task import Task
 

@@ -20,7 +20,7 @@ from dnagpt_hf.modeling_dnagpt import (
     DNAGPTForMultiTask,
     DNAGPTForSequenceClassification,
 )
-from dnagpt_hf.records.encoding import EncodedRecord
+from dnagpt_hf.records.templates import EncodedRecord
 from dnagpt_hf.tasks.examples import gaps_between_answers
 from dnagpt_hf.tasks.task import Head, Task
 

@@ -18,8 +18,8 @@ from dnagpt_hf.inference.batching import check_finite, padded_batch
 from dnagpt_hf.inference.prediction import encoder_of, resolve_head
 from dnagpt_hf.inference.prediction_heads import LanguageHead, Output, Predictor
 from dnagpt_hf.inference.token_spans import TokenizedRecord, TokenSpan, token_kind, tokenize_record
-from dnagpt_hf.records.encoding import Truncation
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import Truncation
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from dnagpt_hf.genomes.bases import normalize_bases
-from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Slot
+from dnagpt_hf.records.templates import EncodedRecord, RecordEncoder, Slot
 from dnagpt_hf.tasks.preparation import SequenceCut
 from dnagpt_hf.tokenization_dnagpt import NUMBER_TOKEN
 

@@ -72,8 +72,7 @@ class LikelihoodMethods:
         from dnagpt_hf.likelihoods.scores import record_parts, region_parts, score_part
         from dnagpt_hf.likelihoods.sequences import SequenceScorer
         from dnagpt_hf.likelihoods.settings import ScoreSettings
-        from dnagpt_hf.records.columns import change_columns
-        from dnagpt_hf.records.reading import to_records
+        from dnagpt_hf.records.reading import change_columns, to_records
 
         scorer = SequenceScorer(self.model, self.tokenizer, ScoreSettings(**settings))
         if regions is None:

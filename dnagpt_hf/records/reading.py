@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dnagpt_hf.messages import on_one_line
+from dnagpt_hf.messages import did_you_mean, on_one_line
 from dnagpt_hf.records.files import (
     FORMATS,
     RecordError,
@@ -39,6 +39,13 @@ from dnagpt_hf.records.files import (
 _PARQUET_MAGIC = b"PAR1"
 # rows of parquet in memory at a time; promoters are long
 _PARQUET_ROWS = 256
+# the texts that pandas.read_csv takes for missing by default
+# fmt: off
+MISSING_TEXTS = frozenset((
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+))
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -254,3 +261,68 @@ def _rows(rows: Iterable[Any], source: str) -> Iterator[Record]:
                 "mapping of columns to values"
             )
         yield Record(values, name_of(values) or str(number), source, number, number)
+
+
+def change_columns(
+    records: Iterable[Record],
+    columns: Mapping[str, str] | None = None,
+    set: Mapping[str, Any] | None = None,
+) -> Iterator[Record]:
+    """Rename columns of records, and add columns.
+
+    Args:
+        records: the records.
+        columns: columns to rename, `{NEW: OLD}`.
+        set: columns with the same value for all records.
+
+    Raises:
+        ValueError: a column gets two names.
+        RecordError: a record lacks a column, or has another one of the new name.
+
+    Example:
+
+        >>> record = Record({"Seq": "ACGT"}, "a", "a.csv", 1, 2)
+        >>> [record] = change_columns([record], {"sequence": "Seq"}, {"species": "R"})
+        >>> record.values
+        {'sequence': 'ACGT', 'species': 'R'}
+    """
+    new_names = {old: new for new, old in (columns or {}).items()}
+    if len(new_names) < len(columns or {}):
+        raise ValueError("columns gives two names to one column: give it one")
+    return (_changed(record, new_names, set or {}) for record in records)
+
+
+def _changed(record: Record, new_names: Mapping[str, str], set: Mapping[str, Any]) -> Record:
+    for old in new_names:
+        if old not in record.values:
+            raise record.error(
+                f"there is no column {old!r}, only {', '.join(record.values)}"
+                f"{did_you_mean(old, record.values)}"
+            )
+    values = {new_names.get(name, name): value for name, value in record.values.items()}
+    if len(values) < len(record.values):
+        there = new_names.values()
+        taken = next(name for name in there if name in record.values and name not in new_names)
+        raise record.error(f"columns: there is a column {taken!r} already: rename that one too")
+    return replace(record, values={**values, **set})
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a label or a number is missing, in a file or in memory.
+
+    Sequences are not asked: `NA` is DNA of two bases.
+
+    Args:
+        value: a cell of a table. `None`, NaN and `pandas.NA` are missing as their texts are, and
+            so is a list of numbers that lacks one of them.
+
+    Example:
+
+        >>> [is_missing(value) for value in ("NA", " ", None, float("nan"), [0.5, None])]
+        [True, True, True, True, True]
+        >>> [is_missing(value) for value in ("none", "no", 0, False, [0.5, 1.0])]
+        [False, False, False, False, False]
+    """
+    if isinstance(value, list):
+        return any(map(is_missing, value))
+    return str(value).strip() in MISSING_TEXTS

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.records import encoding
-from dnagpt_hf.records.encoding import Truncation
+from dnagpt_hf.records import templates
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Template
+from dnagpt_hf.records.templates import Template, Truncation
 from dnagpt_hf.tasks.examples import Examples, complete_records, encode_records, targets_of_head
 from dnagpt_hf.tasks.sources import ALL, SPLITS
 from dnagpt_hf.tasks.splits import FRACTIONS, divide, duplicates
@@ -240,5 +239,5 @@ def _fit(
 
 def _standardized(task: Task, examples: Examples, tokenizer: DNAGPTTokenizer) -> Examples:
     scales, number = task.input_standardization, int(tokenizer.number_token_id)
-    prompts = [encoding.standardize(prompt, scales, number) for prompt in examples.prompts]
+    prompts = [templates.standardize(prompt, scales, number) for prompt in examples.prompts]
     return replace(examples, prompts=prompts)

@@ -7,17 +7,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.messages import count
-from dnagpt_hf.records.encoding import EncodedRecord, RecordEncoder, Truncation
-from dnagpt_hf.records.missing import is_missing
-from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Template, parse_number
+from dnagpt_hf.records.reading import Record, is_missing
+from dnagpt_hf.records.templates import (
+    EncodedRecord,
+    RecordEncoder,
+    Template,
+    Truncation,
+    parse_number,
+)
 from dnagpt_hf.tasks.splits import sequence_key
 from dnagpt_hf.tasks.task import Answer, Head, Task
 
@@ -174,7 +180,7 @@ def encode_records(
         encoded = encode(record)
         try:
             answers.append([_answer(task, answer, record) for answer in task.answer_list])
-            keys.append(_key(encode, record))
+            keys.append(record_key(task, record))
             values = {} if group is None else {group: _group(record, group)}
         except ValueError as error:
             raise record.error(str(error)) from error
@@ -285,14 +291,67 @@ def _group(record: Record, column: str) -> str:
     return str(value)
 
 
-def _key(encode: RecordEncoder, record: Record) -> bytes:
-    """Make a key of the sequences of a record, or of all its columns where it has no sequence."""
-    prepared = encode.prepare(record.values)
-    slots = encode.template.slots
+def record_key(task: Task, record: Record) -> bytes:
+    """Make a key of the sequences of a record, or of all its columns where it has no sequence.
+
+    Args:
+        task: the task, which says what a model reads of a record.
+        record: the record, which could be encoded.
+    """
+    slots = task.input.slots
+    prepared = task.prepare(record.values, columns=task.input.columns)
     sequences = ["".join(prepared[slot.column].split()) for slot in slots if slot.is_sequence]
     if sequences:
         return sequence_key(sequences)
-    return repr([str(prepared[slot.column]) for slot in slots]).encode()
+    return sequence_key([repr([str(prepared[slot.column]) for slot in slots])])
+
+
+class TrainingOverlap:
+    """Counts the records on which a model was trained, among those that it is measured on.
+
+    A checkpoint folder keeps 64 bits of the key of each training record, and no sequences. The
+    name of the file begins with an underscore, so that it is not published.
+
+    Args:
+        folder: the checkpoint folder; without the file, no record is known.
+    """
+
+    FILE = "_trained_on.npy"
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / self.FILE
+        self.hashes = np.load(path) if path.is_file() else _hashes([])
+        self.records = self.known = 0
+
+    @classmethod
+    def save(cls, folder: Path, examples: Examples) -> None:
+        """Write the hashes of the training split into a checkpoint folder."""
+        with (
+            new_file(folder / cls.FILE, overwrite=True, shared=True) as partial,
+            # NumPy adds an ending to a name, but not to a stream
+            open(partial, "wb") as stream,
+        ):
+            np.save(stream, _hashes(examples.keys))
+
+    def add(self, keys: Sequence[bytes]) -> None:
+        """Count records by their keys."""
+        self.records += len(keys)
+        self.known += int(np.isin(_hashes(keys), self.hashes).sum())
+
+    def warn(self, source: str) -> None:
+        """Warn of records of a file that were trained on, if there are any."""
+        if self.known:
+            logger.warning(
+                "%s: the model was trained on %s of these %s, which say little about new ones: "
+                "measure it on others, such as the test split of its task",
+                source,
+                f"{self.known:,}",
+                count(self.records, "record"),
+            )
+
+
+def _hashes(keys: Sequence[bytes]) -> NDArray[np.uint64]:
+    return np.sort(np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64))
 
 
 def targets_of_head(task: Task, examples: Examples, head: Head) -> Examples:

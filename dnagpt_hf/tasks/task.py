@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
-from dnagpt_hf.records.missing import is_missing
+from dnagpt_hf.records.reading import is_missing
 from dnagpt_hf.records.templates import Slot, Template, parse_number
 from dnagpt_hf.tasks.preparation import SequenceCut, Transform
 from dnagpt_hf.yaml_files import validated
@@ -187,14 +187,14 @@ class Task:
             answers.append(Answer("answer", "", is_number, tokens))
         return tuple(answers)
 
-    @property
+    @cached_property
     def prompt(self) -> Template:
         """The template up to the first answer."""
         start, end = self._input_and_answers
         before_answer = takewhile(lambda part: not isinstance(part, Slot), end)
         return Template("".join(map(str, [*start, *before_answer])))
 
-    @property
+    @cached_property
     def input(self) -> Template:
         """The template up to `<=>`, which a model with a classification head reads."""
         return Template("".join(map(str, self._input_and_answers[0])))

@@ -49,7 +49,7 @@ def write_task(base: Path, folder: Path, **stated: Any) -> Path:
     ],
 )
 def test_evaluate_predict_and_training_say_the_same(
-    base: Path, tmp_path: Path, head: str, template: str
+    base: Path, tmp_path: Path, head: str, template: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = [
         {**row, "label": int(row["label"] == "signal"), "other": n % 3 // 2, "name": f"r{n}"}
@@ -72,6 +72,15 @@ def test_evaluate_predict_and_training_say_the_same(
     test = write_table(tmp_path / "test.csv", [by_name[row["name"]] for row in rows])
     run("evaluate", out, test, "-o", tmp_path / "table", "--bootstrap", 20, "--no-plots")
     alone = json.loads((tmp_path / "table" / "metrics.json").read_text())
+    assert "was trained on" not in caplog.text
+    # the whole table has the other strand of a record of the training split, too
+    known = write_table(tmp_path / "whole.csv", [*table[:79], with_other_strand(table[79])])
+    warning = "whole.csv: the model was trained on 48 of these 80 records"
+    run("evaluate", out, known, "-o", tmp_path / "whole", "--bootstrap", 0, "--no-plots")
+    assert warning in caplog.text
+    caplog.clear()
+    run("predict", out, known, "-o", tmp_path / "answers.csv")
+    assert warning in caplog.text
     for other in (part, alone):
         assert other["records"] == trained["records"] == 20
         assert list(other["metrics"]) == list(trained["metrics"])
@@ -81,6 +90,10 @@ def test_evaluate_predict_and_training_say_the_same(
     check_predictions(
         run("predict", out, test), parquet(tmp_path / "table" / "predictions.parquet")
     )
+
+
+def with_other_strand(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "sequence": row["sequence"].translate(str.maketrans("ACGT", "TGCA"))[::-1]}
 
 
 def test_evaluate_divides_as_the_training_did(base: Path, tmp_path: Path) -> None:

@@ -16,10 +16,9 @@ from dnagpt_hf.inference.batching import map_in_batches, padded_batch
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.inference.prediction_heads import answer_tokens, stated_labels
 from dnagpt_hf.presets import preset_config
-from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Template
+from dnagpt_hf.records.templates import RecordEncoder, Template
 
 CLASS = "<R>{sequence}<=><B>"
 NUMBER = "<R>{sequence}<+><M>{x}<=><M>"

@@ -24,9 +24,8 @@ from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
 from dnagpt_hf.inference.batching import map_in_batches, padded_batch
 from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
-from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.files import RecordError
-from dnagpt_hf.records.templates import Template
+from dnagpt_hf.records.templates import RecordEncoder, Template
 
 COLUMNS = "<R>{utr}{sequence}<+>{other}<=><B>"
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from dnagpt_hf import DNAGPTTokenizer
-from dnagpt_hf.records.encoding import RecordEncoder
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Template
+from dnagpt_hf.records.templates import RecordEncoder, Template
 
 
 def record(**values: Any) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas
 from pandas._libs.parsers import STR_NA_VALUES
 
-from dnagpt_hf.records.missing import MISSING_TEXTS, is_missing
+from dnagpt_hf.records.reading import MISSING_TEXTS, is_missing
 
 
 def test_the_texts_are_those_of_pandas() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from annotated_genome import write
 
-from dnagpt_hf.records.columns import change_columns
 from dnagpt_hf.records.files import RecordError
-from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.reading import Record, change_columns
 from dnagpt_hf.tasks.sources import FORMS, TEXT_KEYS, open_source, read_files, split_files
 from dnagpt_hf.yaml_files import parse_yaml
 
