@@ -18,6 +18,7 @@ from dnagpt_hf.checkpoints.validation import (
     read_config,
     read_json,
 )
+from dnagpt_hf.genomes.download.checksums import file_checksum
 from dnagpt_hf.messages import on_one_line
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class Checkpoint:
     def task(self) -> dict[str, Any] | None:
         """Give the task of a fine-tuned model as plain data."""
         return self.config.task
+
+    @cached_property
+    def revision(self) -> str:
+        """Identify the weights: the commit on the Hub, or the starts of their files' SHA-256."""
+        if self.folder.parent.name == "snapshots":
+            return self.folder.name
+        files = sorted(self.folder.glob("*.safetensors"))
+        return "+".join(file_checksum(file, "sha256").value[:12] for file in files)
 
     @cached_property
     def tokenizer(self) -> DNAGPTTokenizer:

@@ -25,6 +25,7 @@ from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import embed, predict
 from dnagpt_hf.cli.score import score
 from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
+from dnagpt_hf.cli.variants import variants
 from dnagpt_hf.messages import on_one_line
 
 # typer reports these errors in the command itself; it exports no common base of theirs
@@ -82,7 +83,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
 _COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
-_COMMANDS += [embed, score, attention, attribute, plan, push]
+_COMMANDS += [embed, score, variants, attention, attribute, plan, push]
 for entry in _COMMANDS:
     app.command()(with_groups(entry))
 for program in (pretrain, finetune):

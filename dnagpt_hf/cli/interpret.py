@@ -74,17 +74,14 @@ class DrawingOptions:
             ImportError: a figure is wanted, and matplotlib is not installed.
         """
         from dnagpt_hf.atomic_files import check_new_file
-        from dnagpt_hf.evaluation.figures import figure_format, new_figure
+        from dnagpt_hf.evaluation.figures import check_figure
         from dnagpt_hf.interpretation.arrays import check_array_name
 
         if self.output is None and self.arrays is None:
             raise typer.BadParameter("state what to write, with --output or --arrays")
         _ = self.regions
         if self.output is not None:
-            figure_format(self.output)
-            # an error if matplotlib is not there
-            new_figure(1.0, 1.0)
-            check_new_file(self.output, overwrite=self.overwrite)
+            check_figure(self.output, overwrite=self.overwrite)
         if self.arrays is not None:
             check_array_name(self.arrays)
             check_new_file(self.arrays, overwrite=self.overwrite)

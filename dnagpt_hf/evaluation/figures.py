@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dnagpt_hf.atomic_files import new_file
+from dnagpt_hf.atomic_files import check_new_file, new_file
 from dnagpt_hf.evaluation.metric_inputs import (
     class_arrays,
     class_numbers,
@@ -49,6 +49,18 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool
     name = figure_format(path)
     with new_file(path, overwrite=overwrite) as partial:
         figure.savefig(partial, format=name, dpi=DOTS_PER_INCH)
+
+
+def check_figure(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Refuse a figure that cannot be written, before any work is done.
+
+    Raises:
+        ValueError: the ending of the name is unknown, or the file exists and may not be replaced.
+        ImportError: matplotlib is not installed.
+    """
+    figure_format(path)
+    new_figure(1.0, 1.0)
+    check_new_file(path, overwrite=overwrite)
 
 
 def figure_format(path: str | os.PathLike[str]) -> str:

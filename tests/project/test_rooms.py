@@ -27,6 +27,7 @@ ROOMS = [
     "evaluation",
     "interpretation",
     "likelihoods",
+    "variants",
     "loaded_model",
     "planning",
     "training",

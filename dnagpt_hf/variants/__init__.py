@@ -1,0 +1,1 @@
+"""Scores of the variants of a file: reading, checking, scoring and writing."""
