@@ -11,9 +11,8 @@ from typing import Any
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.likelihoods.variants import VariantScore
-from dnagpt_hf.records.columns import change_columns
 from dnagpt_hf.records.files import RecordError, shorten
-from dnagpt_hf.records.reading import Record, RecordReader
+from dnagpt_hf.records.reading import Record, RecordReader, change_columns
 from dnagpt_hf.records.writing import row_writer
 from dnagpt_hf.variants.records import NO_ALT, NOTE, Fields, VariantFile, VariantRecord
 from dnagpt_hf.variants.vcf import COLUMNS, annotated_line, text
