@@ -51,63 +51,23 @@ InputFormatOption = Annotated[
 Template = Annotated[
     str | None,
     Option(
-        "--template",
         metavar="TEXT",
         help="Text of the token language with columns in braces, for example "
         "'<R>{sequence}<+><M>{halflife}<=><M>'. A FASTA record has sequence, name and description.",
     ),
 ]
-Answers = Annotated[
-    str | None,
-    Option(
-        "--answers",
-        metavar="TOKEN=LABEL,…",
-        help="Tokens that may follow the template, and what they mean: A=false,N=true. "
-        "By default those of the checkpoint.",
-    ),
-]
 Columns = Annotated[
     list[str] | None,
     Option(
-        "--columns",
-        metavar="NEW=OLD",
-        help="Rename a column of the input, as sequence=Sequence; repeatable.",
+        metavar="NEW=OLD", help="Rename a column of the input, as sequence=Sequence; repeatable."
     ),
 ]
-Set = Annotated[
-    list[str] | None,
-    Option(
-        "--set",
-        metavar="COLUMN=VALUE",
-        help="Add a column with one value for all records, as species=R; repeatable.",
-    ),
-]
-Truncate = Annotated[
-    Side | None,
-    Option(
-        "--truncate",
-        help="Cut sequences that are too long at this end. By default they are an error.",
-    ),
-]
-RemainderOption = Annotated[
-    Remainder | None,
-    Option(
-        "--remainder",
-        help="In a vocabulary of 6-mers only: drop the bases that fill no token, or pad them with "
-        "N. By default as the checkpoint says.",
-    ),
-]
-Device = Annotated[
-    str, Option("--device", metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")
-]
+Device = Annotated[str, Option(metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")]
 DTypeOption = Annotated[
     DType | None, Option("--dtype", help="Data type of the weights. By default as stored.")
 ]
-Threads = Annotated[int | None, Option("--threads", min=1, help="Processor threads.")]
-BatchSize = Annotated[int, Option("--batch-size", min=1, help="Most records of a batch.")]
-BatchTokens = Annotated[
-    int, Option("--batch-tokens", min=1, help="Most tokens of a batch, with padding.")
-]
+BatchSize = Annotated[int, Option(min=1, help="Most records of a batch.")]
+BatchTokens = Annotated[int, Option(min=1, help="Most tokens of a batch, with padding.")]
 Temperature = Annotated[float, Option(help="Below 1 safer, above 1 wilder.")]
 TopK = Annotated[int | None, Option(min=1, help="Draw from so many tokens only.")]
 TopP = Annotated[
@@ -129,11 +89,18 @@ class ModelOptions:
 
     device: Device = "auto"
     dtype: DTypeOption = None
-    threads: Threads = None
+    threads: Annotated[int | None, Option(min=1, help="Processor threads.")] = None
 
     def load(self, source: str | Checkpoint, **options: Any) -> LoadedModel:
         """Load a model; further options are those of [`~dnagpt_hf.load`]."""
-        return running.load(source, self.device, self.dtype, self.threads, **options)
+        from dnagpt_hf import loaded_model
+
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        running.quiet_transformers()
+        return loaded_model.load(source, device=self.device, dtype=self.dtype, **options)
 
 
 @dataclass(frozen=True)
@@ -150,10 +117,25 @@ class RecordOptions:
 
     template: Template = None
     columns: Columns = None
-    set: Set = None
+    set: Annotated[
+        list[str] | None,
+        Option(
+            metavar="COLUMN=VALUE",
+            help="Add a column with one value for all records, as species=R; repeatable.",
+        ),
+    ] = None
     format: InputFormatOption = None
-    truncate: Truncate = None
-    remainder: RemainderOption = None
+    truncate: Annotated[
+        Side | None,
+        Option(help="Cut sequences that are too long at this end. By default they are an error."),
+    ] = None
+    remainder: Annotated[
+        Remainder | None,
+        Option(
+            help="In a vocabulary of 6-mers only: drop the bases that fill no token, or pad them "
+            "with N. By default as the checkpoint says."
+        ),
+    ] = None
 
     @property
     def prompt(self) -> dict[str, Any]:
@@ -171,18 +153,30 @@ class RecordOptions:
         from dnagpt_hf.records.reading import RecordReader, change_columns
 
         changes = self.changes
-        with (
-            RecordReader(input, format=self.format) as reader,
-            running.reading(reader, description) as records,
-        ):
-            yield change_columns(records, *changes)
+        with RecordReader(input, format=self.format) as reader:
+            size = reader.size
+            with running.progress_bar(description, size, unit="B", unit_scale=True) as report:
+
+                def counted() -> Iterator[Record]:
+                    for record in reader:
+                        yield record
+                        report(reader.position)
+
+                yield change_columns(counted(), *changes)
 
 
 @dataclass(frozen=True)
 class PredictionOptions(RecordOptions):
     """Options of a command that reads records whose answers a model predicts."""
 
-    answers: Answers = None
+    answers: Annotated[
+        str | None,
+        Option(
+            metavar="TOKEN=LABEL,…",
+            help="Tokens that may follow the template, and what they mean: A=false,N=true. "
+            "By default those of the checkpoint.",
+        ),
+    ] = None
 
     @property
     def prompt(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Model and progress bars of a running command."""
+"""Progress bars and messages of a running command."""
 
 from __future__ import annotations
 
@@ -8,35 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from tqdm import tqdm
-
-    from dnagpt_hf.checkpoints.opening import Checkpoint
-    from dnagpt_hf.loaded_model import LoadedModel
-    from dnagpt_hf.records.reading import Record, RecordReader
-
-
-def load(
-    source: str | Checkpoint,
-    device: str,
-    dtype: str | None,
-    threads: int | None,
-    remainder: Any = None,
-    model_class: type[Any] | None = None,
-) -> LoadedModel:
-    """Load a model by the options of a command.
-
-    Arguments are those of [`~dnagpt_hf.load`]; `threads` is the number of processor threads, by
-    default as PyTorch chooses.
-    """
-    from dnagpt_hf import loaded_model
-
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    quiet_transformers()
-    return loaded_model.load(
-        source, model_class=model_class, device=device, dtype=dtype, remainder=remainder
-    )
 
 
 def quiet_transformers() -> None:
@@ -64,20 +35,6 @@ def progress_bar(description: str, total: int | None = None, **options: Any) -> 
             bar.update(done - bar.n)
 
         yield report
-
-
-@contextmanager
-def reading(records: RecordReader, description: str) -> Iterator[Iterator[Record]]:
-    """Yield the records of a reader under a progress bar over the bytes of its file."""
-    options = {"unit": "B", "unit_scale": True}
-    with progress_bar(description, records.size, **options) as report:
-
-        def counted() -> Iterator[Record]:
-            for record in records:
-                yield record
-                report(records.position)
-
-        yield counted()
 
 
 def counter(description: str, **options: Any) -> tqdm[Any]:
