@@ -187,6 +187,8 @@ def _check(data: TaskArguments, tuning: TuningArguments, training: TrainingArgum
         is_list = isinstance(values, list) and values
         if values is not None and not (is_list and all(isinstance(one, kinds) for one in values)):
             raise ValueError(f"{name} is {values!r}: give a list of numbers, such as [6, 2, 2]")
+    if tuning.seeds is not None and len(set(tuning.seeds)) < len(tuning.seeds):
+        raise ValueError(f"seeds is {tuning.seeds}: state each seed once, as its runs are the same")
     if tuning.early_stopping is not None and tuning.early_stopping < 1:
         raise ValueError(f"early_stopping is {tuning.early_stopping}: give 1 or more evaluations")
     if tuning.early_stopping is not None and not training.load_best_model_at_end:

@@ -167,7 +167,7 @@ def text_rows(
 def _sniff(first: str, source: str, text_by_default: bool) -> str:
     """Recognize a format by the first line."""
     start = first.lstrip()[0]
-    if start in ">{":
+    if start in ">{[":
         return "fasta" if start == ">" else "jsonl"
     if "\t" in first:
         return "tsv"
@@ -270,16 +270,26 @@ def _read_json_lines(lines: Lines, source: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise RecordError(
                 f"{source}, line {number}: not a JSON object on one line: {error}"
             ) from error
         if not isinstance(values, dict):
             raise RecordError(
-                f"{source}, line {number}: expected a JSON object, not {shorten(line)!r}"
+                f"{source}, line {number}: expected a JSON object, not {shorten(line)!r}: write "
+                "one object on each line, as jq -c '.[]' does"
             )
         yield values, name_of(values), number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands in it twice")
+    return values
 
 
 def _read_text(lines: Lines, source: str) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from dnagpt_hf.tasks.task import Head, Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
+
+logger = logging.getLogger(__name__)
 
 Duplicates = Literal["remove", "keep", "error"]
 
@@ -127,6 +130,7 @@ def prepare_task(
             )
     # the name of the key is that of earlier releases
     report["parts"] = {split: _describe(task, one) for split, one in splits.items()}
+    _warn_of_unseen_labels(task, report["parts"])
     if standardize and not task.standardization:
         task = replace(task, standardization=_fit(task, splits["train"], tokenizer))
         splits = {name: _standardized(task, one, tokenizer) for name, one in splits.items()}
@@ -220,6 +224,22 @@ def _describe(task: Task, examples: Examples) -> Mapping[str, Any]:
             counts = np.bincount(values.astype(int), minlength=len(answer.labels))
             description[answer.column] = dict(zip(answer.labels, counts.tolist(), strict=True))
     return description
+
+
+def _warn_of_unseen_labels(task: Task, described: Mapping[str, Mapping[str, Any]]) -> None:
+    for answer in task.answer_list:
+        if answer.is_number:
+            continue
+        for label, number in described["train"][answer.column].items():
+            elsewhere = [split for split in described if described[split][answer.column][label]]
+            if not number and elsewhere:
+                logger.warning(
+                    "%s: label %r of the %s split has no record in the training split, so that "
+                    "it is not learned",
+                    answer.column,
+                    label,
+                    " and ".join(elsewhere),
+                )
 
 
 def _fit(

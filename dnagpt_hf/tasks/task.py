@@ -320,7 +320,8 @@ class Task:
             tokenizer: the model's tokenizer.
 
         Raises:
-            ValueError: a column has one label, or more than ten; or `positive` is none of them.
+            ValueError: a column has one label, or more than ten, or one in two spellings; or
+                `positive` is none of them.
         """
         chosen: dict[str, Mapping[str, str]] = {}
         for answer in self.answer_list:
@@ -333,6 +334,7 @@ class Task:
                     f"column {answer.column!r} holds {len(found)} labels "
                     f"({', '.join(found[:12])}): state the answers, two or more"
                 )
+            _check_spellings(found, answer.column)
             binary = len(found) == 2 and tokenizer.dynamic_kmer
             tokens = (_FALSE, _TRUE) if binary else _DIGITS
             chosen[answer.column] = dict(zip(tokens, found, strict=False))
@@ -375,3 +377,19 @@ class Task:
                 "answers mix tokens and columns: give {TOKEN: LABEL} or {COLUMN: {TOKEN: LABEL}}"
             )
         return self.answers
+
+
+def _check_spellings(labels: Sequence[str], column: str) -> None:
+    """Refuse labels that differ by letter case alone, or are the same number, as 1 and 1.0."""
+    spelled: dict[str | float, str] = {}
+    for label in labels:
+        try:
+            meant: str | float = float(label)
+        except ValueError:
+            meant = label.casefold()
+        other = spelled.setdefault(meant, label)
+        if other != label:
+            raise ValueError(
+                f"column {column!r} holds {other!r} and {label!r}, which seem to be one label: "
+                "write it in one way, or state the answers"
+            )

@@ -40,22 +40,38 @@ REFUSED = {
 }
 
 
+# numbers of records, of which Transformers does not refuse 0
+_COUNTS = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+)
+
+
 def check_training_arguments(
     training: TrainingArguments, refused: Mapping[str, str] = REFUSED
 ) -> None:
-    """Refuse arguments of Transformers that would be passed over.
+    """Refuse arguments of Transformers that would be passed over, or would train nothing.
 
     Args:
         training: the arguments.
         refused: the reason for each that must have its default.
 
     Raises:
-        ValueError: one has another value; the message names it.
+        ValueError: one has a value that cannot be carried out; the message names it.
     """
     for one in fields(training):
         value = getattr(training, one.name)
         if one.name in refused and value != one.default:
             raise ValueError(f"{one.name} is {value!r}, but {refused[one.name]}: leave it out")
+    for name in _COUNTS:
+        if getattr(training, name) < 1:
+            raise ValueError(f"{name} is {getattr(training, name)}: give 1 or more")
+    # Transformers takes 0 for its default, the number of epochs
+    if training.max_steps == 0:
+        raise ValueError("max_steps is 0: give 1 or more, or leave it out")
+    if training.max_steps < 0 and training.num_train_epochs <= 0:
+        raise ValueError(f"num_train_epochs is {training.num_train_epochs}: give more than 0")
 
 
 def parse_dataclasses(

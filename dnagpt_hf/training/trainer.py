@@ -141,7 +141,8 @@ class CheckpointingTrainer(Trainer):
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise self._not_saved(folder, error) from error
             limit = self._checkpoints_kept
-            if limit is not None and self.args.should_save:
+            # Transformers keeps all checkpoints where the limit is 0 or less
+            if limit is not None and limit > 0 and self.args.should_save:
                 rotate_checkpoints(folder.parent, limit, self.state.best_model_checkpoint)
 
     def _save(

@@ -71,6 +71,7 @@ def test_a_builtin_task_beside_what_is_stated() -> None:
         ({"lora": True, "trained": "head"}, "exclude each other"),
         ({"seeds": 3}, "seeds is 3: give a list of numbers"),
         ({"seeds": []}, r"seeds is \[\]"),
+        ({"seeds": [1, 2, 1]}, "state each seed once"),
         ({"seeds": ["a"]}, r"seeds is \['a'\]"),
         ({"split": 0.8}, "split is 0.8: give a list"),
         ({"split": ["a", "b"]}, "split is"),

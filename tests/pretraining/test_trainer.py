@@ -217,6 +217,14 @@ def test_checkpoints_are_sealed_and_rotated(
     }
 
 
+def test_a_limit_of_0_keeps_all_checkpoints_as_in_trainer(
+    contig: Bases, tokenizer: DNAGPTTokenizer, tmp_path: Path
+) -> None:
+    options = {**SAVED, "save_total_limit": 0, "num_train_epochs": 1}
+    make_trainer(contig, tokenizer, tmp_path, **options).train()
+    assert len(checkpoints(tmp_path)) == 3
+
+
 def test_a_checkpoint_that_cannot_be_written_costs_no_other(
     contig: Bases, tokenizer: DNAGPTTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

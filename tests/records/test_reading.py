@@ -157,6 +157,8 @@ def test_text_must_be_asked_for(tmp_path: Path) -> None:
         ("a.csv", b"a,b;c\n1,2\n", "the separator is not clear"),
         ("a.jsonl", b'{"a": 1}\n{"a": \n', "line 2: not a JSON object"),
         ("a.jsonl", b"[1]\n", r"line 1: expected a JSON object, not '\[1\]'"),
+        ("a.json", b'[{"a": 1, "b": 2}]\n', "line 1: expected a JSON object, .*one object on each"),
+        ("a.jsonl", b'{"a": 1, "b": 2, "a": 3}\n', "line 1: .*'a' stands in it twice"),
         ("a.jsonl", b'{"a": ' + b"[" * 100_000, "line 1: not a JSON object"),
     ],
 )

@@ -49,6 +49,14 @@ def test_every_record_is_in_exactly_one_part() -> None:
             assert examples.targets[place, 0] == list(ANSWERS.values()).index(row["label"])
 
 
+def test_a_class_that_is_not_in_the_training_split(caplog: pytest.LogCaptureFixture) -> None:
+    rows = planted(60)
+    rare = [{**row, "label": "rare"} for row in rows[50:]]
+    prepare(Task(CLASS), {"train": rows[:30], "validation": rows[30:50], "test": rare})
+    (warning,) = caplog.messages
+    assert warning.startswith("label: label 'rare' of the test split has no record in the training")
+
+
 def test_classes_are_as_frequent_in_each_part() -> None:
     rows = [
         {**row, "label": "signal" if n % 10 == 0 else "none"} for n, row in enumerate(planted())

@@ -172,9 +172,11 @@ def test_stated_answers_stay() -> None:
     [
         (["a"], r"column 'y' holds 1 labels \(a\)"),
         ([str(number) for number in range(11)], "holds 11 labels"),
+        (["yes", "no", "Yes"], "holds 'Yes' and 'yes', which seem to be one label"),
+        (["0", "1", "1.0"], "holds '1' and '1.0', which seem to be one label"),
     ],
 )
-def test_too_few_or_too_many_labels(labels: list[str], message: str) -> None:
+def test_labels_that_are_no_answers(labels: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Task("{s}<=><B>{y}").with_labels({"y": labels}, DNAGPTTokenizer())
 

@@ -104,3 +104,21 @@ def test_what_a_fine_tuning_decides_itself(tmp_path: Path, name: str, said: str)
     own = {"template": CLASS, "data": "a.csv", "output_dir": str(tmp_path), "use_cpu": True}
     with pytest.raises(ValueError, match=f"{name} {said}: leave it out"):
         parse_finetuning_settings([], {**own, name: True})
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"max_steps": 0}, "max_steps is 0: give 1 or more, or leave it out"),
+        ({"num_train_epochs": 0}, "num_train_epochs is 0: give more than 0"),
+        ({"num_train_epochs": -1}, "num_train_epochs is -1: give more than 0"),
+        ({"gradient_accumulation_steps": 0}, "gradient_accumulation_steps is 0: give 1 or more"),
+        ({"per_device_eval_batch_size": 0}, "per_device_eval_batch_size is 0: give 1 or more"),
+    ],
+)
+def test_a_training_of_nothing_is_refused(tmp_path: Path, stated: Any, said: str) -> None:
+    own = {"template": CLASS, "data": "a.csv", "output_dir": str(tmp_path), "use_cpu": True}
+    with pytest.raises(ValueError, match=said):
+        parse_finetuning_settings([], {**own, **stated})
+    with pytest.raises(ValueError, match=said):
+        parse_settings([], {"genomes": "a.yaml", "output_dir": str(tmp_path), **stated})
