@@ -25,7 +25,7 @@ from dnagpt_hf.likelihoods.kmers import KmerModel
 from dnagpt_hf.likelihoods.means import log_mean_exp, mean_of_known
 from dnagpt_hf.likelihoods.settings import VariantSettings
 from dnagpt_hf.likelihoods.strands import Strand
-from dnagpt_hf.likelihoods.windows import TOGETHER, ReferenceWindow, WindowGrid
+from dnagpt_hf.likelihoods.windows import ReferenceWindow, WindowGrid
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.fasta import Genome
@@ -125,8 +125,8 @@ def _score_block(
                 occupied[variant.contig, strand, index].append((number, one))
     for (contig, strand, index), inside in occupied.items():
         window = ReferenceWindow(grid, Strand(genome.contigs[contig], bool(strand)), index)
-        for start in range(0, len(inside), TOGETHER):
-            numbers, found = zip(*inside[start : start + TOGETHER], strict=True)
+        for start in range(0, len(inside), grid.together):
+            numbers, found = zip(*inside[start : start + grid.together], strict=True)
             for number, of_phases, at_base in zip(numbers, *window.compare(found), strict=True):
                 # in some phases a variant may lie in one window, in others in the next
                 np.copyto(ratios[number, strand], of_phases, where=~np.isnan(of_phases))

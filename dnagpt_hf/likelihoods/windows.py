@@ -11,9 +11,11 @@ from dnagpt_hf.likelihoods.kmers import KmerModel
 from dnagpt_hf.likelihoods.settings import VariantSettings
 from dnagpt_hf.likelihoods.strands import Array, Strand, digits_of
 
-# alternatives that are read together; their number is fixed, since products of other sizes may
-# round otherwise
-TOGETHER = 4
+# Alternatives that are read together. Neighbors must not change a bit of a score: kernels of a
+# processor round the rows of a product by their place in it, so that one is read at a time, and
+# those of an accelerator by the shape of the product alone, which is fixed.
+_TOGETHER, _TOGETHER_ON_ACCELERATOR = 1, 8
+_MASKED_ATTENTION = ("sdpa", "eager")
 
 
 class WindowGrid:
@@ -22,6 +24,7 @@ class WindowGrid:
     Attributes:
         window, stride, right: lengths in k-mers.
         phases: number of phases.
+        together: alternatives that are read together.
     """
 
     def __init__(self, kmers: KmerModel, settings: VariantSettings) -> None:
@@ -29,6 +32,8 @@ class WindowGrid:
         self.settings = settings
         k = kmers.kmer_size
         self.phases = k if settings.phases == "all" else 1
+        is_processor = kmers.model.device.type == "cpu"
+        self.together = _TOGETHER if is_processor else _TOGETHER_ON_ACCELERATOR
         self.window, self.stride, self.right = (
             bases // k for bases in (settings.window, settings.stride, settings.right)
         )
@@ -42,6 +47,13 @@ class WindowGrid:
             raise ValueError(
                 f"a window of {settings.window:,} bases exceeds the model's {kmers.max_kmers:,} "
                 f"positions: give {kmers.max_kmers * k:,} or less"
+            )
+
+        attention = kmers.model.config._attn_implementation
+        if settings.mode == "full" and attention not in _MASKED_ATTENTION:
+            raise ValueError(
+                f"{attention} attention takes no mask of its own for each allele: load the model "
+                f"with attention {' or '.join(_MASKED_ATTENTION)}"
             )
 
     @property
@@ -98,7 +110,7 @@ class ReferenceWindow:
             self.reference[:, scored : self.count] = found
 
     def compare(self, haplotypes: Sequence[Haplotypes]) -> tuple[Array, Array]:
-        """Compare up to `TOGETHER` alternative haplotypes with the reference.
+        """Compare up to `grid.together` alternative haplotypes with the reference.
 
         Returns:
             The log-likelihood ratios `(haplotypes, phases)`, and log p(ref base) and
@@ -106,7 +118,7 @@ class ReferenceWindow:
             window is not that of the haplotype, or without context.
         """
         number = len(haplotypes)
-        whole = [*haplotypes, *[haplotypes[0]] * (TOGETHER - number)]
+        whole = [*haplotypes, *[haplotypes[0]] * (self.grid.together - number)]
         k = self.grid.kmers.kmer_size
         phases = np.arange(self.grid.phases)
         # (together, phases): bases of the window before the first difference

@@ -19,6 +19,7 @@ from likelihood_models import (
 
 from dnagpt_hf.genomes.fasta import Genome
 from dnagpt_hf.likelihoods import variants as module
+from dnagpt_hf.likelihoods import windows
 from dnagpt_hf.likelihoods.variants import Variant, VariantScore, VariantSettings, score_variants
 
 CLOSE = 1e-9
@@ -205,6 +206,21 @@ def test_order_neighbors_and_blocks_change_no_bit(
     assert scores_of(loaded, genome, variants, settings) == scores
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_alternatives_are_read_together_on_an_accelerator(
+    attention: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = tiny()
+    contig = dna(100, 15)
+    genome, variants = genome_of(tmp_path, c=contig), changes_of(contig)
+    scores = scores_of((model, tokenizer), genome, variants, settings_for(3))
+    model.set_attn_implementation(attention)
+    monkeypatch.setattr(windows, "_TOGETHER", 3)
+    again = scores_of((model, tokenizer), genome, variants, settings_for(3))
+    for score, other in zip(scores, again, strict=True):
+        assert score.llr == pytest.approx(other.llr, abs=CLOSE)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_probabilities_are_normalized_in_float32_whatever_the_type(
     dtype: torch.dtype, tmp_path: Path
@@ -273,6 +289,15 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             scores_of(tiny(), genome, [], settings_for(3, **changes))
+
+
+def test_attention_without_masks_is_refused(tmp_path: Path) -> None:
+    model, tokenizer = tiny()
+    model.set_attn_implementation("flex_attention")
+    genome = genome_of(tmp_path, c=dna(50, 16))
+    with pytest.raises(ValueError, match="load the model with attention sdpa or eager"):
+        scores_of((model, tokenizer), genome, [], settings_for(3))
+    assert scores_of((model, tokenizer), genome, [], settings_for(3, mode="site")) == []
 
 
 def test_memory_and_progress_follow_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
