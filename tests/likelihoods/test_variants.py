@@ -218,7 +218,8 @@ def test_alternatives_are_read_together_on_an_accelerator(
     monkeypatch.setattr(windows, "_TOGETHER", 3)
     again = scores_of((model, tokenizer), genome, variants, settings_for(3))
     for score, other in zip(scores, again, strict=True):
-        assert score.llr == pytest.approx(other.llr, abs=CLOSE)
+        # eager attention has a softmax in float32
+        assert score.llr == pytest.approx(other.llr, abs=CLOSE if attention == "sdpa" else 1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
