@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from dnagpt_hf.annotation.gff import Feature, read_features
@@ -66,6 +67,7 @@ class _Part(NamedTuple):
 
     `exon_number` is that of GTF. `order` is the attribute `part` of GFF3, by which the parts of a
     transcript are numbered that is trans-spliced or runs over an origin. Both are 0 if not given.
+    The file states the order of linked parts, which that of positions need not be.
     """
 
     contig: str
@@ -78,7 +80,7 @@ class _Part(NamedTuple):
     parents: tuple[str, ...]
     exon_number: int
     order: int
-    trans_spliced: bool
+    is_linked: bool
 
 
 @dataclass(slots=True)
@@ -147,8 +149,8 @@ class _Genes:
                 # the other parent of a coding part is often a protein
                 parts = [part for part in parts if not any(map(self._known, part.parents))]
             for copy in self._copies(key, parts):
-                transcript = _transcript(self._find(key, copy[0])[1], copy)
-                root, place, node = self._root(key, copy[0])
+                (_, own), (root, place, node) = self._find(key, copy[0]), self._root(key, copy[0])
+                transcript = _transcript(own, copy)
                 # a gene of the X and the Y chromosome has one name in some files
                 place_key = root, transcript.contig, transcript.strand, place
                 if place_key not in genes:
@@ -161,19 +163,18 @@ class _Genes:
 
     def _copies(self, key: str, parts: list[_Part]) -> Iterator[list[_Part]]:
         """Divide the parts of one identifier into those of each transcript that has it."""
+        has_several = len(self._known(key)) > 1
         groups: dict[tuple[str, str, int], list[_Part]] = {}
         for part in parts:
-            linked = part.trans_spliced or part.order
-            place = ("", -1) if linked else (part.strand, self._find(key, part)[0])
-            groups.setdefault((part.contig, *place), []).append(part)
+            place = part.contig, part.strand, self._find(key, part)[0] if has_several else 0
+            # linked parts may be anywhere on a contig
+            groups.setdefault((part.contig, "", 0) if part.is_linked else place, []).append(part)
         for group in groups.values():
             yield from _split_copies(group)
 
     def _add_part(self, feature: Feature, parents: list[str]) -> None:
-        numbers = [
-            int(found[0]) if (found := _NUMBER.match(feature.attribute(name))) else 0
-            for name in ("exon_number", "part")
-        ]
+        is_numbered = feature.is_gtf and feature.kind == _EXON
+        order = _number(feature.attribute("part"))
         part = _Part(
             sys.intern(feature.contig),
             feature.strand,
@@ -183,9 +184,9 @@ class _Genes:
             feature.phase,
             feature.line,
             tuple(parents),
-            exon_number=numbers[0],
-            order=numbers[1],
-            trans_spliced=feature.attribute("exception") == _TRANS_SPLICING,
+            exon_number=_number(feature.attribute("exon_number")) if is_numbered else 0,
+            order=order,
+            is_linked=order > 0 or feature.attribute("exception") == _TRANS_SPLICING,
         )
         for parent in parents:
             self._parts.setdefault(parent, []).append(part)
@@ -199,12 +200,13 @@ class _Genes:
         It is the one around the part, else the first on its contig, else one made of the part.
         """
         nodes = self._known(key)
-        here = [index for index, node in enumerate(nodes) if node.contig == part.contig]
-        around = [i for i in here if nodes[i].start <= part.start and part.end <= nodes[i].end]
-        for index in (around or here)[:1]:
-            return index, nodes[index]
-        first = nodes[0] if nodes else None
-        names, parent = (first.names, first.parent) if first else (_all_names([key]), "")
+        here = [(index, node) for index, node in enumerate(nodes) if node.contig == part.contig]
+        for index, node in here:
+            if node.start <= part.start and part.end <= node.end:
+                return index, node
+        if here:
+            return here[0]
+        names, parent = (nodes[0].names, nodes[0].parent) if nodes else (_all_names([key]), "")
         return -1, _Node(names, part.contig, part.start, part.end, part.line, parent)
 
     def _root(self, key: str, part: _Part) -> tuple[str, int, _Node]:
@@ -216,6 +218,12 @@ class _Genes:
             seen.add(key)
             index, node = self._find(key, part)
         return key, index, node
+
+
+def _number(text: str) -> int:
+    """Read the number at the start of a text; 0 if there is none."""
+    found = _NUMBER.match(text)
+    return int(found[0]) if found else 0
 
 
 def _node(feature: Feature, names: Sequence[str], parent: str) -> _Node:
@@ -243,7 +251,7 @@ def _split_copies(parts: list[_Part]) -> list[list[_Part]]:
     A copy begins with an exon whose number there was before, or at a junction of two exons that
     both have untranslated bases there although coding parts lie on either side.
     """
-    if _is_linked(parts):
+    if parts[0].is_linked:
         return [parts]
     exons = [part for part in parts if part.kind == _EXON]
     copies: list[list[_Part]] = [[]]
@@ -271,8 +279,11 @@ def _split_copies(parts: list[_Part]) -> list[list[_Part]]:
 
 def _split_at_junctions(exons: list[_Part], coding: list[_Part]) -> list[list[_Part]]:
     bounds = []
-    joined = _joined(exons)
-    for left, right in pairwise(joined):
+    ends = {part.end for part in coding}
+    for left, right in pairwise(_joined(exons)):
+        if left.end in ends:
+            # translated up to the junction, as nearly all are
+            continue
         before = [part.end for part in coding if part.start < left.end]
         after = [part.start for part in coding if part.end > right.start]
         if before and after and max(before) < left.end and min(after) > right.start:
@@ -289,10 +300,11 @@ def _transcript(node: _Node, parts: list[_Part]) -> Transcript:
     in_order = translated or _in_order(parts)
     strand = in_order[0].strand
     step = -1 if strand == "-" else 1
-    starts = [part.start for part in in_order]
-    rearranged = _is_linked(parts) and (
-        len({part.strand for part in parts}) > 1 or starts != sorted(starts)[::step]
-    )
+    rearranged = False
+    if parts[0].is_linked:
+        starts = [part.start for part in in_order]
+        is_sorted = starts == sorted(starts)[::step]
+        rearranged = not is_sorted or len({part.strand for part in parts}) > 1
     # a stop codon of GTF lies behind the last coding part; without a coding part it is none
     coding = _joined(part for part in parts if part.kind != _EXON) if translated else ()
     coding_start = coding_end = None
@@ -316,18 +328,14 @@ def _transcript(node: _Node, parts: list[_Part]) -> Transcript:
     )
 
 
-def _is_linked(parts: Iterable[_Part]) -> bool:
-    """Tell whether the file states the order of parts, which that of positions need not be."""
-    return any(part.trans_spliced or part.order for part in parts)
-
-
 def _in_order(parts: list[_Part]) -> list[_Part]:
     """Sort parts as they follow each other in the transcript."""
-    if _is_linked(parts):
+    if parts and parts[0].is_linked:
         # of trans-spliced parts without a number, as in the file
-        return sorted(parts, key=lambda part: part.order)
-    reverse = bool(parts) and parts[0].strand == "-"
-    return sorted(parts, key=lambda part: -part.end if reverse else part.start)
+        return sorted(parts, key=attrgetter("order"))
+    if parts and parts[0].strand == "-":
+        return sorted(parts, key=attrgetter("end"), reverse=True)
+    return sorted(parts, key=attrgetter("start"))
 
 
 def _outer(part: _Part, last: bool = False) -> int:
@@ -337,10 +345,10 @@ def _outer(part: _Part, last: bool = False) -> int:
 
 def _joined(parts: Iterable[_Part]) -> tuple[Interval, ...]:
     """Join the intervals of parts, from left to right; those that overlap or touch are one."""
-    joined: list[Interval] = []
-    for start, end in sorted((part.start, part.end) for part in parts):
-        if joined and start <= joined[-1].end:
-            joined[-1] = Interval(joined[-1].start, max(end, joined[-1].end))
+    joined: list[list[int]] = []
+    for start, end in sorted({(part.start, part.end) for part in parts}):
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(end, joined[-1][1])
         else:
-            joined.append(Interval(start, end))
-    return tuple(joined)
+            joined.append([start, end])
+    return tuple(Interval(start, end) for start, end in joined)

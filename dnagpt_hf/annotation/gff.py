@@ -8,22 +8,30 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from dnagpt_hf.records.files import RecordError, ending, open_text, shorten
 
 _IS_GTF = {".gtf": True, ".gff3": False}
 _STRANDS = ("+", "-", ".", "?")
+_PHASES = {"0": 0, "1": 1, "2": 2, ".": 0}
 # a value may be quoted, and a quoted one may hold semicolons
-_VALUE = r'("[^"]*"(?=\s*(?:;|$))|[^;]*)'
-_GFF_ATTRIBUTES = re.compile(rf"\s*([^=;\s]+)\s*={_VALUE}")
-_GTF_ATTRIBUTES = re.compile(rf"\s*([^;\s\"]+)\s+{_VALUE}")
+_QUOTED = r'"[^"]*"(?=\s*(?:;|$))'
+# an attribute of another name; its alternatives exclude each other, so that no quote is cut
+_OTHER = rf'[^;"]*(?:{_QUOTED}\s*|(?!{_QUOTED})"[^;]*)?;'
+_GFF_START, _GTF_START = re.compile(r"\s*[^=;\s]+\s*="), re.compile(r'\s*[^;\s"]+\s+')
 
 
-@dataclass(frozen=True)
-class Feature:
+@cache
+def _attribute_pattern(name: str, is_gtf: bool) -> re.Pattern[str]:
+    """Match a ninth column up to the value of an attribute."""
+    sign = r"\s+" if is_gtf else r"\s*=\s*"
+    return re.compile(rf"(?:{_OTHER})*?\s*{re.escape(name)}{sign}({_QUOTED}|[^;]*)")
+
+
+class Feature(NamedTuple):
     """One line of a GFF3 or GTF file.
 
     Args:
@@ -50,32 +58,19 @@ class Feature:
 
     def attribute(self, name: str) -> str:
         """Return an attribute without quotation marks; empty if there is none."""
-        value = self._value(name)
+        # most lines lack most attributes that are asked for
+        value = self._value(name) if name in self.text else ""
         if len(value) > 1 and value[0] == value[-1] == '"':
             value = value[1:-1].strip()
-        return value if self.is_gtf else unquote(value)
+        return value if self.is_gtf or "%" not in value else unquote(value)
 
     def parents(self, name: str) -> list[str]:
         """Return the values of an attribute of GFF3 that holds several, separated by commas."""
         return [unquote(part) for part in self._value(name).split(",") if part]
 
     def _value(self, name: str) -> str:
-        if self.is_gtf or '"' in self.text:
-            return self._attributes.get(name, "")
-        # most lines of GFF3 have many attributes, of which few are asked for, and no quotes
-        text = f";{self.text.replace('; ', ';')}"
-        start = text.find(f";{name}=")
-        if start < 0:
-            return ""
-        start += len(name) + 2
-        end = text.find(";", start)
-        return text[start : end if end >= 0 else None].strip()
-
-    @cached_property
-    def _attributes(self) -> dict[str, str]:
-        pattern = _GTF_ATTRIBUTES if self.is_gtf else _GFF_ATTRIBUTES
-        # reversed, so that the first of several values of a name is kept
-        return {name: value.strip() for name, value in reversed(pattern.findall(self.text))}
+        found = _attribute_pattern(name, self.is_gtf).match(self.text)
+        return found[1].strip() if found else ""
 
 
 def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
@@ -94,61 +89,56 @@ def read_features(path: str | os.PathLike[str]) -> Iterator[Feature]:
     is_gtf, has_features = stated, False
     with open_text(path) as lines:
         for number, line in lines:
-            if line.startswith("##FASTA") or line.startswith(">"):
+            if line.startswith(("##FASTA", ">")):
                 break
-            if not line.strip() or line.startswith("#"):
+            if line.startswith("#") or not line.strip():
                 continue
             fields = line.rstrip("\r\n").split("\t")
-            found = _is_gtf(fields[-1]) if stated is None else stated
-            if found is not None and found != is_gtf:
-                if is_gtf is not None:
-                    raise RecordError(
-                        f"{source}, line {number}: {shorten(fields[-1])!r} is an attribute of "
-                        f"{_name(found)}, but the lines before are {_name(is_gtf)}: give the file "
-                        "the ending .gtf or .gff3"
-                    )
-                is_gtf = found
+            try:
+                if stated is None:
+                    is_gtf = _checked_syntax(fields[-1], is_gtf)
+                feature = _feature(fields, bool(is_gtf), number)
+            except RecordError as error:
+                raise RecordError(f"{source}, line {number}: {error}") from None
             has_features = True
-            yield _feature(fields, bool(is_gtf), source, number)
+            yield feature
     if not has_features:
         raise RecordError(f"{source} has no features: give a GFF3 or GTF file")
 
 
-def _is_gtf(text: str) -> bool | None:
-    """Tell the syntax of a ninth column; `None` where it is empty or a bare identifier."""
-    if _GFF_ATTRIBUTES.match(text):
-        return False
-    return True if _GTF_ATTRIBUTES.match(text.strip()) else None
-
-
-def _name(is_gtf: bool) -> str:
-    return "GTF" if is_gtf else "GFF3"
-
-
-def _feature(fields: list[str], is_gtf: bool, source: str, number: int) -> Feature:
-    where = f"{source}, line {number}"
-    if len(fields) != 9:
+def _checked_syntax(text: str, is_gtf: bool | None) -> bool | None:
+    """Tell whether a ninth column is GTF, as those before it; a bare identifier does not tell."""
+    if _GFF_START.match(text):
+        found = False
+    elif _GTF_START.match(text.strip()):
+        found = True
+    else:
+        return is_gtf
+    if is_gtf not in (None, found):
+        name, other = ("GTF", "GFF3") if found else ("GFF3", "GTF")
         raise RecordError(
-            f"{where}: {len(fields)} fields with tabs between them, but GFF3 and GTF have 9"
+            f"{shorten(text)!r} is an attribute of {name}, but the lines before are {other}: give "
+            "the file the ending .gtf or .gff3"
         )
+    return found
+
+
+def _feature(fields: list[str], is_gtf: bool, line: int) -> Feature:
+    if len(fields) != 9:
+        raise RecordError(f"{len(fields)} fields with tabs between them, but GFF3 and GTF have 9")
     contig, _, kind, first, last, _, strand, phase, text = fields
-    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+    start, end = (int(one) if one.isdecimal() else 0 for one in (first, last))
+    if not 1 <= start <= end:
         raise RecordError(
-            f"{where}: {shorten(first)} to {shorten(last)} are no positions: they count from 1, "
-            "and the end is not before the start"
+            f"{shorten(first)} to {shorten(last)} are no positions: they count from 1, and the end "
+            "is not before the start"
         )
     if strand not in _STRANDS:
-        raise RecordError(f"{where}: strand {shorten(strand)!r}: write +, - or .")
-    if phase not in ("0", "1", "2", "."):
-        raise RecordError(f"{where}: phase {shorten(phase)!r}: write 0, 1, 2 or .")
+        raise RecordError(f"strand {shorten(strand)!r}: write +, - or .")
+    if phase not in _PHASES:
+        raise RecordError(f"phase {shorten(phase)!r}: write 0, 1, 2 or .")
+    # some programs write ? for a strand that matters, but is not known
+    strand = "." if strand == "?" else strand
     return Feature(
-        unquote(contig),
-        kind,
-        int(first) - 1,
-        int(last),
-        "." if strand == "?" else strand,
-        0 if phase == "." else int(phase),
-        text,
-        is_gtf,
-        number,
+        unquote(contig), kind, start - 1, end, strand, _PHASES[phase], text, is_gtf, line
     )
