@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from typer import Option
+from typer import BadParameter, Option
 
 from dnagpt_hf.cli import options
+from dnagpt_hf.cli.running import counter
 
 
 def predict(
@@ -55,38 +58,82 @@ def predict(
         overlap.warn(input)
 
 
+@dataclass(frozen=True)
+class RegionOptions:
+    """Windows of a genome to embed."""
+
+    bed: Annotated[
+        Path | None, Option(metavar="FILE", help="Embed these regions of a FASTA file, in windows.")
+    ] = None
+    window: Annotated[
+        int | None,
+        Option(min=1, help="Embed whole sequences of a FASTA file in windows of so many bases."),
+    ] = None
+    stride: Annotated[
+        int | None, Option(min=1, help="Bases between windows. By default a window.")
+    ] = None
+    bin_size: Annotated[
+        int | None, Option("--bin", min=1, help="A vector for each bin of so many bases.")
+    ] = None
+    species: Annotated[
+        str | None, Option(metavar="TOKEN", help="Species token in front of a window, such as R.")
+    ] = None
+    phases: Annotated[
+        Literal["first", "all"], Option(help="Mean over all phases of the k-mers, or one.")
+    ] = "first"
+    strand: Annotated[Literal["forward", "both"], Option(help="Mean of both strands, or one.")] = (
+        "forward"
+    )
+
+
 def embed(
     model: options.Model,
     input: options.Input,
     *,
     output: Annotated[
-        Path, Option("--output", "-o", metavar="FILE", help=".safetensors, .npz or .parquet.")
+        Path,
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=".safetensors, .npz or .parquet; also .zarr for windows.",
+        ),
     ],
     pooling: Annotated[
-        Literal["mean", "last", "token"],
-        Option(help="Mean of all tokens, the last token, or a vector for every token."),
+        Literal["mean", "last", "max", "token"],
+        Option(help="Mean or maximum of all tokens, the last token, or a vector for every token."),
     ] = "mean",
     layer: Annotated[
         int, Option(help="0: token embeddings; n: output of layer n; -1: the last.")
     ] = -1,
+    windows: RegionOptions,
     records: options.RecordOptions,
     batches: options.BatchOptions,
     loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Embed sequences as vectors, with the names of their records.
+    """Embed sequences as vectors, with the names of their records or the places in a genome.
 
     The file has float32 embeddings, one row for each record. With --pooling token it has one row
     for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
+    With --bed or --window it has a row for each window, token or bin, with contig, start and end.
     """
+    from dnagpt_hf.modeling_dnagpt import DNAGPTModel
+
+    if windows != RegionOptions():
+        if windows.bed is None and windows.window is None:
+            raise BadParameter("windows of a genome need --window or --bed")
+        if records != options.RecordOptions():
+            raise BadParameter("windows of a genome are read from FASTA alone")
+        chosen = {"pooling": pooling, "layer": layer, **vars(windows)}
+        _embed_regions(model, input, output, chosen, batches.batch_tokens, loading, overwrite)
+        return
     from dnagpt_hf.records.vectors import check_vector_format, write_vectors
     from dnagpt_hf.records.writing import check_output
 
     check_vector_format(output)
     check_output(output, overwrite=overwrite)
     with records.read(input, "embedding") as rows:
-        from dnagpt_hf.modeling_dnagpt import DNAGPTModel
-
         loaded = loading.load(model, remainder=records.remainder, model_class=DNAGPTModel)
         embeddings = loaded.iter_embeddings(
             rows, pooling=pooling, layer=layer, **records.prompt, **vars(batches)
@@ -97,3 +144,44 @@ def embed(
             per_token=pooling == "token",
             overwrite=overwrite,
         )
+
+
+def _embed_regions(
+    model: str,
+    fasta: str,
+    output: Path,
+    chosen: dict[str, Any],
+    batch_tokens: int,
+    loading: options.ModelOptions,
+    overwrite: bool,
+) -> None:
+    """Embed the regions of a genome."""
+    from dnagpt_hf.genomes.fasta import open_genome
+    from dnagpt_hf.inference.region_embedding import RegionEmbedder, RegionSettings, find_regions
+    from dnagpt_hf.modeling_dnagpt import DNAGPTModel
+    from dnagpt_hf.records.region_vectors import check_region_vectors, write_region_vectors
+
+    bed = chosen.pop("bed")
+    if chosen["bin_size"] is not None:
+        chosen["pooling"] = "bin"
+    settings = RegionSettings(**chosen)
+    check_region_vectors(output, overwrite=overwrite)
+    genome = open_genome(fasta)
+    regions = find_regions(genome, bed)
+    loaded = loading.load(model, model_class=DNAGPTModel)
+    embedder = RegionEmbedder(loaded.model, loaded.tokenizer, settings, max_tokens=batch_tokens)
+    vectors = sum(embedder.num_vectors(end - start) for _, (start, end) in regions)
+    with counter("embedding", total=vectors, unit="vector") as bar:
+        write_region_vectors(
+            output,
+            _counted(embedder.embed(genome, regions), bar.update),
+            contigs=list(genome.contigs),
+            shape=(vectors, embedder.hidden_size),
+            overwrite=overwrite,
+        )
+
+
+def _counted(parts: Iterable[Any], update: Callable[[int], object]) -> Iterator[Any]:
+    for part in parts:
+        yield part
+        update(len(part.start))

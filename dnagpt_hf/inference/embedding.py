@@ -20,7 +20,7 @@ from dnagpt_hf.tasks.task import Task
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-Pooling = Literal["mean", "last", "token"]
+Pooling = Literal["mean", "last", "max", "token"]
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,7 @@ def embed_records(
     """
     if pooling not in get_args(Pooling):
         raise ValueError(f"unknown pooling {pooling!r}: choose {', '.join(get_args(Pooling))}")
-    num_layers = model.config.num_hidden_layers
-    if not -num_layers - 1 <= layer <= num_layers:
-        raise ValueError(
-            f"layer {layer} does not exist: the model has {num_layers}, so choose 0 (embeddings) "
-            f"to {num_layers}, or -1 (last) to {-num_layers - 1}"
-        )
-    # the index in `hidden_states`, whose first entry is the embeddings
-    index = layer % (num_layers + 1)
+    index = layer_index(layer, model.config.num_hidden_layers)
     encoder = prompt_encoder(
         resolve_task(model.config, template, None) or Task(DEFAULT_TEMPLATE),
         tokenizer,
@@ -86,9 +79,9 @@ def embed_records(
     @torch.inference_mode()
     def embed(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
         inputs = padded_batch(batch, model.config.pad_token_id)
-        hidden_states = _hidden_states(model, inputs, index)
-        mask = inputs["attention_mask"].to(hidden_states.device)
-        return _pool(hidden_states.float(), mask, pooling)
+        states = hidden_states(model, inputs, index)
+        mask = inputs["attention_mask"].to(states.device)
+        return _pool(states.float(), mask, pooling)
 
     rows = map_in_batches(
         embed, map(encoder, records), max_records=max_records, max_tokens=max_tokens
@@ -98,7 +91,21 @@ def embed_records(
         yield Embedding(encoded.record, encoded.input_ids, vectors)
 
 
-def _hidden_states(model: DNAGPTModel, inputs: dict[str, torch.Tensor], index: int) -> torch.Tensor:
+def layer_index(layer: int, num_layers: int) -> int:
+    """Find a layer in `hidden_states`, whose first entry is the embeddings.
+
+    Raises:
+        ValueError: the model has no such layer.
+    """
+    if not -num_layers - 1 <= layer <= num_layers:
+        raise ValueError(
+            f"layer {layer} does not exist: the model has {num_layers}, so choose 0 (embeddings) "
+            f"to {num_layers}, or -1 (last) to {-num_layers - 1}"
+        )
+    return layer % (num_layers + 1)
+
+
+def hidden_states(model: DNAGPTModel, inputs: dict[str, torch.Tensor], index: int) -> torch.Tensor:
     """Compute the hidden states of one layer, `(batch, length, hidden)`."""
     is_last = index == model.config.num_hidden_layers
     outputs = model(
@@ -118,6 +125,9 @@ def _pool(
     if pooling == "mean":
         total = hidden_states.masked_fill(mask[..., None] == 0, 0.0).sum(1)
         return list((total / mask.sum(1, keepdim=True)).cpu().numpy())
+    if pooling == "max":
+        smallest = torch.finfo(hidden_states.dtype).min
+        return list(hidden_states.masked_fill(mask[..., None] == 0, smallest).amax(1).cpu().numpy())
     vectors = hidden_states.cpu().numpy()
     lengths = mask.sum(1).tolist()
     # a copy, because a view would keep the whole batch in memory

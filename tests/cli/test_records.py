@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -462,3 +463,35 @@ def test_a_process_that_is_ended_leaves_nothing(
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
     assert sorted(work.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.npz"])
+def test_embed_windows_of_a_genome(work: Path, folder: Path, name: str) -> None:
+    Path("genome.fa").write_text(f">chr1\n{'ACGTTGCA' * 10}\n>chr2\n{'GATTACA' * 10}\n")
+    Path("a.bed").write_text("chr2\t10\t50\n")
+    run("embed", folder, "genome.fa", "-o", name, "--bed", "a.bed", "--bin", 12, "--species", "U")
+    if name.endswith("npz"):
+        arrays = np.load(name)
+        assert arrays["start"].tolist() == [10, 22, 34, 46]
+        assert arrays["end"].tolist() == [22, 34, 46, 50]
+        assert arrays["contigs"][arrays["contig"]].tolist() == ["chr2"] * 4
+        assert arrays["embeddings"].shape == (4, 32)
+    else:
+        table = pytest.importorskip("pyarrow.parquet").read_table(name).to_pydict()
+        assert table["contig"] == ["chr2"] * 4
+
+
+def test_embed_refuses_windows_that_are_not_clear(work: Path, folder: Path) -> None:
+    Path("genome.fa").write_text(f">chr1\n{'ACGTTGCA' * 10}\n")
+    run("embed", folder, "genome.fa", "-o", "a.npz", "--bin", 12, status=2)
+    more = ("--window", 12, "--template", "<R>{sequence}")
+    run("embed", folder, "genome.fa", "-o", "a.npz", *more, status=2)
+
+
+def test_embed_the_maximum_of_tokens(work: Path, folder: Path) -> None:
+    run("embed", folder, "a.fa", "-o", "max.npz", "--pooling", "max")
+    run("embed", folder, "a.fa", "-o", "token.npz", "--pooling", "token")
+    tokens = np.load("token.npz")
+    ends = tokens["offsets"]
+    expected = [tokens["embeddings"][a:b].max(0) for a, b in pairwise(ends)]
+    np.testing.assert_allclose(np.load("max.npz")["embeddings"], expected, atol=1e-6)
