@@ -1,7 +1,7 @@
 """Opening files of text, and reading the rows of FASTA, CSV, TSV, JSON lines and plain text.
 
 The reader of a format is a generator: it takes the numbered lines of a file and yields for each
-record its columns, its name (empty if there is none) and the line on which it starts.
+record its columns and the line on which it starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -23,8 +23,8 @@ from typing import Any, cast
 Lines = Iterator[tuple[int, str]]
 """Numbers, from 1, and contents of lines, with their line ends."""
 
-Row = tuple[dict[str, Any], str, int]
-"""Columns, name and line of a record."""
+Row = tuple[dict[str, Any], int]
+"""Columns and line of a record."""
 
 STANDARD_STREAM = "-"
 
@@ -45,6 +45,9 @@ _FORMAT_OF_ENDING = {
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
 }
+# first character of a file, and marks in the first line of a table
+_FORMAT_OF_START = {">": "fasta", "{": "jsonl", "[": "jsonl"}
+_FORMAT_OF_MARK = {"\t": "tsv", ",": "csv", ";": "csv"}
 _NAME_COLUMNS = ("name", "id")
 # csv refuses fields of more than 131,072 characters, which a promoter table can exceed. A limit
 # remains, so that a stray quotation mark does not read a whole file as one field.
@@ -160,25 +163,15 @@ def text_rows(
     first = next((line for line in lines if line[1].strip()), None)
     if first is None:
         raise RecordError(f"{source} is empty")
-    format = format or _sniff(first[1], source, text_by_default)
-    return _TEXT_READERS[format](chain([first], lines), source)
-
-
-def _sniff(first: str, source: str, text_by_default: bool) -> str:
-    """Recognize a format by the first line."""
-    start = first.lstrip()[0]
-    if start in ">{[":
-        return "fasta" if start == ">" else "jsonl"
-    if "\t" in first:
-        return "tsv"
-    if "," in first or ";" in first:
-        return "csv"
-    if text_by_default:
-        return "text"
-    raise RecordError(
-        f"{source}: its first line {shorten(first)!r} does not tell what it is: state its format, "
-        f"one of {', '.join(FORMATS)}"
-    )
+    start = first[1].lstrip()
+    marks = (_FORMAT_OF_MARK[mark] for mark in _FORMAT_OF_MARK if mark in start)
+    format = format or _FORMAT_OF_START.get(start[0]) or next(marks, None)
+    if format is None and not text_by_default:
+        raise RecordError(
+            f"{source}: its first line {shorten(start)!r} does not tell what it is: state its "
+            f"format, one of {', '.join(FORMATS)}"
+        )
+    return _TEXT_READERS[format or "text"](chain([first], lines), source)
 
 
 def _read_fasta(lines: Lines, source: str) -> Iterator[Row]:
@@ -205,7 +198,7 @@ def _read_fasta(lines: Lines, source: str) -> Iterator[Row]:
 
 def _fasta_row(header: str, parts: list[str], line: int) -> Row:
     name, description = (*header[1:].split(maxsplit=1), "", "")[:2]
-    return {"name": name, "description": description, "sequence": "".join(parts)}, name, line
+    return {"name": name, "description": description, "sequence": "".join(parts)}, line
 
 
 def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iterator[Row]:
@@ -220,7 +213,6 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
     try:
         header = [cell.strip() for cell in next(rows, [])]
         check_columns([name for name in header if name], source)
-        named_by = name_column(header)
         while True:
             line = number + rows.line_num
             row = next(rows, None)
@@ -235,8 +227,7 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
                 raise RecordError(
                     f"{source}, line {line}: {len(row)} fields, but the header has {len(header)}"
                 )
-            values = {name: cell for name, cell in zip(header, row, strict=True) if name}
-            yield values, values[named_by].strip() if named_by else "", line
+            yield {name: cell for name, cell in zip(header, row, strict=True) if name}, line
     except csv.Error as error:
         line = number + rows.line_num - 1
         raise RecordError(f"{source}, line {line}: malformed table: {error}") from error
@@ -280,7 +271,7 @@ def _read_json_lines(lines: Lines, source: str) -> Iterator[Row]:
                 f"{source}, line {number}: expected a JSON object, not {shorten(line)!r}: write "
                 "one object on each line, as jq -c '.[]' does"
             )
-        yield values, name_of(values), number
+        yield values, number
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -295,7 +286,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _read_text(lines: Lines, source: str) -> Iterator[Row]:
     for number, line in lines:
         if line.strip():
-            yield {"sequence": line.strip()}, "", number
+            yield {"sequence": line.strip()}, number
 
 
 _TEXT_READERS: dict[str, Callable[[Lines, str], Iterator[Row]]] = {
@@ -333,22 +324,22 @@ def ending(path: str | os.PathLike[str]) -> str:
     return name.suffix.lower()
 
 
-def name_column(columns: list[str]) -> str | None:
-    """Find the column that names records: `name` or `id` in any case, `None` if there is none.
+def name_of(values: Mapping[str, Any]) -> str:
+    """Return the name of a record: its column `name` or `id`, in any case; empty without one.
 
     Example:
 
-        >>> name_column(["sequence", "ID"])
-        'ID'
+        >>> name_of({"sequence": "ACGT", "ID": "promoter_7"})
+        'promoter_7'
     """
+    column = _name_column(tuple(values))
+    return "" if column is None else str(values[column]).strip()
+
+
+@lru_cache(maxsize=64)
+def _name_column(columns: tuple[str, ...]) -> str | None:
     by_lower_case = {name.lower(): name for name in reversed(columns)}
     return next((by_lower_case[name] for name in _NAME_COLUMNS if name in by_lower_case), None)
-
-
-def name_of(values: Mapping[str, Any]) -> str:
-    """Return the name of a record by its columns; empty if it has none."""
-    column = name_column(list(values))
-    return str(values[column]) if column else ""
 
 
 def shorten(text: str, width: int = 40) -> str:

@@ -147,8 +147,8 @@ class RecordReader:
         else:
             rows = text_rows(self._raw, self.source, self._format, self._text_by_default)
         number = 0
-        for number, (values, name, line) in enumerate(rows, start=1):
-            yield Record(values, name or str(number), self.source, number, line)
+        for number, (values, line) in enumerate(rows, start=1):
+            yield Record(values, name_of(values) or str(number), self.source, number, line)
         if number == 0:
             raise RecordError(f"{self.source} has a header, but no records")
 
@@ -168,7 +168,7 @@ class RecordReader:
                 for row in batch.to_pylist():
                     self._rows += 1
                     values = {name: "" if value is None else value for name, value in row.items()}
-                    yield values, name_of(values), self._rows
+                    yield values, self._rows
         except (pyarrow.ArrowException, OSError) as error:
             raise RecordError(
                 f"{self.source} is no parquet file or is damaged: {on_one_line(error)}"

@@ -135,25 +135,19 @@ def _write_parquet(path: Path, names: list[str], arrays: dict[str, Any]) -> None
     import pyarrow.parquet
 
     vectors = arrays["embeddings"]
-    num_rows, hidden = vectors.shape
-    fields: dict[str, Any] = {"name": pyarrow.string()}
+    columns: dict[str, Any] = {"name": pyarrow.array(names, pyarrow.string())}
     if "offsets" in arrays:
-        fields |= {"position": pyarrow.int64(), "input_id": pyarrow.int64()}
-    fields["embedding"] = pyarrow.list_(pyarrow.float32(), hidden)
-    schema = pyarrow.schema(fields.items())
-    offsets = arrays.get("offsets", np.arange(num_rows + 1))
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        for start in range(0, num_rows, _ROWS_IN_GROUP):
-            rows = np.arange(start, min(start + _ROWS_IN_GROUP, num_rows))
-            # record of each row
-            record = np.searchsorted(offsets, rows, side="right") - 1
-            columns: dict[str, Any] = {"name": [names[index] for index in record]}
-            if "offsets" in arrays:
-                columns["position"] = rows - offsets[record]
-                columns["input_id"] = arrays["input_ids"][rows]
-            flat = vectors[rows].reshape(-1)
-            columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(flat, hidden)
-            writer.write_table(pyarrow.table(columns, schema))
+        offsets = arrays["offsets"]
+        # record of each token
+        record = np.repeat(np.arange(len(names)), np.diff(offsets))
+        columns["name"] = columns["name"].take(pyarrow.array(record))
+        columns["position"] = np.arange(len(vectors)) - offsets[record]
+        columns["input_id"] = arrays["input_ids"].astype(np.int64)
+    # without a copy: the vectors stay in their file
+    flat = pyarrow.array(vectors.reshape(-1))
+    columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    table = pyarrow.table(columns)
+    pyarrow.parquet.write_table(table, path, row_group_size=_ROWS_IN_GROUP)
 
 
 _WRITERS = {".safetensors": _write_safetensors, ".npz": _write_npz, ".parquet": _write_parquet}
