@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from transformers import HfArgumentParser
 
 from dnagpt_hf import finetune
-from dnagpt_hf.tasks.builtin import builtin_task
+from dnagpt_hf.finetuning.settings import builtin_task
 
 
 @dataclass

@@ -16,14 +16,15 @@ from dnagpt_hf.checkpoints.opening import Checkpoint, open_checkpoint
 from dnagpt_hf.evaluation.metrics import mean_and_deviation
 from dnagpt_hf.finetuning.model import new_model, write_model
 from dnagpt_hf.finetuning.report import write_data_report, write_finetuning_card
-from dnagpt_hf.finetuning.settings import FineTuningSettings, read_finetuning_settings
+from dnagpt_hf.finetuning.settings import DEFAULTS, FineTuningSettings, parse_finetuning_settings
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer, class_weights
 from dnagpt_hf.messages import count
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task
-from dnagpt_hf.tasks.sources import open_source
+from dnagpt_hf.tasks.sources import TEXT_KEYS, as_source, open_source
 from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
+from dnagpt_hf.training.settings import stated_settings
 
 RESULTS = "results.json"
 
@@ -94,7 +95,10 @@ def finetune(
         ('test', ['accuracy', 'auprc'])
     """
     if not isinstance(settings, FineTuningSettings):
-        settings = read_finetuning_settings(settings, overrides, arguments)
+        stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
+        output = Path(str(stated.get("output_dir", DEFAULTS["output_dir"])))
+        stated["data"] = as_source(stated.get("data"), output)
+        settings = parse_finetuning_settings(arguments, stated, folder)
     with sole_run(settings.training):
         return _run(settings)
 

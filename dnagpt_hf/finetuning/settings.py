@@ -10,13 +10,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from transformers import TrainingArguments
 
+from dnagpt_hf import tasks
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.finetuning.model import Adapter
 from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes
-from dnagpt_hf.tasks.builtin import builtin_task
 from dnagpt_hf.tasks.dataset import Duplicates
 from dnagpt_hf.tasks.examples import Head
-from dnagpt_hf.tasks.sources import TEXT_KEYS, as_source
+from dnagpt_hf.tasks.sources import TEXT_KEYS
 from dnagpt_hf.tasks.task import Task
 from dnagpt_hf.training.settings import (
     Nested,
@@ -24,8 +24,8 @@ from dnagpt_hf.training.settings import (
     parse_dataclasses,
     recipe_arguments,
     stated_argument,
-    stated_settings,
 )
+from dnagpt_hf.yaml_files import read_yaml
 
 
 @dataclass
@@ -80,8 +80,9 @@ class FineTuningSettings(NamedTuple):
     folder: Path
 
 
+BUILTIN_TASKS = Path(tasks.__path__[0]) / "builtin_tasks"
 # for every fine-tuning, unless a recipe, a file or the command line state another value
-_DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "output_dir": "finetuned",
     "remove_unused_columns": False,
     "eval_strategy": "epoch",
@@ -122,7 +123,7 @@ def parse_finetuning_settings(
         (TaskArguments, TuningArguments, TrainingArguments),
         arguments,
         stated,
-        {**_DEFAULTS, **recipe_arguments(finetuning_recipe(model))},
+        {**DEFAULTS, **recipe_arguments(finetuning_recipe(model))},
         description="Fine-tune a DNAGPT on a task.",
         text_keys=TEXT_KEYS,
     )
@@ -141,22 +142,16 @@ def parse_finetuning_settings(
     return FineTuningSettings(task, data, tuning, training, folder)
 
 
-def read_finetuning_settings(
-    settings: str | Path | Mapping[str, Any] | None,
-    overrides: Mapping[str, Any],
-    arguments: Sequence[str] = (),
-) -> FineTuningSettings:
-    """Read the settings that [`finetune`] was given.
+def builtin_task(name: str) -> dict[str, Any]:
+    """Read the settings of a task that comes with this package.
 
-    Args:
-        settings: path of a YAML file, or names and values.
-        overrides: further settings, which override those of the file.
-        arguments: options of a command line, which override both.
+    Raises:
+        ValueError: there is no such task; the message lists those that exist.
     """
-    stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
-    output = Path(str(stated.get("output_dir", _DEFAULTS["output_dir"])))
-    data = as_source(stated.get("data"), output)
-    return parse_finetuning_settings(arguments, {**stated, "data": data}, folder)
+    known = {path.stem: path for path in sorted(BUILTIN_TASKS.glob("*.yaml"))}
+    if name not in known:
+        raise ValueError(f"unknown task {name!r}: choose one of {', '.join(known)}")
+    return read_yaml(known[name])
 
 
 def finetuning_recipe(model: str) -> Recipe:

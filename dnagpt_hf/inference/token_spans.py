@@ -139,63 +139,50 @@ def tokenize_record(
         >>> tokenized.per_base(np.array([9.0, 6.0, 3.0, 9.0, 9.0]), "sequence").tolist()
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    encoded = encoder(record)
+    encoded, tokenizer = encoder(record), encoder.tokenizer
     texts = encoder.template.texts(encoded.values)
-    letters = _Letters(encoder, encoded, "".join(texts))
-    tokens = list(letters.tokens)
+    text = "".join(texts)
+    extents = tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    names = tokenizer.convert_ids_to_tokens(encoded.input_ids.tolist())
+    tokens = [TokenSpan(name, token_kind(name)) for name in names]
+    # of each letter: whether it is a base, the token of the base, and its index in the token
+    is_base = np.array([not letter.isspace() for letter in text], bool)
+    token, offset = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
+    for number, (one, (start, end)) in enumerate(zip(tokens, extents, strict=True)):
+        # the answers <A> and <N> are tokens of DNA, too
+        is_dna = one.kind == "sequence" and text[start] != "<"
+        token[start:end] = number if is_dna else -1
+        is_base[start:end] &= is_dna
+    read = np.flatnonzero(is_base & (token >= 0))
+    bases_of_token = np.bincount(token[read], minlength=len(tokens))
+    # tokens follow each other in the text
+    first = np.cumsum(bases_of_token) - bases_of_token
+    offset[read] = np.arange(len(read)) - first[token[read]]
     columns: dict[str, DNAColumn] = {}
-    for name, is_number, start, end in _slots(encoder, texts):
-        if is_number:
-            _span_numbers(tokens, letters.numbers_between(start, end), name)
+    end = 0
+    for part, part_text in zip(encoder.template.parts, texts, strict=True):
+        start, end = end, end + len(part_text)
+        if not isinstance(part, Slot):
             continue
-        column = letters.bases_between(start, end)
-        if not column.bases:
+        if part.is_number:
+            here = (n for n, (at, _) in enumerate(extents) if start <= at < end)
+            numbers = [number for number in here if tokens[number].kind == "number"]
+            for index, number in enumerate(numbers):
+                tokens[number] = TokenSpan(
+                    tokens[number].text, "number", part.column, index, index + 1
+                )
             continue
-        if name in columns:
-            raise record.error(f"its column {name!r} stands twice in the template")
-        columns[name] = _restored(column, record.values[name], (cuts or {}).get(name), encoder)
-        _span_bases(tokens, columns[name].token, name)
-    return TokenizedRecord(encoded, tuple(tokens), columns, letters.bases_of_token())
-
-
-class _Letters:
-    """The letters of a text, of which some are bases of a token."""
-
-    def __init__(self, encoder: RecordEncoder, encoded: EncodedRecord, text: str) -> None:
-        tokenizer = encoder.tokenizer
-        self.text = text
-        self.offsets = tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-        names = tokenizer.convert_ids_to_tokens(encoded.input_ids.tolist())
-        self.tokens = [TokenSpan(name, token_kind(name)) for name in names]
-        is_base = np.array([not letter.isspace() for letter in text], bool)
-        token = np.full(len(text), -1, np.int64)
-        for number, (one, (start, end)) in enumerate(zip(self.tokens, self.offsets, strict=True)):
-            # the answers <A> and <N> are tokens of DNA, too
-            if one.kind == "sequence" and text[start] != "<":
-                token[start:end] = number
-            else:
-                is_base[start:end] = False
-        self.bases = np.flatnonzero(is_base)
-        self.token = token[self.bases]
-        _, first, owner = np.unique(self.token, return_index=True, return_inverse=True)
-        self.offset = np.arange(len(self.bases)) - first[owner]
-
-    def bases_between(self, start: int, end: int) -> DNAColumn:
-        """Select the bases in a part of the text."""
-        first, last = np.searchsorted(self.bases, [start, end])
-        letters = "".join(self.text[at] for at in self.bases[first:last].tolist())
-        return DNAColumn(_normalized(letters), self.token[first:last], self.offset[first:last])
-
-    def numbers_between(self, start: int, end: int) -> list[int]:
-        """List the indices of the number tokens in a part of the text."""
-        return [
-            number
-            for number, (token, (at, _)) in enumerate(zip(self.tokens, self.offsets, strict=True))
-            if token.kind == "number" and start <= at < end
-        ]
-
-    def bases_of_token(self) -> Array:
-        return np.bincount(self.token[self.token >= 0], minlength=len(self.tokens))
+        bases = start + np.flatnonzero(is_base[start:end])
+        if not len(bases):
+            continue
+        if part.column in columns:
+            raise record.error(f"its column {part.column!r} stands twice in the template")
+        letters = "".join(text[at] for at in bases.tolist())
+        column = DNAColumn(_normalized(letters), token[bases], offset[bases])
+        cut = (cuts or {}).get(part.column)
+        columns[part.column] = _restored(column, record.values[part.column], cut, encoder)
+        _span_bases(tokens, columns[part.column].token, part.column)
+    return TokenizedRecord(encoded, tuple(tokens), columns, bases_of_token)
 
 
 def token_kind(name: str) -> TokenKind:
@@ -209,16 +196,6 @@ def token_kind(name: str) -> TokenKind:
     if name == NUMBER_TOKEN:
         return "number"
     return "property" if name.startswith("<") else "sequence"
-
-
-def _slots(encoder: RecordEncoder, texts: list[str]) -> list[tuple[str, bool, int, int]]:
-    """List column, kind and extent in the text of each slot of the template."""
-    ends = np.cumsum([len(text) for text in texts]).tolist()
-    return [
-        (part.column, part.is_number, end - len(text), end)
-        for part, text, end in zip(encoder.template.parts, texts, ends, strict=True)
-        if isinstance(part, Slot)
-    ]
 
 
 def _normalized(letters: str) -> str:
@@ -239,11 +216,6 @@ def _restored(
     token, offset = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
     token[kept], offset[kept] = column.token, column.offset
     return DNAColumn(_normalized(text), token, offset)
-
-
-def _span_numbers(tokens: list[TokenSpan], numbers: list[int], column: str) -> None:
-    for index, number in enumerate(numbers):
-        tokens[number] = replace(tokens[number], column=column, start=index, end=index + 1)
 
 
 def _span_bases(tokens: list[TokenSpan], token_of_base: Array, column: str) -> None:

@@ -46,30 +46,33 @@ class ObjectiveReader:
 
     def loss_per_base(self, sequences: Sequence[Bases]) -> float:
         """Compute the cross-entropy of sequence tokens, in nats per base."""
-        total = 0.0
         records = [self.records.next_token(bases) for bases in sequences]
-        for batch, outputs in self._read(records):
-            total += float(outputs.token_loss) * int(
-                (batch["labels"][:, 1:] != IGNORED_TOKEN).sum()
-            )
-        return total / sum(len(bases) for bases in sequences)
+        total = sum(
+            float(outputs.token_loss) * int((batch["labels"][:, 1:] != IGNORED_TOKEN).sum())
+            for batch, outputs in self._read(records)
+        )
+        return total / sum(map(len, sequences))
 
     def gc_contents(self, sequences: Sequence[Bases]) -> NDArray[np.float32]:
         """Predict the GC content of each sequence, `(sequences,)`."""
         records = [self.records.gc_content(bases) for bases in sequences]
-        answers = []
-        for batch, outputs in self._read(records):
-            answers.append(outputs.number_predictions[self._before_answer(batch)].float())
-        return torch.cat(answers).cpu().numpy()
+        return self._answers(records, "number_predictions")
 
     def reversal_scores(self, sequences: Sequence[Bases]) -> NDArray[np.float32]:
         """Compute the log-odds of reversal, the logit of `A` minus that of `N`, `(sequences,)`."""
         records = [self.records.sequence_order(bases, False) for bases in sequences]
-        scores = []
+        logits = self._answers(records, "logits")
+        return logits[:, self.reversed_id] - logits[:, self.forward_id]
+
+    def _answers(self, records: Sequence[Record], output: str) -> NDArray[np.float32]:
+        """Give an output of the model at the position before the last one of each record."""
+        found = []
         for batch, outputs in self._read(records):
-            logits = outputs.logits[self._before_answer(batch)].float()
-            scores.append(logits[:, self.reversed_id] - logits[:, self.forward_id])
-        return torch.cat(scores).cpu().numpy()
+            real = batch["attention_mask"]
+            # whichever side is padded
+            last = (torch.arange(real.shape[1], device=real.device) * real).argmax(1)
+            found.append(outputs[output][torch.arange(len(real)), last - 1].float())
+        return torch.cat(found).cpu().numpy()
 
     @torch.inference_mode()
     def _read(self, records: Sequence[Record]) -> Iterator[tuple[Batch, Any]]:
@@ -77,11 +80,3 @@ class ObjectiveReader:
             examples = records[start : start + self.batch_size]
             batch = {k: v.to(self.model.device) for k, v in self.collate(examples).items()}
             yield batch, self.model(**batch)
-
-    @staticmethod
-    def _before_answer(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Index the position before the last one of each record."""
-        real = batch["attention_mask"]
-        # whichever side is padded
-        last = (torch.arange(real.shape[1], device=real.device) * real).argmax(1)
-        return torch.arange(len(real), device=real.device), last - 1

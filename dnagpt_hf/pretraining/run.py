@@ -37,12 +37,13 @@ from dnagpt_hf.pretraining.settings import (
     DataArguments,
     ModelArguments,
     PretrainingSettings,
-    read_pretraining_settings,
+    parse_settings,
 )
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
+from dnagpt_hf.training.settings import stated_settings
 from dnagpt_hf.training.token_loss import choose_token_loss
 
 
@@ -110,7 +111,7 @@ def pretrain(
         (2, True)
     """
     if not isinstance(settings, PretrainingSettings):
-        settings = read_pretraining_settings(settings, overrides, arguments)
+        settings = parse_settings(arguments, stated_settings(settings, overrides)[0])
     with sole_run(settings.training):
         return _run(settings)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from transformers import TrainingArguments
@@ -18,7 +17,6 @@ from dnagpt_hf.training.settings import (
     parse_dataclasses,
     recipe_arguments,
     stated_argument,
-    stated_settings,
 )
 from dnagpt_hf.training.token_loss import TokenLoss
 
@@ -110,18 +108,3 @@ def parse_settings(
         raise ValueError("no genomes are given: state a manifest (--genomes, or genomes: in YAML)")
     check_training_arguments(training, _REFUSED)
     return PretrainingSettings(model, data, training)
-
-
-def read_pretraining_settings(
-    settings: str | Path | Mapping[str, Any] | None,
-    overrides: Mapping[str, Any],
-    arguments: Sequence[str] = (),
-) -> PretrainingSettings:
-    """Read the settings that [`pretrain`] was given.
-
-    Args:
-        settings: path of a YAML file, or names and values.
-        overrides: further settings, which override those of the file.
-        arguments: options of a command line, which override both.
-    """
-    return parse_settings(arguments, stated_settings(settings, overrides)[0])

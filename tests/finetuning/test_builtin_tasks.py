@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from finetuning_runs import whole_record
 
-from dnagpt_hf.tasks.builtin import builtin_task, builtin_tasks
+from dnagpt_hf.finetuning.settings import BUILTIN_TASKS, builtin_task
 from dnagpt_hf.tasks.task import Task
 
 SETTINGS = {"split"}
 
 
-@pytest.mark.parametrize("name", builtin_tasks())
+@pytest.mark.parametrize("name", [path.stem for path in BUILTIN_TASKS.glob("*.yaml")])
 def test_each_is_a_task_with_answers(name: str) -> None:
     content = builtin_task(name)
     task = Task.from_dict({key: content[key] for key in content.keys() - SETTINGS})
