@@ -16,7 +16,7 @@ import torch
 
 from dnagpt_hf.inference.batching import check_finite, padded_batch
 from dnagpt_hf.inference.prediction import encoder_of, resolve_head
-from dnagpt_hf.inference.prediction_heads import LanguageHead, Output, Predictor
+from dnagpt_hf.inference.prediction_heads import LanguageHead, Predictor
 from dnagpt_hf.inference.token_spans import TokenizedRecord, TokenSpan, token_kind, tokenize_record
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Truncation
@@ -116,14 +116,22 @@ def score_answer(
     with torch.inference_mode():
         found = raw(**_inputs(model, tokenized))
     check_finite(record, found.cpu().numpy())
-    kind = _kind(output)
-    label = _chosen(list(output.labels or (output.name,)), target, "target")
+    kind: AnswerKind = "class" if output.labels else "number"
+    if output.multilabel:
+        kind = "label"
+    elif len(output.labels) == 1:
+        raise ValueError(
+            f"{output.labels[0]!r} is the only answer, but log-odds compare it with others: state "
+            "two answers or more"
+        )
+    names = list(output.labels or (output.name,))
+    label = _chosen(names, target, "target")
     label = int(found[0].argmax()) if label is None else label
     return ScoredRecord(
         model,
         tokenizer,
         tokenized,
-        (output.labels or (output.name,))[label],
+        names[label],
         kind,
         float(_score(found, kind, label)),
         lambda **inputs: _score(raw(**inputs), kind, label),
@@ -141,19 +149,6 @@ def _chosen(names: list[str], wanted: str | None, what: str) -> int | None:
     if wanted not in names:
         raise ValueError(f"there is no {what} {wanted!r}: choose one of {', '.join(names)}")
     return names.index(wanted)
-
-
-def _kind(output: Output) -> AnswerKind:
-    if not output.labels:
-        return "number"
-    if output.multilabel:
-        return "label"
-    if len(output.labels) == 1:
-        raise ValueError(
-            f"{output.labels[0]!r} is the only answer, but log-odds compare it with others: state "
-            "two answers or more"
-        )
-    return "class"
 
 
 def _score(raw: torch.Tensor, kind: AnswerKind, label: int) -> torch.Tensor:

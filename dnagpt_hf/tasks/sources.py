@@ -54,7 +54,7 @@ ALL = "all"
 FORMS = {
     "files": ("sources", "Files"),
     "deepgsr": ("benchmarks", "DeepGSR"),
-    "xpresso": ("xpresso", "Xpresso"),
+    "xpresso": ("benchmarks", "Xpresso"),
     "gue": ("benchmarks", "GUE"),
     "nucleotide_transformer": ("benchmarks", "NucleotideTransformer"),
     "dataset": ("hub_datasets", "HubDataset"),

@@ -121,12 +121,12 @@ def parse_dataclasses(
         if isinstance(settings, TrainingArguments):
             check_training_arguments(settings)
         else:
-            _parse_nested(settings, text_keys)
-            _check_choices(settings)
+            _check_values(settings, text_keys)
     return tuple(filled)
 
 
-def _parse_nested(settings: Any, text_keys: Collection[str]) -> None:
+def _check_values(settings: Any, text_keys: Collection[str]) -> None:
+    """Parse nested settings, and check choices of a file, which argparse takes for defaults."""
     for name, hint in get_type_hints(type(settings)).items():
         value = getattr(settings, name)
         if hint == Nested and isinstance(value, str):
@@ -135,17 +135,10 @@ def _parse_nested(settings: Any, text_keys: Collection[str]) -> None:
             except ValueError as error:
                 raise ValueError(f"{name} is {value!r}: {error}") from error
             setattr(settings, name, content[name])
-
-
-def _check_choices(settings: Any) -> None:
-    """Check the choices of a file, which argparse takes for defaults and does not look at."""
-    for name, hint in get_type_hints(type(settings)).items():
-        value = getattr(settings, name)
-        literal = next((one for one in (hint, *get_args(hint)) if get_origin(one) is Literal), None)
-        if literal is None or (value is None and literal is not hint):
-            continue
-        if value not in get_args(literal):
-            raise ValueError(f"{name} is {value!r}: choose one of {', '.join(get_args(literal))}")
+        for literal in (hint, *get_args(hint)):
+            may_be = get_args(literal) if get_origin(literal) is Literal else (value,)
+            if value not in may_be and not (value is None and literal is not hint):
+                raise ValueError(f"{name} is {value!r}: choose one of {', '.join(may_be)}")
 
 
 # names of settings in releases of Transformers before 5.24, and since
