@@ -143,9 +143,11 @@ def _write_parquet(path: Path, names: list[str], arrays: dict[str, Any]) -> None
         columns["name"] = columns["name"].take(pyarrow.array(record))
         columns["position"] = np.arange(len(vectors)) - offsets[record]
         columns["input_id"] = arrays["input_ids"].astype(np.int64)
-    # without a copy: the vectors stay in their file
-    flat = pyarrow.array(vectors.reshape(-1))
-    columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    columns["embedding"] = pyarrow.array([], pyarrow.list_(pyarrow.float32(), 0))
+    if len(vectors):
+        # without a copy: the vectors stay in their file
+        flat = pyarrow.array(vectors.reshape(-1))
+        columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     table = pyarrow.table(columns)
     pyarrow.parquet.write_table(table, path, row_group_size=_ROWS_IN_GROUP)
 

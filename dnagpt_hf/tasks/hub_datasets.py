@@ -63,11 +63,13 @@ def _load(dataset: str, folder: Path, name: str | None, revision: str | None) ->
 def _chosen(dataset: str, found: list[str], stated: Mapping[str, str] | None) -> dict[str, str]:
     """Match our splits with those of a dataset."""
     if stated is None:
-        usual = {
-            split: next((name for name in names if name in found), None)
+        # the first of several usual names
+        chosen = {
+            split: name
             for split, names in SPLIT_NAMES.items()
+            for name in reversed(names)
+            if name in found
         }
-        chosen = {split: name for split, name in usual.items() if name is not None}
         if not chosen:
             raise ValueError(
                 f"dataset {dataset} has the splits {', '.join(found)}: match them with splits, as "
