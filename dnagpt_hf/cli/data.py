@@ -2,51 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
 
 from dnagpt_hf.cli import options
-from dnagpt_hf.records.reading import Record
+
+if TYPE_CHECKING:
+    from dnagpt_hf.annotation.genes import GeneTable
+    from dnagpt_hf.annotation.site_windows import RegionWindows
 
 Anchor = Literal["start", "centre", "tss", "tts", "tis", "stop", "donor", "acceptor"]
-Edge = Literal["drop", "pad", "error"]
 Genome = Annotated[
     Path, Argument(metavar="GENOME", help="FASTA, plain or compressed with gzip or bgzip.")
 ]
-EdgeOption = Annotated[
-    Edge, Option(help="Windows that leave their contig: left out, filled up with N, or an error.")
-]
-Contigs = Annotated[
-    list[str] | None,
-    Option(
-        "--contig",
-        metavar="NAME",
-        help="Contig to use, or NAME=NAME where the genome calls it otherwise, as chrX=X; may be "
-        "repeated. By default all.",
-    ),
-]
-CacheFolder = Annotated[
-    Path | None,
-    Option(
-        metavar="FOLDER",
-        help="Where the index and the unpacked genome are kept; by default beside the genome.",
-    ),
-]
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Options of the commands that make a table of a genome."""
+
+    edge: Annotated[
+        Literal["drop", "pad", "error"],
+        Option(help="Windows that leave their contig: left out, filled up with N, or an error."),
+    ] = "drop"
+    contig: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME",
+            help="Contig to use, or NAME=NAME where the genome calls it otherwise, as chrX=X; may "
+            "be repeated. By default all.",
+        ),
+    ] = None
+    cache_folder: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            help="Where the index and the unpacked genome are kept; by default beside the genome.",
+        ),
+    ] = None
+    output: options.Output = "-"
+    output_format: options.OutputFormat = None
+    overwrite: options.Overwrite = False
+
+    @property
+    def genome(self) -> dict[str, Any]:
+        """Arguments of the functions that cut windows; contig `chr1` stands for `chr1=chr1`."""
+        pairs = [name if "=" in name else f"{name}={name}" for name in self.contig or []]
+        contigs = options.parse_pairs("contig", pairs) or None
+        return {"edge": self.edge, "contigs": contigs, "cache_folder": self.cache_folder}
+
+    def write(self, records: RegionWindows | GeneTable) -> None:
+        """Write the records, and their number and that of those left out to standard error."""
+        from dnagpt_hf.annotation.site_windows import counted
+        from dnagpt_hf.records.writing import row_writer
+
+        form, overwrite = self.output_format, self.overwrite
+        with row_writer(self.output, format=form, overwrite=overwrite) as write:
+            for record in records:
+                write(record.values)
+        typer.echo(counted(records.counts), err=True)
+
+
 data_app = typer.Typer(
     name="data", no_args_is_help=True, help="Make tables of windows and genes, as tasks read them."
 )
 
 
 @data_app.command()
+@options.with_groups
 def windows(
     regions: Annotated[
         Path, Argument(metavar="REGIONS", help="BED, GFF3 or GTF, plain or compressed.")
     ],
     genome: Genome,
+    *,
     anchor: Annotated[
         Anchor,
         Option(
@@ -83,12 +116,7 @@ def windows(
             help="Features of a GFF3 or GTF file whose start or centre is taken; by default gene.",
         ),
     ] = None,
-    edge: EdgeOption = "drop",
-    contig: Contigs = None,
-    cache_folder: CacheFolder = None,
-    output: options.Output = "-",
-    output_format: options.OutputFormat = None,
-    overwrite: options.Overwrite = False,
+    table: TableOptions,
 ) -> None:
     """Cut windows round sites of a genome, with real places without a site as negatives.
 
@@ -96,33 +124,30 @@ def windows(
     left out, is told on standard error.
     """
     from dnagpt_hf.annotation.negatives import Negatives
-    from dnagpt_hf.annotation.site_windows import RegionWindows, counted
+    from dnagpt_hf.annotation.site_windows import RegionWindows
 
-    drawn = None
-    if negatives:
-        drawn = Negatives(negatives, per_site, seed, within)
+    drawn = Negatives(negatives, per_site, seed, within) if negatives else None
     records = RegionWindows(
         regions,
         genome,
         anchor,
         upstream,
         downstream,
-        edge=edge,
         feature=feature,
         negatives=drawn,
-        contigs=_contigs(contig),
-        cache_folder=cache_folder,
+        **table.genome,
     )
-    _write(records, output, output_format, overwrite)
-    typer.echo(counted(records.counts), err=True)
+    table.write(records)
 
 
 @data_app.command()
+@options.with_groups
 def genes(
     annotation: Annotated[
         Path, Argument(metavar="ANNOTATION", help="GFF3 or GTF, plain or compressed.")
     ],
     genome: Genome,
+    *,
     upstream: Annotated[
         int, Option(min=0, metavar="BASES", help="Bases of the promoter before the TSS.")
     ] = 7000,
@@ -138,12 +163,7 @@ def genes(
     id: Annotated[
         str, Option("--id", metavar="COLUMN", help="Its column with the names of genes.")
     ] = "gene_id",
-    edge: EdgeOption = "drop",
-    contig: Contigs = None,
-    cache_folder: CacheFolder = None,
-    output: options.Output = "-",
-    output_format: options.OutputFormat = None,
-    overwrite: options.Overwrite = False,
+    table: TableOptions,
 ) -> None:
     """Write the promoter, the eight half-life features and the expression of each gene.
 
@@ -151,7 +171,6 @@ def genes(
     genes there are, and what was left out, is told on standard error.
     """
     from dnagpt_hf.annotation.genes import GeneTable
-    from dnagpt_hf.annotation.site_windows import counted
 
     records = GeneTable(
         annotation,
@@ -161,28 +180,6 @@ def genes(
         expression=expression,
         id=id,
         target=target,
-        edge=edge,
-        contigs=_contigs(contig),
-        cache_folder=cache_folder,
+        **table.genome,
     )
-    _write(records, output, output_format, overwrite)
-    typer.echo(counted(records.counts), err=True)
-
-
-def _contigs(names: list[str] | None) -> dict[str, str] | None:
-    """Contigs of a genome by the names of an annotation; `chr1` stands for `chr1=chr1`."""
-    pairs = [name if "=" in name else f"{name}={name}" for name in names or []]
-    return options.parse_pairs("contig", pairs) or None
-
-
-def _write(
-    records: Iterable[Record],
-    output: str,
-    output_format: options.TableFormat | None,
-    overwrite: bool,
-) -> None:
-    from dnagpt_hf.records.writing import row_writer
-
-    with row_writer(output, format=output_format, overwrite=overwrite) as write:
-        for record in records:
-            write(record.values)
+    table.write(records)
