@@ -1,14 +1,13 @@
 """A training step of a model, measured on fake tensors: they have shapes, but no memory.
 
-Layers are alike, and so are rows: models of two and three layers, on two numbers of rows, give the
-figures of all others.
+Layers are alike, and so are rows: a model of three layers and then of two, on two numbers of rows,
+gives the memory of all others.
 """
 
 from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -50,27 +49,20 @@ def training_flops_per_token(config: DNAGPTConfig, positions: int) -> int:
         '667,100,160'
     """
 
-    def forward_flops(config: DNAGPTConfig) -> int:
+    # eager attention is made of products that every release of PyTorch counts
+    small = copy.deepcopy(config)
+    small._attn_implementation = "eager"
+
+    def forward_flops(layers: int) -> int:
+        small.num_hidden_layers = layers
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            # eager attention is made of products that every release of PyTorch counts
-            config._attn_implementation = "eager"
             ids = torch.zeros(1, positions, dtype=torch.long)
-            DNAGPTForMultiTask(config)(ids, number_values=torch.zeros(1, positions))
+            DNAGPTForMultiTask(small)(ids, number_values=torch.zeros(1, positions))
         return counter.get_total_flops()
 
-    rest, layer = _rest_and_layer(forward_flops, config)
-    return int(3 * (rest + config.num_hidden_layers * layer) // positions)
-
-
-def _rest_and_layer(measure: Callable[[DNAGPTConfig], Any], config: DNAGPTConfig) -> Any:
-    """Split a figure of a model into the shares of all that is no layer and of one layer."""
-    # the only layer of a model would be both the first and the last in memory
-    shallow = copy.deepcopy(config)
-    shallow.num_hidden_layers = 2
-    two = measure(shallow)
-    shallow.num_hidden_layers = 3
-    layer = measure(shallow) - two
-    return two - 2 * layer, layer
+    # layers are alike
+    one, two = forward_flops(1), forward_flops(2)
+    return int(3 * (one + (config.num_hidden_layers - 1) * (two - one)) // positions)
 
 
 class PeakMemory(TorchDispatchMode):
@@ -179,57 +171,69 @@ class TrainingStep:
 
 
 @lru_cache(maxsize=64)
-def _peaks(step: TrainingStep, *setting: Any) -> Any:
-    """Split the peaks of `_measure` into bytes that rows do not change and bytes of each row."""
+def _peaks(
+    step: TrainingStep, weights: torch.dtype, autocast: bool, gradient_checkpointing: bool
+) -> Any:
+    """Measure the peaks of forward and backward pass, in bytes beside weights and gradients.
+
+    Returns:
+        Bytes that rows do not change, and bytes of each row, `(2, 2)`.
+    """
     few = -(-_TOKENS_OF_CHUNK // step.positions)
+    shapes = [(rows, step.positions) for rows in (few, 2 * few)]
+    with FakeTensorMode(), PeakMemory() as memory:
+        # the only layer of a model would be both the first and the last in memory
+        model = _fake_model(step, 3, weights, autocast, gradient_checkpointing)
+        three = [_measure(memory, model, shape, autocast) for shape in shapes]
+        del model.model.layers[-1]
+        two = [_measure(memory, model, shape, autocast) for shape in shapes]
+    # (rows, passes); linear in layers and in rows
+    layer = np.subtract(three, two)
+    base, double = two + (step.config.num_hidden_layers - 2) * layer
+    return np.array([2 * base - double, (double - base) / few])
 
-    def measure(config: DNAGPTConfig) -> Any:
-        base, double = (_measure(step, config, rows, *setting) for rows in (few, 2 * few))
-        return np.array([2 * base - double, (double - base) / few])
 
-    rest, layer = _rest_and_layer(measure, step.config)
-    return rest + step.config.num_hidden_layers * layer
-
-
-def _measure(
+def _fake_model(
     step: TrainingStep,
-    config: DNAGPTConfig,
-    rows: int,
+    layers: int,
     weights: torch.dtype,
     autocast: bool,
     gradient_checkpointing: bool,
 ) -> Any:
-    """Measure the peaks of forward and backward pass, of shape `(2,)`, in bytes."""
+    """Make a model of so many layers with gradients, within the mode of fake tensors."""
+    config = copy.deepcopy(step.config)
+    config.num_hidden_layers = layers
     attention = "eager" if step.attention == "eager" else "sdpa"
-    with FakeTensorMode(), PeakMemory() as memory:
-        model = DNAGPTForMultiTask._from_config(
-            config, attn_implementation=attention, dtype=weights
-        ).train()
-        if autocast:
-            _norms_in_float32(model)
-        for layer in model.model.layers:
-            layer.gradient_checkpointing = gradient_checkpointing
-            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
-            if step.attention == "flash_attention_2":
-                layer.register_forward_pre_hook(_without_mask, with_kwargs=True)
-        for weight in model.parameters():
-            weight.grad = torch.zeros_like(weight)
-        ids = torch.zeros(rows, step.positions, dtype=torch.long)
-        numbers = torch.zeros(rows, step.positions)
-        before = memory.peak = memory.current
-        # bfloat16 stands for float16, which takes as many bytes
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            loss = model(
-                ids,
-                number_values=numbers,
-                position_ids=ids,
-                labels=ids,
-                number_labels=numbers,
-                skip_logits=True,
-                use_cache=False,
-            ).loss
-        forward, memory.peak = memory.peak, memory.current
-        loss.backward()
+    model = DNAGPTForMultiTask._from_config(config, attn_implementation=attention, dtype=weights)
+    if autocast:
+        _norms_in_float32(model)
+    for layer in model.model.layers:
+        layer.gradient_checkpointing = gradient_checkpointing
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+        if step.attention == "flash_attention_2":
+            layer.register_forward_pre_hook(_without_mask, with_kwargs=True)
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    return model.train()
+
+
+def _measure(memory: PeakMemory, model: nn.Module, shape: tuple[int, int], autocast: bool) -> Any:
+    """Measure the peaks of forward and backward pass of a micro-batch, `(2,)`, in bytes."""
+    ids, numbers = torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
+    before = memory.peak = memory.current
+    # bfloat16 stands for float16, which takes as many bytes
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss = model(
+            ids,
+            number_values=numbers,
+            position_ids=ids,
+            labels=ids,
+            number_labels=numbers,
+            skip_logits=True,
+            use_cache=False,
+        ).loss
+    forward, memory.peak = memory.peak, memory.current
+    loss.backward()
     return np.array([forward, memory.peak]) - before
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
 from dnagpt_hf.planning.hardware import measured_matmul_rate
-from dnagpt_hf.planning.step import PeakMemory, TrainingStep, training_flops_per_token
+from dnagpt_hf.planning.step import (
+    PeakMemory,
+    TrainingStep,
+    _fake_model,
+    _measure,
+    training_flops_per_token,
+)
 from dnagpt_hf.presets import PRESETS, preset_config
 
 ROWS, POSITIONS = 3, 48
@@ -125,6 +132,18 @@ def test_activations_are_those_of_a_real_step(
     step = TrainingStep(config, 256, precision, attention)
     planned = step.activations("ddp", checkpointing, rows=5)
     assert real_peak(step, 5, checkpointing) == pytest.approx(planned, rel=0.05)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2", "zero3"])
+def test_layers_and_rows_of_a_whole_trace(strategy: str, checkpointing: bool) -> None:
+    step = TrainingStep(preset_config("dnagpt-tiny", num_hidden_layers=6), 256)
+    weights = torch.float32 if strategy == "ddp" else torch.bfloat16
+    autocast = strategy != "zero3"
+    with FakeTensorMode(), PeakMemory() as memory:
+        model = _fake_model(step, 6, weights, autocast, checkpointing)
+        traced = _measure(memory, model, (19, 256), autocast)
+    assert step.activations(strategy, checkpointing, rows=19) == max(traced)
 
 
 def test_strategies_hold_different_activations() -> None:
