@@ -145,10 +145,12 @@ def _read_prompts(
 
 def _format(output: str, stated: str | None, only_dna: bool) -> str:
     from dnagpt_hf.records.files import format_of_name
+    from dnagpt_hf.records.writing import check_ending
 
     if stated is None:
+        check_ending(output)
         by_name = format_of_name(output)
-        if by_name in ("csv", "tsv"):
+        if by_name in ("csv", "tsv", "parquet"):
             raise ValueError(
                 f"{output}: sequences are not written as {by_name}: choose fasta, text or jsonl"
             )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dnagpt_hf.atomic_files import check_new_file, named_write_errors, new_file
-from dnagpt_hf.records.files import STANDARD_STREAM, format_of_name
+from dnagpt_hf.records.files import STANDARD_STREAM, ending, format_of_name
 
 TABLE_FORMATS = ("csv", "tsv", "jsonl")
 # default of the program gzip; level 9, that of Python, takes 2 (CSV) to 18 times (.hapt) as long
@@ -113,7 +113,8 @@ def table_format(path: str | os.PathLike[str], format: str | None = None) -> str
     """Choose the format in which rows are written to `path`.
 
     Raises:
-        ValueError: neither `format` nor the ending of the name states one of `TABLE_FORMATS`.
+        ValueError: neither `format` nor the ending of the name states one of `TABLE_FORMATS`, and
+            the ending is that of another format.
 
     Example:
 
@@ -121,12 +122,28 @@ def table_format(path: str | os.PathLike[str], format: str | None = None) -> str
         ('tsv', 'csv')
     """
     stated = format or format_of_name(path) or "csv"
+    if format is None:
+        check_ending(path)
     if stated not in TABLE_FORMATS:
         raise ValueError(
             f"{os.fspath(path)}: results are not written as {stated!r}: choose one of "
             f"{', '.join(TABLE_FORMATS)}"
         )
     return stated
+
+
+def check_ending(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that ends as one of a format that is not written, as `.xlsx` or `.json`.
+
+    Raises:
+        ValueError: the ending is none of those of records, and neither `.txt` nor a number.
+    """
+    found = ending(path)
+    if found[1:2].isalpha() and found != ".txt" and format_of_name(path) is None:
+        raise ValueError(
+            f"{os.fspath(path)}: the ending {found!r} names no format that is written: choose "
+            "another, as .csv, or state the format (--output-format)"
+        )
 
 
 def flat_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -374,6 +374,8 @@ def test_generate_tokens_and_numbers(folder: Path) -> None:
         (("-i", "bad.txt", "--bases", 5), 1, "bad.txt, record 2 (line 3): "),
         (("-p", "<R>", "--max-new-tokens", 5, "-o", "a.fa"), 1, "FASTA holds DNA alone"),
         (("-p", "<R>", "--bases", 5, "-o", "out.csv"), 1, "not written as csv"),
+        (("-p", "<R>", "--bases", 5, "-o", "out.parquet"), 1, "not written as parquet"),
+        (("-p", "<R>", "--bases", 5, "-o", "out.bed"), 1, "names no format"),
         (("-p", "<R>", "--bases", 5, "-o", "a.fa"), 1, "exists"),
         (("-p", "<R>", "--bases", 5, "--greedy", "--number", 2), 1, "equal"),
     ],

@@ -91,7 +91,7 @@ def test_an_output_that_exists_is_kept_unless_it_is_to_be_replaced(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["a.fa", "a.csv.bgz"])
+@pytest.mark.parametrize("name", ["a.fa", "a.csv.bgz", "a.xlsx", "a.json.gz"])
 def test_formats_that_are_not_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         write_rows(tmp_path / name)
