@@ -15,7 +15,6 @@ from dnagpt_hf.genomes.bases import GenomeError
 from dnagpt_hf.genomes.composition import PUBLISHED_BASES
 from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.requests import manifest_requests
-from dnagpt_hf.genomes.download.servers import Servers
 from dnagpt_hf.genomes.manifest import (
     READY_MANIFESTS,
     Manifest,
@@ -269,7 +268,7 @@ def test_ready_manifests_are_understood_by_fetch(
 ) -> None:
     manifest = load_manifest(manifest_path(name))
     monkeypatch.setattr("dnagpt_hf.genomes.download.requests.reference_genomes", lambda *_: [])
-    requests = manifest_requests(manifest, HttpClient(), Servers())
+    requests = manifest_requests(manifest, HttpClient())
     expected = [] if name == "dnagpt-s-b-512" else [one.token for one in manifest.species]
     assert [one.token for one in requests] == expected
     with pytest.raises(ValueError, match=f"fetch it first, by dnagpt genomes fetch {name} "):

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 _FORMS = {"md5": r"[0-9a-f]{32}", "sha256": r"[0-9a-f]{64}", "sum": r"\d{5} \d+"}
 ALGORITHMS = tuple(_FORMS)
 _CHUNK = 1 << 20
-# 16 bits rotated by one bit to the right, also of a rotated number to which a byte was added: one
-# look-up for each byte, since no library computes this checksum
-_ROTATED = [(number & 0xFFFF) >> 1 | (number & 1) << 15 for number in range((1 << 16) + 255)]
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,10 @@ def file_checksum(path: str | os.PathLike[str], algorithm: str) -> Checksum:
             for chunk in chunks:
                 digest.update(chunk)
             return Checksum(algorithm, digest.hexdigest())
-        # `sum -r`: for each byte, rotate 16 bits to the right by one, then add the byte
-        value, rotated = 0, _ROTATED
+        # `sum -r`: for each byte, rotate 16 bits to the right by one, then add the byte. One look-up
+        # for each, also of a number to which a byte was added: no library computes this checksum.
+        rotated = [(number & 0xFFFF) >> 1 | (number & 1) << 15 for number in range((1 << 16) + 255)]
+        value = 0
         for chunk in chunks:
             for byte in chunk:
                 value = rotated[value] + byte

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from dnagpt_hf.genomes.download.checksums import Checksum
+if TYPE_CHECKING:
+    from dnagpt_hf.genomes.download.checksums import Checksum
 
 
 @dataclass(frozen=True)
