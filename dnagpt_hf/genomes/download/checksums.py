@@ -80,8 +80,8 @@ def file_checksum(path: str | os.PathLike[str], algorithm: str) -> Checksum:
             for chunk in chunks:
                 digest.update(chunk)
             return Checksum(algorithm, digest.hexdigest())
-        # `sum -r`: for each byte, rotate 16 bits to the right by one, then add the byte. One look-up
-        # for each, also of a number to which a byte was added: no library computes this checksum.
+        # `sum -r`, which no library computes: for each byte, rotate 16 bits to the right by one,
+        # then add the byte. One look-up rotates, also a number to which a byte was added.
         rotated = [(number & 0xFFFF) >> 1 | (number & 1) << 15 for number in range((1 << 16) + 255)]
         value = 0
         for chunk in chunks:
