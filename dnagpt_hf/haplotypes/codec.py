@@ -18,6 +18,7 @@ which rejects generated sequences without it at the last position.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,13 +29,12 @@ from numpy.typing import NDArray
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.haplotypes import Alleles, as_alleles
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Texts
-from dnagpt_hf.tokenization_dnagpt import ALPHABET, PROPERTY_TOKENS, DNAGPTTokenizer
+from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS, DNAGPTTokenizer
 
 Ids = NDArray[np.int64]
 
 # rows that are encoded at once: the intermediate arrays stay small
 _ROWS = 256
-_LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +101,18 @@ class HaplotypeCodec:
         self.populations = format.populations
         self._population_ids = {name: vocabulary[one] for name, one in self.populations.items()}
         self.start = len(self._prefix_ids) + bool(self.populations)
-        kmer_size = int(tokenizer.kmer_size)
-        self.num_tokens = -(-self.num_sites // kmer_size)
+        self.kmer_size = int(tokenizer.kmer_size)
+        self.num_tokens = -(-self.num_sites // self.kmer_size)
         self.length = self.start + self.num_tokens + 1
-        # (2, sites): letter of each allele
-        self._letters = self._letters_of_sites()
-        self._fill_tables(kmer_size, vocabulary)
+        # (tokens, combinations): id of each combination of alleles, which is a binary number
+        self._table = self._combination_ids(vocabulary)
+        # keys of token and id in ascending order, with the combinations that they stand for
+        keys = np.arange(self.num_tokens)[:, None] * len(tokenizer) + self._table
+        combinations = np.broadcast_to(np.arange(self._table.shape[1]), keys.shape)
+        order = np.argsort(keys[self._table >= 0])
+        self._keys = keys[self._table >= 0][order]
+        self._combinations = combinations[self._table >= 0][order]
+        self._bits = np.arange(self.kmer_size)[::-1]
 
     def _check_tokens(self) -> None:
         format = self.format
@@ -135,7 +141,8 @@ class HaplotypeCodec:
                 "with more positions"
             )
 
-    def _letters_of_sites(self) -> NDArray[np.uint8]:
+    def _letters_of_sites(self) -> list[str]:
+        """List the letters of both alleles of each site."""
         rows = []
         for allele, given in enumerate(self.format.letters):
             bases = [given] * self.num_sites if given in tuple("ACGT") else list(given)
@@ -144,41 +151,30 @@ class HaplotypeCodec:
                     f"{len(bases):,} letters for allele {allele}, but one or {self.num_sites:,} "
                     "are needed"
                 )
-            for site, base in enumerate(bases):
+            rows.append(bases)
+        for site, pair in enumerate(zip(*rows, strict=True), start=1):
+            for allele, base in enumerate(pair):
                 if base not in tuple("ACGT"):
                     raise HaplotypeError(
-                        f"{base!r} for allele {allele} of site {site + 1:,} is not A, C, G or T: "
-                        "use the same two letters for all sites"
+                        f"{base!r} for allele {allele} of site {site:,} is not A, C, G or T: use "
+                        "the same two letters for all sites"
                     )
-            rows.append(np.frombuffer("".join(map(str, bases)).encode(), np.uint8))
-        same = rows[0] == rows[1]
-        if same.any():
-            raise HaplotypeError(
-                f"both alleles of site {int(same.argmax()) + 1:,} are the same base"
-            )
-        return np.stack(rows)
+            if pair[0] == pair[1]:
+                raise HaplotypeError(f"both alleles of site {site:,} are the same base")
+        return list(map("".join, zip(*rows, strict=True)))
 
-    def _fill_tables(self, kmer_size: int, vocabulary: Mapping[str, int]) -> None:
-        rest = self.num_sites % kmer_size
-        is_padded = bool(rest) and "N" * rest not in vocabulary
-        lengths = np.full(self.num_tokens, kmer_size)
-        if rest and not is_padded:
-            lengths[-1] = rest
-        # offset of each site in its k-mer, and the weight of a letter there in an id
-        column = np.arange(self.num_sites) % kmer_size
-        unit = len(ALPHABET) ** (np.repeat(lengths, kmer_size)[: self.num_sites] - 1 - column)
-        digit = np.argsort(_LETTERS)[np.searchsorted(np.sort(_LETTERS), self._letters)]
-        self._starts = np.arange(0, self.num_sites, kmer_size)
-        first_ids = np.asarray([vocabulary["N" * length] for length in lengths.tolist()])
-        self._base = first_ids + np.add.reduceat(digit[0] * unit, self._starts)
-        self._weights = ((digit[1] - digit[0]) * unit).astype(np.int32)
-        # (2, tokens, kmer_size): letters of a sequence of zeros and of ones, as k-mers
-        filler = ord("N") if is_padded else 0
-        expected = np.full((2, self.num_tokens * kmer_size), filler, np.uint8)
-        expected[:, : self.num_sites] = self._letters
-        self._expected = expected.reshape(2, self.num_tokens, kmer_size)
-        # (vocabulary, kmer_size): letters of every k-mer, zeros for other tokens
-        self._kmers = _kmer_letters(self.tokenizer, kmer_size)
+    def _combination_ids(self, vocabulary: Mapping[str, int]) -> Ids:
+        """List the ids of each token; -1 for combinations with an allele behind the last site."""
+        letters, size = self._letters_of_sites(), self.kmer_size
+        table = np.full((self.num_tokens, 2**size), -1)
+        for token, row in enumerate(table):
+            sites = letters[token * size : (token + 1) * size]
+            missing = size - len(sites)
+            # a vocabulary of one length pads the last sites
+            fill = "" if "N" * len(sites) in vocabulary else "N" * missing
+            kmers = map("".join, itertools.product(*sites))
+            row[:: 2**missing] = [vocabulary[kmer + fill] for kmer in kmers]
+        return table
 
     def texts(self, alleles: Any, populations: Sequence[str] | None = None) -> list[str]:
         """Write haplotypes as texts of the token language.
@@ -187,18 +183,8 @@ class HaplotypeCodec:
             alleles: 0 and 1, `(haplotypes, sites)`.
             populations: one for each haplotype, if the format has populations.
         """
-        alleles = self._checked(alleles)
-        heads = self._heads(len(alleles), populations)
-        names = self.tokenizer.convert_ids_to_tokens(list(range(len(PROPERTY_TOKENS))))
-        fill = "N" * int((self._expected[0] == ord("N")).sum())
-        zero, one = self._letters
-        return [
-            "".join(names[index] for index in head)
-            + np.where(row == 0, zero, one).tobytes().decode("ascii")
-            + fill
-            + self.format.stop
-            for head, row in zip(heads, alleles, strict=True)
-        ]
+        ids = self.encode(alleles, populations).tolist()
+        return ["".join(self.tokenizer.convert_ids_to_tokens(row)) for row in ids]
 
     def encode(self, alleles: Any, populations: Sequence[str] | None = None) -> Ids:
         """Encode haplotypes as token ids: int64 `(haplotypes, length)`.
@@ -215,9 +201,12 @@ class HaplotypeCodec:
         ids = np.empty((len(alleles), self.length), np.int64)
         ids[:, : self.start] = self._heads(len(alleles), populations)
         ids[:, -1] = self.stop_id
+        sites = np.zeros((len(alleles), self.num_tokens * self.kmer_size), np.uint8)
+        sites[:, : self.num_sites] = alleles
+        tokens = np.arange(self.num_tokens)
         for rows in _groups(len(alleles)):
-            shares = np.add.reduceat(alleles[rows] * self._weights, self._starts, axis=1)
-            ids[rows, self.start : -1] = self._base + shares
+            bits = sites[rows].reshape(-1, self.num_tokens, self.kmer_size)
+            ids[rows, self.start : -1] = self._table[tokens, bits @ (1 << self._bits)]
         return ids
 
     def decode(self, ids: Any) -> DecodedHaplotypes:
@@ -231,10 +220,10 @@ class HaplotypeCodec:
             HaplotypeError: the ids are not two-dimensional or not in the vocabulary.
         """
         ids = np.asarray(ids)
-        if ids.ndim != 2 or (ids.size and not 0 <= ids.min() <= ids.max() < len(self._kmers)):
+        most = len(self.tokenizer)
+        if ids.ndim != 2 or (ids.size and not 0 <= ids.min() <= ids.max() < most):
             raise HaplotypeError(
-                f"ids of shape {ids.shape}: (sequences, tokens) of ids below {len(self._kmers):,} "
-                "are needed"
+                f"ids of shape {ids.shape}: (sequences, tokens) of ids below {most:,} are needed"
             )
         rows = ids.shape[0]
         if ids.shape[1] < self.length:
@@ -247,11 +236,13 @@ class HaplotypeCodec:
         alleles = np.zeros((rows, self.num_sites), np.uint8)
         has_alleles = np.empty(rows, dtype=bool)
         for group in _groups(rows):
-            # (rows, tokens, kmer_size)
-            letters = self._kmers[ids[group, self.start : self.length - 1]]
-            is_second = letters == self._expected[1]
-            has_alleles[group] = (is_second | (letters == self._expected[0])).all(axis=(1, 2))
-            alleles[group] = is_second.reshape(len(letters), -1)[:, : self.num_sites]
+            # (rows, tokens)
+            keys = ids[group, self.start : self.length - 1]
+            keys = keys + np.arange(self.num_tokens) * len(self.tokenizer)
+            found = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
+            has_alleles[group] = (self._keys[found] == keys).all(axis=1)
+            bits = self._combinations[found][:, :, None] >> self._bits & 1
+            alleles[group] = bits.reshape(len(found), -1)[:, : self.num_sites]
         alleles[~(has_prefix & has_stop & has_alleles)] = 0
         return DecodedHaplotypes(alleles, has_prefix, has_stop, has_alleles, populations)
 
@@ -265,10 +256,8 @@ class HaplotypeCodec:
 
     def allele_ids(self, token: int) -> Ids:
         """List the ids of one of the `num_tokens` k-mers: one for each combination of alleles."""
-        kmer_size = self._expected.shape[2]
-        weights = self._weights[token * kmer_size : (token + 1) * kmer_size]
-        rows = np.arange(2 ** len(weights))[:, None] >> np.arange(len(weights))[::-1] & 1
-        return (self._base[token] + rows @ weights).astype(np.int64)
+        ids = self._table[token]
+        return ids[ids >= 0]
 
     def _checked(self, alleles: Any) -> Alleles:
         alleles = as_alleles(alleles, "alleles")
@@ -306,12 +295,6 @@ class HaplotypeCodec:
             [names.get(one, "") for one in ids[:, self.start - 1].tolist()], dtype=np.str_
         )
         return has_prefix & (populations != ""), populations
-
-
-def _kmer_letters(tokenizer: DNAGPTTokenizer, kmer_size: int) -> NDArray[np.uint8]:
-    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    kmers = [token if set(token) <= set(ALPHABET) else "" for token in tokens]
-    return np.asarray(kmers, dtype=f"S{kmer_size}").view(np.uint8).reshape(-1, kmer_size)
 
 
 def _groups(rows: int) -> Iterator[slice]:
