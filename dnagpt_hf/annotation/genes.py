@@ -21,7 +21,7 @@ import numpy as np
 from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.site_windows import counted
 from dnagpt_hf.annotation.transcripts import Gene, Transcript
-from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_windows
+from dnagpt_hf.annotation.windows import GenomeWindows, Window, open_windows
 from dnagpt_hf.genomes.bases import Interval, gc_content
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.messages import did_you_mean
@@ -142,12 +142,9 @@ class GeneTable:
         if transcript is None:
             counts["left out: not translated"] += 1
             return None
-        contig = self._opened.contig(transcript.contig, gene.line)
+        place = transcript.contig, transcript.end, transcript.line
+        contig = self._opened.contig(*place, counts)
         if contig is None:
-            counts["left out: on other contigs"] += 1
-            return None
-        if not self._opened.reaches(contig, transcript.end, transcript.line):
-            counts[BEYOND] += 1
             return None
         if transcript.rearranged:
             counts["left out: trans-spliced or over an origin"] += 1
@@ -172,12 +169,8 @@ class GeneTable:
     ) -> dict[str, Any] | None:
         is_reverse = transcript.strand == "-"
         tss = transcript.end if is_reverse else transcript.start
-        try:
-            promoter = self._window.cut(contig, tss, is_reverse)
-        except ValueError as error:
-            raise RecordError(
-                f"{self.annotation}, line {gene.line}: {gene.name}: {error}"
-            ) from error
+        place = contig, tss, transcript.strand
+        promoter = self._opened.cut(self._window, *place, gene.line, gene.name)
         start, end = self._window.interval(tss, is_reverse)
         if promoter is None:
             return None

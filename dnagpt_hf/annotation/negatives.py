@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -100,111 +101,72 @@ def negative_drawer(
         window: window to cut around each negative.
     """
     within = negatives.within or ("gene" if sites and sites[0].within else "genome")
-    if within == "gene":
-        return _OfGenes(negatives, sites, genome, window)
-    return _OfGenome(negatives, sites, genome, window)
+    draw = _gene_drawer if within == "gene" else _genome_drawer
+    return draw(negatives, sites, genome, window)
 
 
-class _OfGenes:
-    """Draws from the gene of each site."""
+def _gene_drawer(
+    negatives: Negatives, sites: Sequence[Site], genome: GenomeWindows, window: Window
+) -> DrawNegatives:
+    """Draw from the gene of each site."""
+    taken = {site.place for site in sites}
+    generator = np.random.default_rng(negatives.seed)
 
-    def __init__(
-        self,
-        negatives: Negatives,
-        sites: Iterable[Site],
-        genome: GenomeWindows,
-        window: Window,
-    ) -> None:
-        self._negatives = negatives
-        self._genome = genome
-        self._window = window
-        self._taken = {site.place for site in sites}
-        self._generator = np.random.default_rng(negatives.seed)
-        self._gene: tuple[str, str, Interval | None] | None = None
-        self._positions: NDArray[np.int64] = np.empty(0, np.int64)
+    # sites of a gene stand together
+    @lru_cache(maxsize=1)
+    def positions_in(name: str, strand: str, within: Interval | None) -> NDArray[np.int64]:
+        contig = genome.contigs[name]
+        part = within or Interval(0, len(contig))
+        return _occurrences(contig, part, strand == "-", negatives.match, window)
 
-    def __call__(self, site: Site) -> list[Site]:
-        positions = self._in_gene_of(site)
+    def draw(site: Site) -> list[Site]:
+        positions = positions_in(site.contig, site.strand, site.within)
         drawn: list[Site] = []
-        for index in self._generator.permutation(len(positions)):
+        for index in generator.permutation(len(positions)):
             place = site.contig, int(positions[index]), site.strand
             negative = _negative(site, *place, gene=site.gene)
-            if negative.place not in self._taken:
-                self._taken.add(negative.place)
+            if negative.place not in taken:
+                taken.add(negative.place)
                 drawn.append(negative)
-            if len(drawn) == self._negatives.per_site:
+            if len(drawn) == negatives.per_site:
                 break
         return drawn
 
-    def _in_gene_of(self, site: Site) -> NDArray[np.int64]:
-        gene = site.contig, site.strand, site.within
-        # sites of a gene stand together
-        if gene != self._gene:
-            contig, is_reverse = self._genome.contigs[site.contig], site.strand == "-"
-            start, end = site.within or (0, len(contig))
-            self._gene = gene
-            self._positions = _occurrences(
-                contig, Interval(start, end), is_reverse, self._negatives.match, self._window
-            )
-        return self._positions
+    return draw
 
 
-class _OfGenome:
-    """Draws from all contigs on which there are sites."""
+def _genome_drawer(
+    negatives: Negatives, sites: Sequence[Site], genome: GenomeWindows, window: Window
+) -> DrawNegatives:
+    """Draw from all contigs on which there are sites."""
+    positions_of: dict[tuple[str, str], list[int]] = {}
+    for site in sites:
+        if site.contig in genome.contigs:
+            for strand in "+-":
+                found = positions_of.setdefault((site.contig, strand), [])
+                if (strand == "-") == (site.strand == "-"):
+                    found.append(site.position)
 
-    def __init__(
-        self,
-        negatives: Negatives,
-        sites: Sequence[Site],
-        genome: GenomeWindows,
-        window: Window,
-    ) -> None:
-        self._negatives = negatives
-        self._genome = genome
-        self._window = window
-        # sites by contig and strand
-        self._sites: dict[str, dict[str, list[int]]] = {}
-        for site in sites:
-            if site.contig in genome.contigs:
-                of_strand = self._sites.setdefault(site.contig, {"+": [], "-": []})
-                of_strand["-" if site.strand == "-" else "+"].append(site.position)
-        self._drawn = iter(self._draw(negatives.per_site * len(sites)))
-
-    def __call__(self, site: Site) -> list[Site]:
-        return [_negative(site, *place) for place in islice(self._drawn, self._negatives.per_site)]
-
-    def _draw(self, count: int) -> list[tuple[str, int, str]]:
-        """Draw positions at random, in random order."""
-        generator = np.random.default_rng(self._negatives.seed)
-        # positions of a large genome are not kept, but found once more
-        ends = np.cumsum([len(positions) for _, _, positions in self._candidates()])
-        total = int(ends[-1]) if len(ends) else 0
-        chosen = generator.choice(total, size=min(count, total), replace=False)
-        order = np.argsort(chosen)
-        ranks = chosen[order]
-        places: list[tuple[str, int, str]] = [("", 0, "")] * len(chosen)
-        first = 0
-        for (name, strand, positions), end in zip(self._candidates(), ends, strict=True):
-            start = int(end) - len(positions)
-            last = int(np.searchsorted(ranks, end))
-            for place, rank in zip(order[first:last], ranks[first:last], strict=True):
-                places[place] = (name, int(positions[rank - start]), strand)
-            first = last
-        return places
-
-    def _candidates(self) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+    def candidates() -> Iterator[tuple[str, str, NDArray[np.int64]]]:
         """Contigs, strands, and all positions on them that are no site."""
-        for name, by_strand in self._sites.items():
-            contig = self._genome.contigs[name]
-            for strand, sites in by_strand.items():
-                positions = _occurrences(
-                    contig,
-                    Interval(0, len(contig)),
-                    strand == "-",
-                    self._negatives.match,
-                    self._window,
-                )
-                yield name, strand, np.setdiff1d(positions, sites)
+        for (name, strand), known in positions_of.items():
+            contig = genome.contigs[name]
+            part = Interval(0, len(contig))
+            found = _occurrences(contig, part, strand == "-", negatives.match, window)
+            yield name, strand, np.setdiff1d(found, known)
+
+    # positions of a large genome are not kept, but found once more
+    ends = np.cumsum([0, *(len(positions) for _, _, positions in candidates())])
+    total = int(ends[-1])
+    size = min(negatives.per_site * len(sites), total)
+    chosen = np.random.default_rng(negatives.seed).choice(total, size=size, replace=False)
+    places: list[tuple[str, int, str]] = [("", 0, "")] * size
+    for start, (name, strand, positions) in zip(ends[:-1], candidates(), strict=True):
+        ranks = chosen - start
+        for place in np.flatnonzero((ranks >= 0) & (ranks < len(positions))):
+            places[place] = name, int(positions[ranks[place]]), strand
+    drawn = iter(places)
+    return lambda site: [_negative(site, *place) for place in islice(drawn, negatives.per_site)]
 
 
 def _negative(site: Site, contig: str, position: int, strand: str, gene: str = "") -> Site:

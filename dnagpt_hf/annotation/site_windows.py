@@ -13,7 +13,7 @@ from typing import Any
 
 from dnagpt_hf.annotation.negatives import Negatives, negative_drawer
 from dnagpt_hf.annotation.sites import ANCHORS, Site, check_anchor, is_bed, read_sites
-from dnagpt_hf.annotation.windows import BEYOND, GenomeWindows, Window, open_windows
+from dnagpt_hf.annotation.windows import GenomeWindows, Window, open_windows
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
 
@@ -139,17 +139,11 @@ class RegionWindows:
         return str(site.values.get("label", self.label))
 
     def _cut(self, site: Site, counts: Counter[str]) -> str | None:
-        contig = self._opened.contig(site.contig, site.line)
+        contig = self._opened.contig(site.contig, site.position, site.line, counts)
         if contig is None:
-            counts["left out: on other contigs"] += 1
             return None
-        if not self._opened.reaches(contig, site.position, site.line):
-            counts[BEYOND] += 1
-            return None
-        try:
-            sequence = self._window.cut(contig, site.position, site.strand == "-")
-        except ValueError as error:
-            raise RecordError(f"{self.regions}, line {site.line}: {site.name}: {error}") from error
+        place = contig, site.position, site.strand
+        sequence = self._opened.cut(self._window, *place, site.line, site.name)
         if sequence is None:
             counts["left out: at the end of a contig"] += 1
         return sequence

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dnagpt_hf.genomes.bases import Interval, reverse_complement
@@ -17,7 +18,7 @@ from dnagpt_hf.records.files import RecordError
 logger = logging.getLogger(__name__)
 
 # the count of places that a genome, of another assembly perhaps, is too short for
-BEYOND = "left out: behind the end of their contig"
+_BEYOND = "left out: behind the end of their contig"
 EDGES = ("drop", "pad", "error")
 _PADDING = "N"
 
@@ -109,41 +110,51 @@ class GenomeWindows:
     contigs: Mapping[str, Contig]
     regions: Path
     is_selection: bool
-    warned: list[int] = field(default_factory=list, repr=False, compare=False)
 
-    def contig(self, name: str, line: int) -> Contig | None:
-        """Return the contig of a position; `None` if positions on it are left out.
+    def contig(self, name: str, end: int, line: int, counts: Counter[str]) -> Contig | None:
+        """Return the contig of a place; `None` if the place is left out, and counted.
+
+        The first place that lies behind the end of its contig is named in a warning.
+
+        Args:
+            name: name of the contig in the other file.
+            end: the base behind the place.
+            line: line of the file that names it.
+            counts: numbers of places that are left out, by reason.
 
         Raises:
             RecordError: the genome lacks it.
         """
         found = self.contigs.get(name)
-        if found is None and not self.is_selection:
-            raise RecordError(
-                f"{self.regions}, line {line}: contig {name} is not in {self.genome}, which has "
-                f"{similar_contigs(name, self.contigs)}: name those to use with contigs, as "
-                "[chr1, chr2], or as {chr1: NC_000001.11} where the FASTA file calls them otherwise"
-            )
-        return found
-
-    def reaches(self, contig: Contig, end: int, line: int) -> bool:
-        """Tell whether a contig is as long as a place needs, and warn of the first that is not.
-
-        Args:
-            contig: the contig of the place.
-            end: the base behind the place.
-            line: line of the file that names it.
-        """
-        if end <= len(contig):
-            return True
-        if not self.warned:
-            self.warned.append(line)
+        if found is None:
+            if not self.is_selection:
+                raise RecordError(
+                    f"{self.regions}, line {line}: contig {name} is not in {self.genome}, which "
+                    f"has {similar_contigs(name, self.contigs)}: name those to use with contigs, "
+                    "as [chr1, chr2], or as {chr1: NC_000001.11} where the FASTA file calls them "
+                    "otherwise"
+                )
+            counts["left out: on other contigs"] += 1
+            return None
+        if end <= len(found):
+            return found
+        if not counts[_BEYOND]:
             logger.warning(
                 "%s, line %d: base %s lies behind the end of contig %s, which has %s: it is left "
                 "out; is %s the genome of this file?",
-                *(self.regions, line, f"{end:,}", contig.name, f"{len(contig):,}", self.genome),
+                *(self.regions, line, f"{end:,}", found.name, f"{len(found):,}", self.genome),
             )
-        return False
+        counts[_BEYOND] += 1
+        return None
+
+    def cut(
+        self, window: Window, contig: Contig, position: int, strand: str, line: int, name: str
+    ) -> str | None:
+        """Cut a window as [`Window.cut`] does; line and name are those of the place, for errors."""
+        try:
+            return window.cut(contig, position, strand == "-")
+        except ValueError as error:
+            raise RecordError(f"{self.regions}, line {line}: {name}: {error}") from error
 
 
 def open_windows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -72,15 +73,21 @@ def test_a_compressed_genome_and_a_folder_for_what_is_made_of_it(tmp_path: Path)
 def test_contigs_that_a_genome_lacks(genome: GenomeWindows) -> None:
     message = r"sites.bed, line 3: contig chr1 is not in .*genome.fa, which has c1, …: name"
     with pytest.raises(RecordError, match=message):
-        genome.contig("chr1", 3)
-    assert genome.contig("c2", 3) is genome.contigs["c2"]
+        genome.contig("chr1", 1, 3, Counter())
+    assert genome.contig("c2", 2, 3, Counter()) is genome.contigs["c2"]
 
 
 def test_contigs_that_are_chosen(genome: GenomeWindows) -> None:
     chosen = open_windows(genome.genome, genome.regions, {"chr1": "c1"})
-    found = chosen.contig("chr1", 1)
+    counts: Counter[str] = Counter()
+    found = chosen.contig("chr1", 1, 1, counts)
     assert found is not None and found.name == "c1"
-    assert chosen.contig("c2", 1) is None
+    assert chosen.contig("c2", 1, 1, counts) is None
+    assert chosen.contig("chr1", 21, 1, counts) is None
+    assert counts == {
+        "left out: on other contigs": 1,
+        "left out: behind the end of their contig": 1,
+    }
     assert list(open_windows(genome.genome, genome.regions, ["c2"]).contigs) == ["c2"]
     with pytest.raises(ValueError, match=r"contigs: .*genome.fa has no contig c3; there are c"):
         open_windows(genome.genome, genome.regions, ["c3"])
