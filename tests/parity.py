@@ -15,8 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dnagpt_hf.checkpoints.original import OriginalSizes
-from dnagpt_hf.presets import vocabulary_size
+from dnagpt_hf import DNAGPTConfig
+from dnagpt_hf.checkpoints.original import original_shapes
+from dnagpt_hf.presets import vocabulary_fields
 
 # the sizes of a small file in the original layout, which stands in for the released weights
 STAND_IN = {
@@ -29,22 +30,18 @@ STAND_IN = {
 }
 
 
-def sizes_of(model: dict[str, Any]) -> OriginalSizes:
-    """Sizes of an entry of `models` in `cases.json`."""
-    return OriginalSizes(
-        vocabulary=vocabulary_size(6, model["dynamic_kmer"]),
-        positions=model["max_len"],
-        hidden_size=model["embedding_dim"],
-        num_layers=model["num_layers"],
-        intermediate_size=4 * model["embedding_dim"],
-    )
-
-
 def make_state_dict(model: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The original state dict of such an entry: every weight is a function of its name."""
+    """The original state dict of an entry of `models`: every weight is a function of its name."""
+    config = DNAGPTConfig(
+        **vocabulary_fields(6, model["dynamic_kmer"]),
+        hidden_size=model["embedding_dim"],
+        num_hidden_layers=model["num_layers"],
+        num_attention_heads=model["num_heads"],
+        max_position_embeddings=model["max_len"],
+    )
     return {
         name: torch.from_numpy(_weight(name, shape, model["seed"]))
-        for name, shape in sizes_of(model).shapes().items()
+        for name, shape in original_shapes(config).items()
     }
 
 

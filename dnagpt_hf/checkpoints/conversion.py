@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +18,16 @@ from dnagpt_hf.checkpoints.original import (
     HEADS,
     VOCABULARY_WEIGHTS,
     ConversionError,
-    OriginalSizes,
     common_dtype,
-    measure,
     names_in_model,
+    read_sizes,
     read_state_dict,
 )
-from dnagpt_hf.checkpoints.saving import Progress, parse_dtype, write_checkpoint
-from dnagpt_hf.checkpoints.validation import (
-    TOKENIZER_CONFIG,
-    CheckpointFolderError,
-    check_weight_files,
-)
+from dnagpt_hf.checkpoints.saving import parse_dtype, save_checkpoint
+from dnagpt_hf.checkpoints.validation import CheckpointFolderError, check_weight_files
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-from dnagpt_hf.presets import get_preset, presets_of_sizes, tokenizer_of, vocabulary_fields
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.presets import get_preset, presets_of_sizes, tokenizer_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +42,12 @@ class ConversionResult:
     Args:
         folder: the checkpoint folder.
         config: its configuration.
-        dtype: data type of the weights.
         new_heads: heads of the original that the file lacks, which now hold random numbers.
         warning: one sentence on those heads, or `None`.
     """
 
     folder: Path
     config: DNAGPTConfig
-    dtype: torch.dtype
     new_heads: tuple[str, ...]
     warning: str | None
 
@@ -70,12 +63,12 @@ def convert_checkpoint(
     seed: int = 0,
     max_shard_size: int | str = "5GB",
     overwrite: bool = False,
-    progress: Progress | None = None,
 ) -> ConversionResult:
     """Turn an original `.pth` file into a checkpoint folder of `DNAGPTForMultiTask`.
 
     Sizes, vocabulary and positions come from the tensors, never from the name of the file. The
-    file is memory-mapped and written shard by shard.
+    file is memory-mapped and written shard by shard; queries, keys and values of all layers are
+    copied, about a quarter of the file, and all weights where the data type changes.
 
     Args:
         source: the file.
@@ -88,7 +81,6 @@ def convert_checkpoint(
         seed: for the weights of heads that the file lacks.
         max_shard_size: largest weight file, in bytes or as `"5GB"`.
         overwrite: replace a checkpoint folder that exists.
-        progress: called with (bytes written, bytes in all) after every shard.
 
     Raises:
         ConversionError: the file is no original DNAGPT file; the message names the key.
@@ -112,11 +104,10 @@ def convert_checkpoint(
     if preset is not None:
         get_preset(preset)
     state_dict = read_state_dict(path)
-    sizes, lacking = measure(state_dict, path)
-    dtype = stated_dtype or common_dtype(state_dict, path)
-    config = _configuration(sizes, num_attention_heads, dynamic_kmer, path)
+    config, lacking = read_sizes(state_dict, path, dynamic_kmer=dynamic_kmer)
+    config.num_attention_heads = _attention_heads(config, num_attention_heads, path)
     fitting = presets_of_sizes(
-        sizes.num_layers, sizes.hidden_size, config.kmer_size, config.dynamic_kmer
+        config.num_hidden_layers, config.hidden_size, config.kmer_size, config.dynamic_kmer
     )
     if preset is not None and preset not in fitting:
         others = f"it fits {', '.join(fitting)}" if fitting else "it fits none, leave preset out"
@@ -137,93 +128,60 @@ def convert_checkpoint(
             "fine-tuned from one of these has the same sizes, so the file alone does not tell "
             "which it is."
         )
-    folder = write_checkpoint(
-        destination,
-        config,
+    folder = save_checkpoint(
+        _model(state_dict, config, stated_dtype or common_dtype(state_dict, path), lacking, seed),
         tokenizer_of(config),
-        _weight_reader(state_dict, sizes, config, dtype, seed),
-        dtype=dtype,
+        destination,
         model_card=render_model_card(
             Path(destination).name, config, preset=preset, origin=origin, released=True
         ),
         max_shard_size=max_shard_size,
         overwrite=overwrite,
-        progress=progress,
     )
-    return ConversionResult(folder, config, dtype, tuple(lacking), warning)
+    return ConversionResult(folder, config, tuple(lacking), warning)
 
 
-def _configuration(
-    sizes: OriginalSizes, heads: int | None, dynamic_kmer: bool | None, path: Path
-) -> DNAGPTConfig:
-    try:
-        kmer_size, is_dynamic = sizes.vocabulary_kind(dynamic_kmer)
-    except ConversionError as error:
-        raise ConversionError(f"{path}: {error}") from None
-    if heads is None:
-        heads = _KNOWN_HEADS.get((sizes.num_layers, sizes.hidden_size))
+def _attention_heads(config: DNAGPTConfig, stated: int | None, path: Path) -> int:
+    layers, width = config.num_hidden_layers, config.hidden_size
+    heads = _KNOWN_HEADS.get((layers, width)) if stated is None else stated
     if heads is None:
         raise ConversionError(
-            f"{path}: {sizes.num_layers} layers of width {sizes.hidden_size} are no published "
-            "model, and the number of attention heads is not in the file: give it with "
-            "num_attention_heads= (--num-heads)"
+            f"{path}: {layers} layers of width {width} are no published model, and the number of "
+            "attention heads is not in the file: give it with num_attention_heads= (--num-heads)"
         )
-    if heads < 1 or sizes.hidden_size % heads:
+    if heads < 1 or width % heads:
         raise ConversionError(
-            f"{path}: {heads} attention heads do not divide the width {sizes.hidden_size}: give "
-            "another number with num_attention_heads= (--num-heads)"
+            f"{path}: {heads} attention heads do not divide the width {width}: give another "
+            "number with num_attention_heads= (--num-heads)"
         )
-    return DNAGPTConfig(
-        **vocabulary_fields(kmer_size, is_dynamic),
-        hidden_size=sizes.hidden_size,
-        num_hidden_layers=sizes.num_layers,
-        num_attention_heads=heads,
-        intermediate_size=sizes.intermediate_size,
-        max_position_embeddings=sizes.positions,
-    )
+    return heads
 
 
-def _weight_reader(
+def _model(
     state_dict: Mapping[str, torch.Tensor],
-    sizes: OriginalSizes,
     config: DNAGPTConfig,
     dtype: torch.dtype,
+    lacking: list[str],
     seed: int,
-) -> Callable[[str], torch.Tensor]:
-    """Make the function that reads a weight of the model from the original tensors."""
-    shapes = sizes.shapes()
-    # weight of the model → original tensor, index of its part along the rows, number of parts
-    origins = {
-        name: (original, part, len(names))
-        for original in shapes
-        for names in [names_in_model(original)]
-        for part, name in enumerate(names)
-    }
-
-    def read_weight(name: str) -> torch.Tensor:
-        original, part, parts = origins[name]
+) -> DNAGPTForMultiTask:
+    """Make a model whose weights are views of the original tensors, and new where heads lack."""
+    with torch.device("meta"):
+        model = DNAGPTForMultiTask(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for head in lacking:
+            model.get_submodule(HEADS[head]).to_empty(device="cpu").apply(model._init_weights)
+    weights = model.state_dict()
+    for original, names in names_in_model(config.num_hidden_layers).items():
         if original in state_dict:
-            tensor = state_dict[original].detach()
-        else:
-            tensor = _new_weight(original, shapes[original], config, seed)
-        rows = tensor.chunk(parts)[part].to(dtype)
-        if original not in VOCABULARY_WEIGHTS:
-            return rows
-        # rows of zeros pad the vocabulary
-        return torch.nn.functional.pad(rows, (0, 0, 0, config.vocab_size - rows.shape[0]))
-
-    return read_weight
-
-
-def _new_weight(
-    original: str, shape: tuple[int, ...], config: DNAGPTConfig, seed: int
-) -> torch.Tensor:
-    """Initialize a weight as the model would: gains of 1, all else normally distributed."""
-    if len(shape) == 1:
-        return torch.ones(shape)
-    # the name is in the seed, so that the order of the shards does not change the numbers
-    generator = torch.Generator().manual_seed((zlib.crc32(original.encode()) + seed) % 2**63)
-    return torch.empty(shape).normal_(std=config.initializer_range, generator=generator)
+            weights |= zip(names, state_dict[original].chunk(len(names)), strict=True)
+        if original in VOCABULARY_WEIGHTS:
+            # rows of zeros pad the vocabulary
+            rows = weights[names[0]][: config.number_token_id]
+            padding = (0, 0, 0, config.vocab_size - len(rows))
+            weights[names[0]] = torch.nn.functional.pad(rows, padding)
+    model.load_state_dict({name: one.to(dtype) for name, one in weights.items()}, assign=True)
+    return model
 
 
 def export_checkpoint(
@@ -256,10 +214,7 @@ def export_checkpoint(
     check_new_file(destination, overwrite=overwrite)
     try:
         checkpoint = open_checkpoint(os.fspath(folder))
-        if (checkpoint.folder / TOKENIZER_CONFIG).is_file():
-            checkpoint.check()
-        else:
-            checkpoint.load_model(device="meta")
+        checkpoint.check()
     except CheckpointFolderError as error:
         raise ConversionError(f"{error}; nothing was exported") from error
     if checkpoint.base is not None or checkpoint.architecture != "DNAGPTForMultiTask":
@@ -269,13 +224,6 @@ def export_checkpoint(
             "DNAGPTForMultiTask: export the folder that it was made from"
         )
     config = checkpoint.config
-    sizes = OriginalSizes(
-        vocabulary=config.number_token_id,
-        positions=config.max_position_embeddings,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        intermediate_size=config.intermediate_size,
-    )
     tensors: dict[str, torch.Tensor] = {}
     for path in check_weight_files(checkpoint.folder):
         # memory-mapped
@@ -283,12 +231,12 @@ def export_checkpoint(
     if config.tie_word_embeddings:
         tensors.setdefault("token_head.out_proj.weight", tensors["model.embed_tokens.weight"])
     state_dict: dict[str, torch.Tensor] = {}
-    for original in sizes.shapes():
-        parts = [tensors[name] for name in names_in_model(original)]
+    for original, names in names_in_model(config.num_hidden_layers).items():
+        parts = [tensors[name] for name in names]
         tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
         if original in VOCABULARY_WEIGHTS:
             # a slice would be saved together with the rows that it leaves out
-            tensor = tensor[: sizes.vocabulary].clone()
+            tensor = tensor[: config.number_token_id].clone()
         state_dict[original] = tensor
     with new_file(destination, overwrite=overwrite) as partial_file:
         torch.save(state_dict, partial_file)

@@ -1,4 +1,4 @@
-"""The files of the original DNAGPT: reading them safely, their names and their sizes."""
+"""The files of the original DNAGPT: reading them safely, and the names of their weights."""
 
 from __future__ import annotations
 
@@ -7,31 +7,26 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from dnagpt_hf.presets import vocabulary_size
+from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.presets import vocabulary_fields, vocabulary_size
 
-# A k of 8 already means 390,625 k-mers; larger vocabularies are a wrong file, not a model.
+# a k of 8 already means 390,625 k-mers; larger vocabularies are a wrong file, not a model
 _LONGEST_KMER = 8
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _LAYER = re.compile(r"transformer\.h\.(\d+)\.")
 _WRAPPERS = ("module.", "_orig_mod.")
-
 _BLOCK = {
-    "ln_1": ("input_layernorm",),
-    "attn.c_attn": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "attn.c_proj": ("self_attn.o_proj",),
-    "ln_2": ("post_attention_layernorm",),
-    "mlp.c_fc": ("mlp.up_proj",),
-    "mlp.c_proj": ("mlp.down_proj",),
-}
-_OUTSIDE_BLOCKS = {
-    "transformer.wte": "model.embed_tokens",
-    "transformer.wpe": "model.embed_positions",
-    "transformer.ln_f": "model.norm",
+    "ln_1": ["input_layernorm"],
+    "attn.c_attn": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    "attn.c_proj": ["self_attn.o_proj"],
+    "ln_2": ["post_attention_layernorm"],
+    "mlp.c_fc": ["mlp.up_proj"],
+    "mlp.c_proj": ["mlp.down_proj"],
 }
 # the three heads of the original, any of which a fine-tuned file may lack
 HEADS = {
@@ -48,79 +43,42 @@ class ConversionError(ValueError):
     """A file or folder that cannot be converted; the message says which, why and what to do."""
 
 
-@dataclass(frozen=True)
-class OriginalSizes:
-    """Sizes that the tensors of an original file state by their shapes."""
+def names_in_model(num_layers: int) -> dict[str, list[str]]:
+    """Map the names of the original, in their order, to those in `DNAGPTForMultiTask`.
 
-    vocabulary: int
-    positions: int
-    hidden_size: int
-    num_layers: int
-    intermediate_size: int
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """List every name of the original state dict in its order, with its shape."""
-        width, inner = self.hidden_size, self.intermediate_size
-        block = {
-            "ln_1": (width,),
-            "attn.c_attn": (3 * width, width),
-            "attn.c_proj": (width, width),
-            "ln_2": (width,),
-            "mlp.c_fc": (inner, width),
-            "mlp.c_proj": (width, inner),
-        }
-        shapes: dict[str, tuple[int, ...]] = {
-            "transformer.wte": (self.vocabulary, width),
-            "transformer.wpe": (self.positions, width),
-        }
-        for layer in range(self.num_layers):
-            shapes |= {f"transformer.h.{layer}.{name}": shape for name, shape in block.items()}
-        shapes["transformer.ln_f"] = (width,)
-        ends = {"number_embedding": (1, width), "mlm_head": (width, self.vocabulary)}
-        for head in HEADS:
-            width_in, width_out = ends.get(head, (width, 1))
-            shapes[f"{head}.0"] = (width, width_in)
-            shapes[f"{head}.2"] = (width,)
-            shapes[f"{head}.3"] = (width_out, width)
-        return {f"{name}.weight": shape for name, shape in shapes.items()}
-
-    def vocabulary_kind(self, dynamic_kmer: bool | None = None) -> tuple[int, bool]:
-        """Find the k, and whether k-mers of all lengths to k exist, by the number of entries.
-
-        Args:
-            dynamic_kmer: look for one kind of vocabulary; by default the dynamic one comes first.
-
-        Raises:
-            ConversionError: no vocabulary has this many entries.
-        """
-        for dynamic in [True, False] if dynamic_kmer is None else [dynamic_kmer]:
-            for k in range(1, _LONGEST_KMER + 1):
-                if vocabulary_size(k, dynamic) == self.vocabulary:
-                    return k, dynamic
-        kind = {None: "", True: " of the dynamic kind", False: " of the fixed kind"}[dynamic_kmer]
-        raise ConversionError(
-            f"transformer.wte.weight has {self.vocabulary:,} rows, which is no vocabulary{kind}: "
-            f"DNAGPT has {vocabulary_size(6, True):,} (dynamic 6-mers) or "
-            f"{vocabulary_size(6, False):,} (fixed 6-mers) entries"
-        )
-
-
-def names_in_model(original: str) -> tuple[str, ...]:
-    """List the names of one original parameter in `DNAGPTForMultiTask`: three for q, k and v.
+    The weight of queries, keys and values is one in the original, with their rows in this order.
 
     Example:
 
-        >>> names_in_model("transformer.h.3.mlp.c_fc.weight")
-        ('model.layers.3.mlp.up_proj.weight',)
+        >>> names_in_model(12)["transformer.h.3.mlp.c_fc.weight"]
+        ['model.layers.3.mlp.up_proj.weight']
     """
-    module = original.removesuffix(".weight")
-    head, _, part = module.partition(".")
-    if head in HEADS:
-        return (f"{HEADS[head]}.{_HEAD_PARTS[part]}.weight",)
-    if module in _OUTSIDE_BLOCKS:
-        return (f"{_OUTSIDE_BLOCKS[module]}.weight",)
-    _, _, layer, part = module.split(".", maxsplit=3)
-    return tuple(f"model.layers.{layer}.{name}.weight" for name in _BLOCK[part])
+    names = {
+        "transformer.wte": ["model.embed_tokens"],
+        "transformer.wpe": ["model.embed_positions"],
+    }
+    for layer in range(num_layers):
+        for old, new in _BLOCK.items():
+            names[f"transformer.h.{layer}.{old}"] = [f"model.layers.{layer}.{one}" for one in new]
+    names["transformer.ln_f"] = ["model.norm"]
+    for old_head, new_head in HEADS.items():
+        for old, part in _HEAD_PARTS.items():
+            names[f"{old_head}.{old}"] = [f"{new_head}.{part}"]
+    return {f"{old}.weight": [f"{one}.weight" for one in new] for old, new in names.items()}
+
+
+def original_shapes(config: DNAGPTConfig) -> dict[str, tuple[int, ...]]:
+    """List the names of the original, in their order, with the shapes for these sizes."""
+    # without storage
+    with torch.device("meta"):
+        weights = DNAGPTForMultiTask(config).state_dict()
+    shapes = {}
+    for original, names in names_in_model(config.num_hidden_layers).items():
+        rows, *columns = weights[names[0]].shape
+        if original in VOCABULARY_WEIGHTS:
+            rows = config.number_token_id
+        shapes[original] = (rows * len(names), *columns)
+    return shapes
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -193,24 +151,39 @@ def _reason(error: Exception) -> str:
     return "is damaged, cut off or not a file that torch.save wrote: download or copy it again"
 
 
-def measure(state_dict: Mapping[str, torch.Tensor], path: Path) -> tuple[OriginalSizes, list[str]]:
-    """Measure a state dict by its shapes, and check every name and shape.
+def read_sizes(
+    state_dict: Mapping[str, torch.Tensor], path: Path, *, dynamic_kmer: bool | None = None
+) -> tuple[DNAGPTConfig, list[str]]:
+    """Read the sizes of a model from the shapes of its tensors, and check every name and shape.
+
+    Args:
+        state_dict: tensors of the file.
+        path: the file, for messages.
+        dynamic_kmer: look for one kind of vocabulary; by default the dynamic one comes first.
 
     Returns:
-        The sizes, and the heads that the file lacks.
+        A configuration of one attention head, as no tensor tells their number, and the names of
+        the heads in `HEADS` that the file lacks.
 
     Raises:
-        ConversionError: a key is missing, unexpected or of a shape that does not fit the others.
+        ConversionError: a key is missing, unexpected or of a shape that does not fit the others,
+            or no vocabulary has as many entries.
     """
     for name in state_dict:
         if name.endswith(".bias"):
             raise ConversionError(f"{path}: {name}: DNAGPT has no biases, this is another model")
-    layers = {found[1] for name in state_dict if (found := _LAYER.match(name))}
     vocabulary, width = _matrix(state_dict, "transformer.wte.weight", path)
     positions, _ = _matrix(state_dict, "transformer.wpe.weight", path)
     inner, _ = _matrix(state_dict, "transformer.h.0.mlp.c_fc.weight", path)
-    sizes = OriginalSizes(vocabulary, positions, width, len(layers), inner)
-    shapes = sizes.shapes()
+    config = DNAGPTConfig(
+        **_vocabulary(vocabulary, dynamic_kmer, path),
+        hidden_size=width,
+        num_hidden_layers=len({found[1] for name in state_dict if (found := _LAYER.match(name))}),
+        num_attention_heads=1,
+        intermediate_size=inner,
+        max_position_embeddings=positions,
+    )
+    shapes = original_shapes(config)
     lacking = [head for head in HEADS if not any(n.startswith(f"{head}.") for n in state_dict)]
     needed = [name for name in shapes if name.partition(".")[0] not in lacking]
     wrong = {
@@ -229,7 +202,21 @@ def measure(state_dict: Mapping[str, torch.Tensor], path: Path) -> tuple[Origina
             )
         if not state_dict[name].is_floating_point():
             raise ConversionError(f"{path}: {name} is {state_dict[name].dtype}, not real numbers")
-    return sizes, lacking
+    return config, lacking
+
+
+def _vocabulary(entries: int, dynamic_kmer: bool | None, path: Path) -> dict[str, int]:
+    """Find the vocabulary by the number of its entries."""
+    for dynamic in [True, False] if dynamic_kmer is None else [dynamic_kmer]:
+        for k in range(1, _LONGEST_KMER + 1):
+            if vocabulary_size(k, dynamic) == entries:
+                return vocabulary_fields(k, dynamic)
+    kind = {None: "", True: " of the dynamic kind", False: " of the fixed kind"}[dynamic_kmer]
+    raise ConversionError(
+        f"{path}: transformer.wte.weight has {entries:,} rows, which is no vocabulary{kind}: "
+        f"DNAGPT has {vocabulary_size(6, True):,} (dynamic 6-mers) or "
+        f"{vocabulary_size(6, False):,} (fixed 6-mers) entries"
+    )
 
 
 def _matrix(state_dict: Mapping[str, torch.Tensor], name: str, path: Path) -> tuple[int, int]:
@@ -248,13 +235,11 @@ def common_dtype(state_dict: Mapping[str, torch.Tensor], path: Path) -> torch.dt
     Raises:
         ConversionError: they differ, or are not of a floating type that checkpoints use.
     """
-    first_name, first = next(iter(state_dict.items()))
-    if first.dtype not in _DTYPES:
-        raise ConversionError(f"{path}: {first_name} is {first.dtype}: pass dtype= to change it")
+    first = next(iter(state_dict.values())).dtype
     for name, tensor in state_dict.items():
-        if tensor.dtype != first.dtype:
+        if tensor.dtype != first or first not in _DTYPES:
             raise ConversionError(
-                f"{path}: {first_name} is {first.dtype}, {name} is {tensor.dtype}: pass dtype= to "
-                "have one type"
+                f"{path}: {name} is {tensor.dtype}, the first weight {first}: pass dtype= to have "
+                "one type"
             )
-    return first.dtype
+    return first

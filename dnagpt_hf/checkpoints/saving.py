@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors.torch import save_file
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
-from dnagpt_hf.atomic_files import check_new_folder, new_folder, write_json
+from dnagpt_hf.atomic_files import check_new_folder, new_folder
 from dnagpt_hf.checkpoints.card import render_model_card
 from dnagpt_hf.checkpoints.card_metadata import CARD
-from dnagpt_hf.checkpoints.validation import WEIGHTS_INDEX
 from dnagpt_hf.configuration_dnagpt import AUTO_MAP, DNAGPTConfig
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import preset_config, tokenizer_of
@@ -28,63 +23,6 @@ CODE = tuple(
     Path(str(module.__file__))
     for module in (configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt)
 )
-
-Progress = Callable[[int, int], None]
-
-
-def write_checkpoint(
-    destination: str | os.PathLike[str],
-    config: DNAGPTConfig,
-    tokenizer: DNAGPTTokenizer,
-    read_weight: Callable[[str], torch.Tensor],
-    *,
-    dtype: torch.dtype,
-    model_card: str,
-    max_shard_size: int | str = "5GB",
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """Write the folder of a `DNAGPTForMultiTask` with one shard at a time in memory.
-
-    Args:
-        destination: folder to make; it appears only when everything in it is written.
-        config: sizes of the model.
-        tokenizer: tokenizer of the model.
-        read_weight: gives the weight of a name in the model, in the model's shape and of `dtype`.
-        dtype: data type of the weights.
-        model_card: content of `README.md`.
-        max_shard_size: largest weight file, in bytes or as `"5GB"`.
-        overwrite: replace a checkpoint folder that exists.
-        progress: called with (bytes written, bytes in all) after every shard.
-
-    Returns:
-        The folder.
-
-    Raises:
-        DestinationError: `destination` exists, and must not or cannot be replaced.
-    """
-    # names and sizes of the weights, without storage
-    with torch.device("meta"):
-        model = torch.nn.Module.to(DNAGPTForMultiTask(config), dtype)
-    sizes = {name: weight.nbytes for name, weight in model.state_dict().items()}
-    shards = split_torch_state_dict_into_shards(model.state_dict(), max_shard_size=max_shard_size)
-    written = 0
-    with new_folder(destination, overwrite=overwrite) as folder:
-        for file, names in shards.filename_to_tensors.items():
-            weights = {name: read_weight(name).contiguous() for name in names}
-            save_file(weights, folder / file, metadata={"format": "pt"})
-            del weights
-            written += sum(sizes[name] for name in names)
-            if progress is not None:
-                progress(written, sum(sizes.values()))
-        if shards.is_sharded:
-            index = {"metadata": shards.metadata, "weight_map": shards.tensor_to_filename}
-            write_json(folder / WEIGHTS_INDEX, index)
-        config.architectures = ["DNAGPTForMultiTask"]
-        config.dtype = str(dtype).removeprefix("torch.")
-        GenerationConfig.from_model_config(config).save_pretrained(folder)
-        _write_surroundings(folder, config, tokenizer, model_card)
-    return Path(destination)
 
 
 def save_checkpoint(
@@ -116,9 +54,14 @@ def save_checkpoint(
     config = model.config
     if not isinstance(config, DNAGPTConfig):
         raise ValueError(f"{type(model).__name__} is no DNAGPT model: use its own save_pretrained")
+    # a model loaded from the Hub points there; this folder has its own code
+    config.auto_map = dict(AUTO_MAP)
     with new_folder(destination, overwrite=overwrite) as folder:
+        # the code goes along, as the classes are registered for it
         model.save_pretrained(folder, max_shard_size=max_shard_size)
-        _write_surroundings(folder, config, tokenizer, model_card)
+        tokenizer.save_pretrained(folder)
+        (folder / CARD).write_text(model_card, encoding="utf-8")
+        share_weights(folder)
     return Path(destination)
 
 
@@ -191,19 +134,6 @@ def parse_dtype(dtype: str | torch.dtype) -> torch.dtype:
         raise ValueError(f"unknown dtype {name!r}: choose one of {', '.join(DTYPES)}")
     found: torch.dtype = getattr(torch, name)
     return found
-
-
-def _write_surroundings(
-    folder: Path, config: DNAGPTConfig, tokenizer: DNAGPTTokenizer, model_card: str
-) -> None:
-    # a model loaded from the Hub points there; this folder has its own code
-    config.auto_map = dict(AUTO_MAP)
-    config.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for path in CODE:
-        shutil.copyfile(path, folder / path.name)
-    (folder / CARD).write_text(model_card, encoding="utf-8")
-    share_weights(folder)
 
 
 def share_weights(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from typer import Argument, Option
 
 from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.running import progress_bar, quiet_transformers
+from dnagpt_hf.cli.running import quiet_transformers
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config, preset_tokenizer
 
 NewFolder = Annotated[Path, Argument(metavar="FOLDER", help="The folder to make.")]
@@ -42,25 +43,25 @@ def convert(
     """Turn an original .pth file into a checkpoint folder."""
     from dnagpt_hf.checkpoints.conversion import convert_checkpoint
 
-    with progress_bar("converting", None) as report:
-        result = convert_checkpoint(
-            source,
-            folder,
-            num_attention_heads=num_heads,
-            preset=preset,
-            dtype=dtype,
-            seed=seed,
-            max_shard_size=max_shard_size,
-            overwrite=overwrite,
-            progress=report,
-        )
+    if not sys.stderr.isatty():
+        quiet_transformers()
+    result = convert_checkpoint(
+        source,
+        folder,
+        num_attention_heads=num_heads,
+        preset=preset,
+        dtype=dtype,
+        seed=seed,
+        max_shard_size=max_shard_size,
+        overwrite=overwrite,
+    )
     if result.warning is not None:
         typer.echo(f"dnagpt: warning: {result.warning}", err=True)
     config = result.config
     typer.echo(
         f"{result.folder}: {config.num_hidden_layers} layers, {config.num_attention_heads} heads, "
         f"width {config.hidden_size}, {config.max_position_embeddings:,} positions, "
-        f"{config.num_tokens:,} tokens, {str(result.dtype).removeprefix('torch.')}"
+        f"{config.num_tokens:,} tokens, {config.dtype}"
     )
 
 

@@ -21,11 +21,7 @@ from transformers import (
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.atomic_files import DestinationError
-from dnagpt_hf.checkpoints.saving import (
-    init_checkpoint,
-    save_checkpoint,
-    write_checkpoint,
-)
+from dnagpt_hf.checkpoints.saving import init_checkpoint, save_checkpoint
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 
 CODE = {"configuration_dnagpt.py", "modeling_dnagpt.py", "tokenization_dnagpt.py"}
@@ -128,29 +124,6 @@ def test_bad_arguments_write_nothing(tmp_path: Path) -> None:
         init_checkpoint("dnagpt-test", tmp_path / "file")
 
 
-def test_tensors_alone_give_the_same_folder_as_the_model(tmp_path: Path) -> None:
-    config, tokenizer = preset_config("dnagpt-test"), preset_tokenizer("dnagpt-test")
-    model = DNAGPTForMultiTask(config)
-    one = save_checkpoint(model, tokenizer, tmp_path / "one", model_card="# card\n")
-    two = write_checkpoint(
-        tmp_path / "two",
-        preset_config("dnagpt-test"),
-        tokenizer,
-        model.state_dict().__getitem__,
-        dtype=torch.float32,
-        model_card="# card\n",
-    )
-    assert sorted(os.listdir(one)) == sorted(os.listdir(two))
-    for name in os.listdir(one):
-        if name.endswith(".json"):
-            found, expected = (json.loads((f / name).read_text()) for f in (two, one))
-            assert found == expected, name
-    first, second = (AutoModelForCausalLM.from_pretrained(path) for path in (one, two))
-    assert first.generation_config.to_dict() == second.generation_config.to_dict()
-    for name, tensor in first.state_dict().items():
-        assert torch.equal(tensor, second.state_dict()[name])
-
-
 def test_a_classifier_is_saved_whole(tmp_path: Path) -> None:
     model = DNAGPTForSequenceClassification(preset_config("dnagpt-test", num_labels=3))
     tokenizer = preset_tokenizer("dnagpt-test")
@@ -158,25 +131,6 @@ def test_a_classifier_is_saved_whole(tmp_path: Path) -> None:
     assert_complete(folder, "DNAGPTForSequenceClassification")
     again = AutoModelForSequenceClassification.from_pretrained(folder)
     assert torch.equal(again.score.weight, model.score.weight)
-
-
-def test_progress_is_told_after_every_shard(tmp_path: Path) -> None:
-    config, tokenizer = preset_config("dnagpt-test"), preset_tokenizer("dnagpt-test")
-    weights = DNAGPTForMultiTask(config).state_dict()
-    told: list[tuple[int, int]] = []
-    folder = write_checkpoint(
-        tmp_path / "out",
-        config,
-        tokenizer,
-        weights.__getitem__,
-        dtype=torch.float32,
-        model_card="",
-        max_shard_size="1MB",
-        progress=lambda written, total: told.append((written, total)),
-    )
-    assert len(told) == len(list(folder.glob("model-*.safetensors"))) > 1
-    assert told[-1] == (sum(weight.nbytes for weight in weights.values()),) * 2
-    assert told == sorted(told)
 
 
 def test_saved_and_loaded_twice_it_is_still_complete(folder: Path, tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.annotation.gene_assembly import read_genes
 from dnagpt_hf.annotation.sites import read_sites
 from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.checkpoints.original import OriginalSizes, measure, read_state_dict
+from dnagpt_hf.checkpoints.original import original_shapes, read_sizes, read_state_dict
 from dnagpt_hf.checkpoints.saving import init_checkpoint
 from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.manifest import load_manifest
 from dnagpt_hf.haplotypes.files.formats import read_haplotypes
+from dnagpt_hf.presets import preset_config
 from dnagpt_hf.records.reading import RecordReader
 from dnagpt_hf.records.templates import Template
 from dnagpt_hf.tasks.task import Task
@@ -206,14 +207,14 @@ def test_templates(text: str) -> None:
         assert str(error) and "\n" not in str(error)
 
 
-SIZES = OriginalSizes(
-    vocabulary=189, positions=4, hidden_size=4, num_layers=1, intermediate_size=16
+SHAPES = original_shapes(
+    preset_config("dnagpt-test", kmer_size=3, hidden_size=4, num_hidden_layers=1)
 )
 
 
 def original(legacy: bool) -> bytes:
     stream = io.BytesIO()
-    state_dict = {name: torch.zeros(shape) for name, shape in SIZES.shapes().items()}
+    state_dict = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
     torch.save(state_dict, stream, _use_new_zipfile_serialization=not legacy)
     return stream.getvalue()
 
@@ -223,7 +224,7 @@ def original(legacy: bool) -> bytes:
 @given(data=st.data())
 def test_original_weights(legacy: bool, data: st.DataObject) -> None:
     content = data.draw(mutations(original(legacy)))
-    accepts(lambda path: measure(read_state_dict(path), path), "weights.pth", content)
+    accepts(lambda path: read_sizes(read_state_dict(path), path), "weights.pth", content)
 
 
 @pytest.fixture(scope="module")
