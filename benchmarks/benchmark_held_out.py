@@ -9,6 +9,7 @@ species: bits per base of both on the same windows, GC content and sequence orde
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import numpy as np
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.evaluation.baselines import MarkovModel
 from dnagpt_hf.genomes.bases import Bases, N, gc_content, reverse_complement
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, open_species
 from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))
+from baselines import MarkovModel
 
 
 def windows_of(species: SpeciesGenome, window: int, number: int) -> list[Bases]:

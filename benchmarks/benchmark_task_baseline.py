@@ -10,13 +10,13 @@ split and measured on the test split. Prints one JSON line per file.
 
 import argparse
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from dnagpt_hf import DNAGPTTokenizer, open_checkpoint
-from dnagpt_hf.evaluation.baselines import KmerBaseline
 from dnagpt_hf.evaluation.bootstrap import bootstrap_intervals
 from dnagpt_hf.evaluation.metrics import (
     classification_metrics,
@@ -27,6 +27,9 @@ from dnagpt_hf.finetuning.settings import parse_finetuning_settings
 from dnagpt_hf.tasks.examples import Examples
 from dnagpt_hf.tasks.sources import TEXT_KEYS
 from dnagpt_hf.yaml_files import read_yaml
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))
+from baselines import KmerBaseline
 
 
 def columns(

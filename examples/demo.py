@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from baselines import UNIFORM_LOSS, MarkovModel
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments, set_seed
@@ -27,7 +28,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments,
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled, generate_dna, open_genome
 from dnagpt_hf.checkpoints.card import render_model_card
 from dnagpt_hf.checkpoints.saving import save_checkpoint
-from dnagpt_hf.evaluation.baselines import UNIFORM_LOSS, MarkovModel
 from dnagpt_hf.genomes.bases import (
     MAX_N_FRACTION,
     Bases,

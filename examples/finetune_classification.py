@@ -29,7 +29,7 @@ from transformers import (
 )
 
 import dnagpt_hf  # noqa: F401  the Auto classes know DNAGPT
-from dnagpt_hf.evaluation.metrics import metric_path
+from dnagpt_hf.evaluation.metrics import METRICS
 from dnagpt_hf.records.reading import is_missing
 
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         encoded["labels"] = [labels.index(str(label)) for label in batch["label"]]
         return encoded
 
-    metric = evaluate.load(str(metric_path("classification")))
+    metric = evaluate.load(METRICS, "classification")
 
     def compute_metrics(prediction):
         probabilities = softmax(prediction.predictions)

@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from baselines import KmerBaseline
 from transformers import HfArgumentParser
 
 from dnagpt_hf import finetune
-from dnagpt_hf.evaluation.baselines import KmerBaseline
 from dnagpt_hf.evaluation.metrics import classification_metrics
 from dnagpt_hf.tasks.sources import open_source
 

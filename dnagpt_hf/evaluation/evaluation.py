@@ -14,6 +14,7 @@ from dnagpt_hf.atomic_files import new_file, write_json
 from dnagpt_hf.evaluation.bootstrap import bootstrap_intervals
 from dnagpt_hf.evaluation.metrics import (
     CLASSIFICATION_METRICS,
+    MACRO_METRICS,
     REGRESSION_METRICS,
     classification_metrics,
     multilabel_metrics,
@@ -245,6 +246,11 @@ class Evaluation:
         with new_file(folder / "predictions.parquet", overwrite=True) as partial:
             pq.write_table(pa.Table.from_pylist(list(self.rows())), partial)
         content: dict[str, Any] = {"records": len(self.names), "metrics": self.metrics()}
+        content["positive"] = {
+            one.output.name: one.output.labels[one.positive]
+            for one in self.by_target
+            if one.positive is not None
+        }
         if samples:
             intervals = self.intervals(samples=samples, seed=seed)
             content["intervals_95"] = {name: list(pair) for name, pair in intervals.items()}
@@ -275,6 +281,6 @@ def _names(output: Output) -> list[str]:
     if not output.labels:
         return [*REGRESSION_METRICS]
     if not output.multilabel:
-        return [*CLASSIFICATION_METRICS]
+        return [*CLASSIFICATION_METRICS, *(MACRO_METRICS if len(output.labels) == 2 else ())]
     of_labels = (f"{name}_{label}" for label in output.labels for name in CLASSIFICATION_METRICS)
     return [*CLASSIFICATION_METRICS, *of_labels, "subset_accuracy"]

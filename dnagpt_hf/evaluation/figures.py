@@ -98,19 +98,24 @@ def new_figure(
     return Figure(figsize=(width, height), layout=layout)
 
 
-def plot_roc(
+def plot_curves(
     labels: ArrayLike,
     probabilities: ArrayLike,
     names: Sequence[str] | None = None,
     *,
+    kind: Literal["roc", "precision_recall"],
     positive: int | None = None,
 ) -> Figure:
-    """Draw receiver operating characteristics, with the area of each in the legend.
+    """Draw the curves of classes or labels, with their areas in the legend.
+
+    These are receiver operating characteristics, or precision against recall; the latter with the
+    share of positives, which a guess reaches at any recall, as a thin line of the same color.
 
     Args:
         labels: classes, from 0, `(records,)`; or labels 0 or 1, `(records, labels)`.
         probabilities: `(records, classes)`, or those of 1, `(records, labels)`.
         names: one for each column; by default their numbers.
+        kind: the kind of curve.
         positive: the only one of two classes to draw; by default there is a curve for each class.
 
     Raises:
@@ -119,63 +124,41 @@ def plot_roc(
 
     Example:
 
-        >>> figure = plot_roc([0, 1, 1], [[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]], ["no", "yes"])
+        >>> probabilities = [[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]]
+        >>> figure = plot_curves([0, 1, 1], probabilities, ["no", "yes"], kind="roc")
         >>> [line.get_label() for line in figure.axes[0].lines]
         ['no: 1.000', 'yes: 1.000', 'chance: 0.500']
     """
-    from sklearn.metrics import auc, roc_curve
+    from sklearn import metrics
 
-    figure, axes = _figure("false positive rate", "true positive rate")
+    is_roc = kind == "roc"
+    axis_labels = (
+        ("false positive rate", "true positive rate") if is_roc else ("recall", "precision")
+    )
+    figure, axes = _figure(*axis_labels)
     for style, name, is_positive, scores in _curves(labels, probabilities, names, positive):
         if is_positive.all() or not is_positive.any():
             axes.plot([], [], label=f"{name}: not defined", **style)
-            continue
-        false_rate, true_rate, _ = roc_curve(is_positive, scores)
-        axes.plot(false_rate, true_rate, label=f"{name}: {auc(false_rate, true_rate):.3f}", **style)
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="chance: 0.500")
-    _unit_square(axes, "lower right", "area under the curve")
-    return figure
-
-
-def plot_precision_recall(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    names: Sequence[str] | None = None,
-    *,
-    positive: int | None = None,
-) -> Figure:
-    """Draw precision against recall, with average precision and share of positives in the legend.
-
-    The share, which a guess reaches at any recall, is a thin line of the same color.
-
-    Args:
-        labels: classes, from 0, `(records,)`; or labels 0 or 1, `(records, labels)`.
-        probabilities: `(records, classes)`, or those of 1, `(records, labels)`.
-        names: one for each column; by default their numbers.
-        positive: the only one of two classes to draw; by default there is a curve for each class.
-
-    Raises:
-        ValueError: the shapes do not agree.
-        ImportError: matplotlib is not installed.
-    """
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
-    figure, axes = _figure("recall", "precision")
-    for style, name, is_positive, scores in _curves(labels, probabilities, names, positive):
-        if is_positive.all() or not is_positive.any():
-            axes.plot([], [], label=f"{name}: not defined", **style)
-            continue
-        precision, recall, _ = precision_recall_curve(is_positive, scores)
-        area, share = average_precision_score(is_positive, scores), is_positive.mean()
-        axes.plot(
-            recall,
-            precision,
-            drawstyle="steps-post",
-            label=f"{name}: {area:.3f} (guess: {share:.3f})",
-            **style,
-        )
-        axes.axhline(share, color=style["color"], linewidth=0.8, linestyle=":")
-    _unit_square(axes, "lower left", "average precision")
+        elif is_roc:
+            false_rate, true_rate, _ = metrics.roc_curve(is_positive, scores)
+            area = metrics.auc(false_rate, true_rate)
+            axes.plot(false_rate, true_rate, label=f"{name}: {area:.3f}", **style)
+        else:
+            precision, recall, _ = metrics.precision_recall_curve(is_positive, scores)
+            area = metrics.average_precision_score(is_positive, scores)
+            share = is_positive.mean()
+            label = f"{name}: {area:.3f} (guess: {share:.3f})"
+            axes.plot(recall, precision, drawstyle="steps-post", label=label, **style)
+            axes.axhline(share, color=style["color"], linewidth=0.8, linestyle=":")
+    if is_roc:
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="chance: 0.500")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    curves = len(axes.get_legend_handles_labels()[1])
+    if curves <= _MOST_NAMED_CURVES:
+        size = "medium" if curves <= 8 else "x-small"
+        title = "area under the curve" if is_roc else "average precision"
+        place = "lower right" if is_roc else "lower left"
+        axes.legend(loc=place, title=title, fontsize=size, title_fontsize=size)
     return figure
 
 
@@ -208,7 +191,11 @@ def plot_confusion_matrix(labels: ArrayLike, predicted: ArrayLike, names: Sequen
     fits = max(map(len, known)) * len(known) <= _MOST_LETTERS
     axes.set_xticks(range(len(known)), known, **({} if fits else rotated))
     if len(known) <= _MOST_WRITTEN_CLASSES:
-        _write_fields(axes, counts, shares)
+        size = min(11.0, 60 / len(known))
+        for (row, column), count in np.ndenumerate(counts):
+            text = f"{count:,}\n{shares[row, column]:.1%}"
+            color = "white" if shares[row, column] > 0.65 else "black"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)
     return figure
 
 
@@ -269,19 +256,3 @@ def _curves(
         line = _LINES[number // len(COLORS) % len(_LINES)]
         style = {"color": COLORS[number % len(COLORS)], "linestyle": line, "linewidth": 1.5}
         yield style, known[column], is_positive[:, column], scores[:, column]
-
-
-def _unit_square(axes: Any, place: str, title: str) -> None:
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    curves = len(axes.get_legend_handles_labels()[1])
-    if curves <= _MOST_NAMED_CURVES:
-        size = "medium" if curves <= 8 else "x-small"
-        axes.legend(loc=place, title=title, fontsize=size, title_fontsize=size)
-
-
-def _write_fields(axes: Any, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
-    size = min(11.0, 60 / len(counts))
-    for (row, column), count in np.ndenumerate(counts):
-        text = f"{count:,}\n{shares[row, column]:.1%}"
-        color = "white" if shares[row, column] > 0.65 else "black"
-        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)

@@ -27,7 +27,7 @@ def class_arrays(
         raise ValueError("probabilities of one class: give those of all classes, two or more")
     if positive is not None and (classes != 2 or positive not in (0, 1)):
         raise ValueError(
-            f"positive class {positive} of {classes}: it is 0 or 1 of two classes, and None of more"
+            f"positive class {positive} of {classes}: it is 0 or 1 of two, and more have none"
         )
     return class_numbers(labels, len(scores), classes), scores
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dnagpt_hf.evaluation.metric_inputs import (
     class_arrays,
@@ -34,32 +34,13 @@ from dnagpt_hf.evaluation.weighted_sums import (
     ratio,
 )
 
-METRIC_NAMES = ("classification", "multilabel", "regression")
-"""Modules for `evaluate.load`; see [`metric_path`]."""
+METRICS = str(Path(__file__).with_name("dnagpt_metrics"))
+"""Folder for `evaluate.load(METRICS, "classification")`, `"multilabel"` or `"regression"`, which
+then needs no network."""
 CLASSIFICATION_METRICS = ("accuracy", "f1", "mcc", "precision", "recall", "auroc", "auprc")
+MACRO_METRICS = ("f1_macro", "precision_macro", "recall_macro")
+"""Averages over two classes, beside the metrics of the positive one."""
 REGRESSION_METRICS = ("r2", "pearson", "spearman", "mse", "mae")
-_MODULES = Path(__file__).with_name("metric_modules")
-
-
-def metric_path(name: str) -> Path:
-    """Find the folder of a metric for `evaluate.load`, which then needs no network.
-
-    Args:
-        name: one of `METRIC_NAMES`.
-
-    Raises:
-        ValueError: there is no such metric.
-
-    Example:
-
-        >>> import evaluate
-        >>> metric = evaluate.load(str(metric_path("regression")))
-        >>> round(metric.compute(references=[0.0, 1.0, 2.0], predictions=[0.1, 0.9, 2.0])["r2"], 2)
-        0.99
-    """
-    if name not in METRIC_NAMES:
-        raise ValueError(f"no metric {name!r}: choose one of {', '.join(METRIC_NAMES)}")
-    return _MODULES / name
 
 
 def classification_metrics(
@@ -74,20 +55,19 @@ def classification_metrics(
     Args:
         labels: class of each record, from 0, `(records,)`.
         probabilities: of each class, `(records, classes)`.
-        positive:
-            The positive one of two classes, which precision, recall, F1, AUROC and AUPRC refer to.
-            By default, and for more classes always, they are averages over the classes, each
-            against the rest, as the paper's tables S2 to S4 must have been made: there F1 is at
-            times below both precision and recall.
+        positive: the positive one of two classes, 0 or 1, by default 1. More classes have none.
         sample_weight: weight of each record, `(records,)`, or several weights, `(samples,
             records)`; 1 by default.
 
     Returns:
-        `dict`: `CLASSIFICATION_METRICS`, a float each, or `(samples,)` for several weights; `auprc`
-        is the average precision. Averages leave out classes that neither occur nor are predicted,
-        and averages of areas leave out classes that are absent or alone. Precision of a class that
-        is never predicted is 0, and MCC is 0 where all labels or all predictions are the same. The
-        areas of a single class are NaN.
+        `dict`: `CLASSIFICATION_METRICS`, a float each, or `(samples,)` for several weights. Of two
+        classes, precision, recall, F1, AUROC and AUPRC (average precision) are those of the
+        positive one, and `MACRO_METRICS` are averages over both, as in the paper's tables S2 to
+        S4: there F1 is at times below both precision and recall. Of more classes they are averages
+        over the classes, each against the rest. Averages of rates leave out classes that occur
+        neither in labels nor in predictions, averages of areas those that are absent or alone.
+        Precision of a class that is never predicted is 0, and MCC is 0 where all labels or all
+        predictions are the same. The areas of a single class are NaN.
 
     Raises:
         ValueError: the shapes do not agree, a probability is NaN or not between 0 and 1, or a label
@@ -96,34 +76,48 @@ def classification_metrics(
     Example:
 
         >>> metrics = classification_metrics([0, 0, 1], [[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]])
-        >>> round(metrics["accuracy"], 3), metrics["auroc"]
-        (0.667, 1.0)
+        >>> round(metrics["accuracy"], 3), metrics["recall"], metrics["recall_macro"]
+        (0.667, 1.0, 0.75)
     """
     true, scores = class_arrays(labels, probabilities, positive)
     weights = weight_rows(sample_weight, len(true))
+    return _as_given(
+        _of_classes(true, scores, weights, 1 if positive is None else positive), sample_weight
+    )
+
+
+def _of_classes(
+    true: NDArray[np.int64], scores: Floats, weights: Floats, positive: int
+) -> dict[str, Floats]:
     classes = np.arange(scores.shape[1])
     is_label = true[:, None] == classes
     is_predicted = scores.argmax(1)[:, None] == classes
     # one matrix product counts labels, predictions and hits: (samples, classes) each
     members = np.hstack([is_label, is_predicted, is_label & is_predicted]).astype(float)
     occurring, predicted, right = np.split(weights @ members, 3, axis=1)
-    rates = [ratio(right, predicted), ratio(right, occurring)]
-    rates.append(ratio(2 * right, occurring + predicted))
-    if positive is None:
-        absent = occurring + predicted == 0
-        rates = [mean_of_known(np.where(absent, np.nan, rate)) for rate in rates]
-    else:
-        rates, classes = [rate[:, positive] for rate in rates], classes[positive : positive + 1]
+    rates = {
+        "f1": ratio(2 * right, occurring + predicted),
+        "precision": ratio(right, predicted),
+        "recall": ratio(right, occurring),
+    }
+    absent = occurring + predicted == 0
+    means = {name: mean_of_known(np.where(absent, np.nan, rate)) for name, rate in rates.items()}
+    macro = {}
+    if len(classes) == 2:
+        macro = {f"{name}_macro": mean for name, mean in means.items()}
+        means = {name: rate[:, positive] for name, rate in rates.items()}
+        classes = classes[[positive]]
     # (classes, 2, samples)
     areas = np.stack([areas_under_curves(is_label[:, c], scores[:, c], weights) for c in classes])
-    values = (
-        right.sum(1) / weights.sum(1),
-        rates[2],
-        matthews_correlation(occurring, predicted, right),
-        *rates[:2],
-        *map(mean_of_known, areas.transpose(1, 2, 0)),
-    )
-    return _as_given(dict(zip(CLASSIFICATION_METRICS, values, strict=True)), sample_weight)
+    auroc, auprc = map(mean_of_known, areas.transpose(1, 2, 0))
+    values = {
+        **means,
+        "accuracy": right.sum(1) / weights.sum(1),
+        "mcc": matthews_correlation(occurring, predicted, right),
+        "auroc": auroc,
+        "auprc": auprc,
+    }
+    return {name: values[name] for name in CLASSIFICATION_METRICS} | macro
 
 
 def multilabel_metrics(
@@ -142,9 +136,9 @@ def multilabel_metrics(
         sample_weight: as in [`classification_metrics`].
 
     Returns:
-        `dict`: the metrics of [`classification_metrics`] with 1 as positive class, averaged over
-        labels; those of each label as `auroc_NAME`; and `subset_accuracy`, the share of records
-        without a wrong label. Averages leave out NaN.
+        `dict`: `CLASSIFICATION_METRICS` with 1 as positive class, averaged over labels; those of
+        each label as `auroc_NAME`; and `subset_accuracy`, the share of records without a
+        wrong label. Averages leave out NaN.
 
     Raises:
         ValueError: as of [`classification_metrics`], or the number of names is not that of labels.
@@ -159,9 +153,10 @@ def multilabel_metrics(
     true, scores, columns = label_arrays(labels, probabilities, names)
     weights = weight_rows(sample_weight, len(true))
 
-    def of_label(label: int) -> dict[str, Any]:
+    def of_label(label: int) -> dict[str, Floats]:
         pair = np.column_stack([1 - scores[:, label], scores[:, label]])
-        return classification_metrics(true[:, label], pair, positive=1, sample_weight=weights)
+        values = _of_classes(true[:, label], pair, weights, positive=1)
+        return {name: values[name] for name in CLASSIFICATION_METRICS}
 
     values = _averaged(columns, of_label)
     all_right = (true == (scores > 0.5)).all(1)

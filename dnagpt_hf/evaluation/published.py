@@ -14,21 +14,6 @@ import yaml
 from dnagpt_hf.messages import did_you_mean, markdown_table
 
 _RESULTS = Path(__file__).with_name("paper_results.yaml")
-METRIC_TITLES = {
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "mcc": "MCC",
-    "precision": "precision",
-    "recall": "recall",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "r2": "r²",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "mse": "MSE",
-    "mae": "MAE",
-}
-"""Headings of the metrics in tables, in their order."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +23,7 @@ class PaperResult:
     Args:
         task: name of the task, such as `gsr-human-tis`.
         model: name of the model.
-        metric: one of `METRIC_TITLES`; precision, recall and F1 are averages over the classes.
+        metric: name of the metric, as in `dnagpt_hf.evaluation.metrics`.
         value: as a fraction, even if the source prints percent.
         source: table or figure of the paper, or another source.
         data: the data and their split.
@@ -78,11 +63,6 @@ def paper_results(task: str) -> list[PaperResult]:
     return list(results[task])
 
 
-def tasks_with_results() -> list[str]:
-    """List the names of all tasks with published results."""
-    return list(_all_results())
-
-
 def comparison_table(
     task: str, measured: Mapping[str, float], model_name: str, *, note: str | None = None
 ) -> str:
@@ -90,8 +70,7 @@ def comparison_table(
 
     Args:
         task: as of `paper_results`.
-        measured: results by metric, as fractions; those without a title in `METRIC_TITLES` are
-            left out.
+        measured: results by metric, as fractions; the table shows those that are published.
         model_name: name of the measured model.
         note: the difference in data or split from the published results, if there is one.
 
@@ -101,7 +80,7 @@ def comparison_table(
     Example:
 
         >>> print(comparison_table("mrna-mouse", {"r2": 0.7}, "mine", note="half of the genes"))
-        | model | r² | source |
+        | model | r2 | source |
         | --- | --- | --- |
         | DNAGPT-M | 0.73 | Fig. 3f |
         | Xpresso | 0.71 | Fig. 3f |
@@ -113,8 +92,7 @@ species held out (Fig. 3f).
         **Not comparable one to one**, data or split differ: half of the genes.
     """
     published = paper_results(task)
-    known = measured.keys() | {result.metric for result in published}
-    metrics = [metric for metric in METRIC_TITLES if metric in known]
+    metrics = list(dict.fromkeys(result.metric for result in published))
     values: dict[tuple[str, str], dict[str, str]] = {}
     sources: dict[str, dict[str, None]] = {}
     for result in published:
@@ -122,9 +100,11 @@ species held out (Fig. 3f).
         row[result.metric] = f"{result.value:g}"
         sources.setdefault(result.data, {})[result.source] = None
     values[f"**{model_name}**", "measured"] = {
-        metric: f"{value:.4f}" for metric, value in measured.items() if not math.isnan(value)
+        metric: f"{measured[metric]:.4f}"
+        for metric in metrics
+        if not math.isnan(measured.get(metric, math.nan))
     }
-    header = ["model", *(METRIC_TITLES[metric] for metric in metrics), "source"]
+    header = ["model", *metrics, "source"]
     rows = [
         [model, *(of_model.get(metric, "") for metric in metrics), source]
         for (model, source), of_model in values.items()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dnagpt_hf.evaluation.evaluation import Evaluation, TargetEvaluation
 from dnagpt_hf.evaluation.figures import (
     plot_confusion_matrix,
-    plot_precision_recall,
+    plot_curves,
     plot_predicted_against_true,
-    plot_roc,
     save_figure,
 )
 from dnagpt_hf.evaluation.published import comparison_table
@@ -60,7 +59,7 @@ def report(
 
 
 def metrics_table(content: Mapping[str, Any]) -> str:
-    """Lay out the metrics of `Evaluation.write`, one on a line.
+    """Lay out the metrics of `Evaluation.write`, one on a line, and name the positive classes.
 
     Example:
 
@@ -75,17 +74,24 @@ def metrics_table(content: Mapping[str, Any]) -> str:
         between = "{:.4f} to {:.4f}".format(*intervals[name]) if name in intervals else ""
         rows.append([name, f"{value:.4f}", between])
     header = [f"metric, {content['records']:,} records", "value", "95 % interval"]
-    return markdown_table(header, rows, align="lrl")
+    table = markdown_table(header, rows, align="lrl")
+    if positive := content.get("positive"):
+        classes = ", ".join(f"{label} (of {column})" for column, label in positive.items())
+        table += (
+            f"\n\nOf two classes, f1, precision, recall, auroc and auprc are those of {classes}; "
+            "names in _macro are averages over both."
+        )
+    return table
 
 
 def _figures(of_target: TargetEvaluation) -> dict[str, Any]:
     output, targets, scores = of_target.output, of_target.targets, of_target.scores
     if not output.labels:
         return {"predicted_against_true": plot_predicted_against_true(targets, scores, output.name)}
-    curves = (targets, scores, output.labels)
+    kinds: tuple[Literal["roc", "precision_recall"], ...] = ("roc", "precision_recall")
     figures = {
-        "roc": plot_roc(*curves, positive=of_target.positive),
-        "precision_recall": plot_precision_recall(*curves, positive=of_target.positive),
+        kind: plot_curves(targets, scores, output.labels, kind=kind, positive=of_target.positive)
+        for kind in kinds
     }
     if not output.multilabel:
         figures["confusion"] = plot_confusion_matrix(targets, scores.argmax(1), output.labels)

@@ -105,10 +105,9 @@ if importlib.util.find_spec("peft"):
 
 METRICS = """
 import evaluate
-import dnagpt_hf.evaluation.metric_modules
+from dnagpt_hf.evaluation.metrics import METRICS
 
-place = Path(dnagpt_hf.evaluation.metric_modules.__file__).parent
-metric = evaluate.load(str(place / "classification"))
+metric = evaluate.load(METRICS, "classification")
 metric.compute(predictions=[[0.9, 0.1], [0.2, 0.8]], references=[0, 1])
 """
 

@@ -12,9 +12,8 @@ pytest.importorskip("matplotlib")
 
 from dnagpt_hf.evaluation.figures import (
     plot_confusion_matrix,
-    plot_precision_recall,
+    plot_curves,
     plot_predicted_against_true,
-    plot_roc,
     save_figure,
 )
 from dnagpt_hf.evaluation.metrics import classification_metrics, regression_metrics
@@ -31,7 +30,7 @@ def legend(figure: Any) -> list[str]:
 
 
 def test_roc_of_several_classes() -> None:
-    figure = plot_roc(LABELS, PROBABILITIES, NAMES)
+    figure = plot_curves(LABELS, PROBABILITIES, NAMES, kind="roc")
     entries = legend(figure)
     assert [entry.split(":")[0] for entry in entries] == [*NAMES, "chance"]
     areas = [float(entry.split(": ")[1]) for entry in entries[:3]]
@@ -46,23 +45,23 @@ def test_roc_of_several_classes() -> None:
 def test_precision_recall_with_the_share_of_positives() -> None:
     is_donor = (LABELS == 1).astype(int)
     two = np.column_stack([1 - PROBABILITIES[:, 1], PROBABILITIES[:, 1]])
-    figure = plot_precision_recall(is_donor, two, ["no", "donor"], positive=1)
+    figure = plot_curves(is_donor, two, ["no", "donor"], kind="precision_recall", positive=1)
     area = classification_metrics(is_donor, two, positive=1)["auprc"]
     assert legend(figure) == [f"donor: {area:.3f} (guess: {is_donor.mean():.3f})"]
     share = figure.axes[0].lines[1].get_ydata()
     assert share == pytest.approx([is_donor.mean()] * 2)
 
 
-@pytest.mark.parametrize("plot", [plot_roc, plot_precision_recall])
-def test_labels_and_what_has_no_curve(plot: Any) -> None:
+@pytest.mark.parametrize("kind", ["roc", "precision_recall"])
+def test_labels_and_what_has_no_curve(kind: Any) -> None:
     labels = np.eye(3, dtype=int)[LABELS]
     labels[:, 1] = 0
-    entries = legend(plot(labels, PROBABILITIES, NAMES))
+    entries = legend(plot_curves(labels, PROBABILITIES, NAMES, kind=kind))
     assert entries[1] == "donor: not defined" and "0." in entries[0] and "0." in entries[2]
     many = RNG.random((9, 40))
-    assert plot(many.round().astype(int), many).axes[0].get_legend() is None
+    assert plot_curves(many.round().astype(int), many, kind=kind).axes[0].get_legend() is None
     with pytest.raises(ValueError, match="3 columns need as many different names"):
-        plot(LABELS, PROBABILITIES, ["a", "b"])
+        plot_curves(LABELS, PROBABILITIES, ["a", "b"], kind=kind)
 
 
 def test_confusion_matrix() -> None:
@@ -113,7 +112,7 @@ STARTS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 @pytest.mark.parametrize("suffix", STARTS)
 def test_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"roc{suffix}"
-    figure = plot_roc(LABELS, PROBABILITIES, NAMES)
+    figure = plot_curves(LABELS, PROBABILITIES, NAMES, kind="roc")
     save_figure(figure, path)
     assert path.read_bytes().startswith(STARTS[suffix])
     with pytest.raises(ValueError, match="exists"):
@@ -124,15 +123,15 @@ def test_files(tmp_path: Path, suffix: str) -> None:
 
 def test_unknown_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'.gif' names no format for figures: choose one of .png"):
-        save_figure(plot_roc(LABELS, PROBABILITIES), tmp_path / "roc.gif")
+        save_figure(plot_curves(LABELS, PROBABILITIES, kind="roc"), tmp_path / "roc.gif")
 
 
 def test_no_global_state() -> None:
     program = """
 import sys
-from dnagpt_hf.evaluation.figures import plot_roc, save_figure
+from dnagpt_hf.evaluation.figures import plot_curves, save_figure
 assert "matplotlib" not in sys.modules
-plot_roc([0, 1], [[0.9, 0.1], [0.2, 0.8]])
+plot_curves([0, 1], [[0.9, 0.1], [0.2, 0.8]], kind="roc")
 assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -142,4 +141,4 @@ assert "matplotlib.figure" in sys.modules and "matplotlib.pyplot" not in sys.mod
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'dnagpt_hf\[plot\]'"):
-        plot_roc(LABELS, PROBABILITIES)
+        plot_curves(LABELS, PROBABILITIES, kind="roc")

@@ -21,6 +21,7 @@ from dnagpt_hf.evaluation.metrics import (
 )
 
 NAMES = ["accuracy", "f1", "mcc", "precision", "recall", "auroc", "auprc"]
+MACRO = ["f1_macro", "precision_macro", "recall_macro"]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,10 @@ def test_two_classes_by_hand() -> None:
     probabilities = [[0.1, 0.9], [0.4, 0.6], [0.7, 0.3], [0.8, 0.2], [0.45, 0.55]]
     metrics = classification_metrics(labels, probabilities, positive=1)
     # two hits, one miss, one false alarm, one rightly refused
-    assert list(metrics) == NAMES
+    assert list(metrics) == NAMES + MACRO
+    assert metrics == classification_metrics(labels, probabilities)
+    # of the other class one hit, one miss, one false alarm
+    assert metrics["f1_macro"] == metrics["recall_macro"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert metrics["accuracy"] == pytest.approx(3 / 5)
     assert metrics["precision"] == metrics["recall"] == metrics["f1"] == pytest.approx(2 / 3)
     assert metrics["mcc"] == pytest.approx((2 * 1 - 1 * 1) / math.sqrt(3 * 3 * 2 * 2))
@@ -70,11 +74,22 @@ def test_the_positive_class_may_be_the_first() -> None:
     assert first["recall"] != classification_metrics(labels, probabilities, positive=1)["recall"]
 
 
-@pytest.mark.parametrize("number", [2, 4])
-def test_averages_over_classes(number: int) -> None:
-    labels, probabilities = classes(80, number)
+def test_averages_over_two_classes() -> None:
+    labels, probabilities = classes(80, 2)
+    found = classification_metrics(labels, probabilities)
+    for name, function in (
+        ("f1_macro", reference.f1_score),
+        ("precision_macro", reference.precision_score),
+        ("recall_macro", reference.recall_score),
+    ):
+        expected = function(labels, probabilities.argmax(1), average="macro")
+        assert found[name] == pytest.approx(expected)
+
+
+def test_averages_over_classes() -> None:
+    labels, probabilities = classes(80, 4)
     predicted = probabilities.argmax(1)
-    is_class = np.eye(number)[labels]
+    is_class = np.eye(4)[labels]
     expected = {
         "accuracy": reference.accuracy_score(labels, predicted),
         "f1": reference.f1_score(labels, predicted, average="macro"),
@@ -87,13 +102,12 @@ def test_averages_over_classes(number: int) -> None:
     assert classification_metrics(labels, probabilities) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("positive", [None, 1])
-def test_constant_predictions_and_one_class(positive: int | None) -> None:
+def test_constant_predictions_and_one_class() -> None:
     same = [[0.3, 0.7]] * 4
-    constant = classification_metrics([0, 1, 1, 1], same, positive=positive)
+    constant = classification_metrics([0, 1, 1, 1], same)
     assert constant["mcc"] == 0 and constant["auroc"] == 0.5 and constant["accuracy"] == 0.75
     for labels in ([1, 1, 1, 1], [1]):
-        alone = classification_metrics(labels, same[: len(labels)], positive=positive)
+        alone = classification_metrics(labels, same[: len(labels)])
         assert alone["accuracy"] == alone["f1"] == alone["recall"] == 1 and alone["mcc"] == 0
         assert math.isnan(alone["auroc"]) and math.isnan(alone["auprc"])
     never = classification_metrics([0, 1], [[0.9, 0.1]] * 2, positive=1)
@@ -101,9 +115,9 @@ def test_constant_predictions_and_one_class(positive: int | None) -> None:
 
 
 def test_a_class_that_is_absent_does_not_count() -> None:
-    labels, probabilities = classes(40, 2)
-    three = np.column_stack([probabilities, np.zeros(40)])
-    assert classification_metrics(labels, three) == pytest.approx(
+    labels, probabilities = classes(40, 3)
+    four = np.column_stack([probabilities, np.zeros(40)])
+    assert classification_metrics(labels, four) == pytest.approx(
         classification_metrics(labels, probabilities)
     )
 

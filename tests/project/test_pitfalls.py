@@ -287,7 +287,7 @@ PITFALLS: list[tuple[str, list[str]]] = [
         "A score depends on what else is in the batch.",
         [
             "interpretation/test_mutagenesis.py::test_batches_change_nothing",
-            "evaluation/test_baselines.py::test_probabilities_sum_to_one_and_little_data_means_uniform",
+            "project/test_baselines.py::test_probabilities_sum_to_one_and_little_data_means_uniform",
             "pretraining/test_objective_readout.py::test_loss_per_base",
         ],
     ),

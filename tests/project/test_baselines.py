@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from baselines import UNIFORM_LOSS, KmerBaseline, MarkovModel, count_kmers
 
-from dnagpt_hf.evaluation.baselines import UNIFORM_LOSS, KmerBaseline, MarkovModel, count_kmers
 from dnagpt_hf.evaluation.metrics import (
     classification_metrics,
     multilabel_metrics,
