@@ -295,6 +295,7 @@ class LoadedModel(LikelihoodMethods):
         set: Mapping[str, Any] | None = None,
         layers: Sequence[int] | None = None,
         heads: Literal["all", "mean"] = "all",
+        queries: Literal["all", "answer"] = "all",
         truncation: Truncation | None = None,
     ) -> AttentionMaps:
         """Compute the attention maps of one record.
@@ -306,10 +307,11 @@ class LoadedModel(LikelihoodMethods):
             set: as there.
             layers: from 1, or −1 (the last) and below; by default all.
             heads: `"all"` heads apart, or their `"mean"`.
+            queries: `"all"` tokens, or the position of the `"answer"` alone.
             truncation: end at which too long a sequence is cut; by default it is an error.
 
         Returns:
-            `AttentionMaps`: `weights` is float32 `(layers, heads, tokens, tokens)`.
+            `AttentionMaps`: `weights` is float32 `(layers, heads, queries, tokens)`.
 
         Example:
 
@@ -327,6 +329,7 @@ class LoadedModel(LikelihoodMethods):
             template=template,
             layers=layers,
             heads=heads,
+            queries=queries,
             truncation=truncation,
         )
 

@@ -1,9 +1,7 @@
-"""Sizes and training recipes of the DNAGPT models as data, each figure with its source.
+"""Sizes and training recipes of the DNAGPT models, each figure with its source.
 
-The figures are those of the paper (arXiv 2307.05628). Where its figures, its text and the released
-code disagree, the preset follows the supplementary figures S3 and S4, which are the only place that
-lists all four models, and `Preset.notes` says what the others give. Importing this module is cheap:
-torch and transformers are loaded only when a configuration or a tokenizer is asked for.
+`presets.yaml` has the figures. Importing this module is cheap: torch and transformers are loaded
+only when a configuration or a tokenizer is asked for.
 
 Example:
 
@@ -17,10 +15,13 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from dnagpt_hf.messages import count
 
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
-def _frozen(**sources: str) -> Mapping[str, str]:
-    return MappingProxyType(sources)
+_FILE = Path(__file__).with_suffix(".yaml")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Recipe:
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
     number_loss_weight: float = 0.01
-    sources: Mapping[str, str] = field(default_factory=_frozen)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warmup(self) -> str:
@@ -107,166 +107,23 @@ class Preset:
     kmer_size: int = 6
     initializer_range: float = 0.02
     released_file: str | None = None
-    sources: Mapping[str, str] = field(default_factory=_frozen)
-    notes: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def source_of(self, figure: str) -> str:
         """Name the figure or section of the paper that gives a field of this preset."""
         return self.sources.get(figure, self.source)
 
 
-_PRETRAINING_SOURCES = _frozen(
-    number_loss_weight="section 3.2",
-    batch_size="given by no source",
-)
-_FINETUNING_SOURCES = _frozen(
-    batch_size="section 9, Fine-tuning of DNAGPT",
-    number_loss_weight="section 3.2, which states it for pre-training; no source gives another",
-)
-_VOCABULARY_SOURCES = _frozen(
-    dynamic_kmer="released code",
-    kmer_size="section 9, Non-overlapping k-mers tokenization; released code",
-    data="Fig. 2c; section 3; section 9, Pre-training of DNAGPT",
-)
-_MOMENTUM = (
-    "Fig. S3, Fig. S4 and section 9 list a momentum of 0.937. AdamW has no momentum besides its "
-    "betas, so it is left out."
-)
-_METHODS_PRETRAINING = (
-    "Section 9 gives 15 epochs, weight decay 0.01 and betas (0.9, 0.95) for the pre-training of "
-    "DNAGPT-H and, by reference, DNAGPT-M; the preset follows Fig. S3."
-)
-_METHODS_WARMUP = (
-    "Section 9 gives 3 epochs of warm-up in fine-tuning; the preset follows Fig. S4, 1 epoch."
-)
+def _read_presets() -> Mapping[str, Preset]:
+    presets = {}
+    for name, fields in yaml.safe_load(_FILE.read_text(encoding="utf-8")).items():
+        recipes = {kind: Recipe(**fields[kind]) for kind in ("pretraining", "finetuning")}
+        presets[name] = Preset(name, **{**fields, **recipes})
+    return MappingProxyType(presets)
 
-_LONG_PRETRAINING = Recipe(
-    epochs=10,
-    warmup_epochs=1,
-    learning_rate=1e-4,
-    precision="float16",
-    gradient_accumulation_steps=5,
-    source="Fig. S3",
-    sources=_PRETRAINING_SOURCES,
-)
-_SHORT_PRETRAINING = Recipe(
-    epochs=1,
-    warmup_steps=10_000,
-    learning_rate=6e-5,
-    precision="float16",
-    gradient_accumulation_steps=5,
-    source="Fig. S3",
-    sources=_PRETRAINING_SOURCES,
-)
-_FINETUNING = Recipe(
-    epochs=10,
-    warmup_epochs=1,
-    learning_rate=3e-5,
-    batch_size=8,
-    source="Fig. S4",
-    sources=_FINETUNING_SOURCES,
-)
 
-_DNAGPT_H = Preset(
-    name="dnagpt-h",
-    summary="DNAGPT-H, 0.1 billion parameters, pre-trained on the human genome.",
-    num_hidden_layers=12,
-    num_attention_heads=12,
-    hidden_size=768,
-    max_position_embeddings=4096,
-    dynamic_kmer=False,
-    data="the human reference genome of Ensembl, 3 billion base pairs",
-    pretraining=_LONG_PRETRAINING,
-    finetuning=_FINETUNING,
-    source="Fig. S3",
-    released_file="dna_gpt0.1b_h.pth",
-    sources=_VOCABULARY_SOURCES,
-    notes=(_METHODS_PRETRAINING, _METHODS_WARMUP, _MOMENTUM),
-)
-_DNAGPT_M = replace(
-    _DNAGPT_H,
-    name="dnagpt-m",
-    summary="DNAGPT-M, 0.1 billion parameters, pre-trained on the genomes of nine species.",
-    dynamic_kmer=True,
-    data="reference genomes of nine species of Ensembl, 10,159,412,992 base pairs",
-    released_file="dna_gpt0.1b_m.pth",
-    notes=(
-        "The paper (Fig. S3) gives 4096 positions, the model table of the released code 512; the "
-        "preset follows the paper, and a converted file has as many as its tensors hold.",
-        *_DNAGPT_H.notes,
-    ),
-)
-_DNAGPT_S_512 = replace(
-    _DNAGPT_M,
-    name="dnagpt-s-512",
-    summary="DNAGPT-S-512, 0.1 billion parameters, pre-trained on the genomes of all mammals.",
-    max_position_embeddings=512,
-    data="reference genomes of all mammals of NCBI GenBank, about 200 billion base pairs",
-    pretraining=_SHORT_PRETRAINING,
-    finetuning=replace(_FINETUNING, learning_rate=1e-5),
-    released_file=None,
-    notes=(
-        "Section 9 gives 2 epochs of pre-training; the preset follows Fig. S3, 1 epoch.",
-        "Section 9 gives 3e-5 as the learning rate of fine-tuning for every 0.1 B model, and the "
-        "text above Fig. S4 one third of that of pre-training (2e-5); the preset follows the "
-        "figure, 1e-5.",
-        _METHODS_WARMUP,
-        _MOMENTUM,
-    ),
-)
-_DNAGPT_B_512 = replace(
-    _DNAGPT_S_512,
-    name="dnagpt-b-512",
-    summary="DNAGPT-B-512, 3 billion parameters, pre-trained on the genomes of all mammals.",
-    num_hidden_layers=60,
-    num_attention_heads=64,
-    hidden_size=2048,
-    pretraining=replace(_SHORT_PRETRAINING, learning_rate=1e-5, precision="bfloat16"),
-    finetuning=replace(_FINETUNING, learning_rate=3e-6),
-    released_file="dna_gpt3b_m.pth",
-    notes=(_METHODS_WARMUP, _MOMENTUM),
-)
-
-# Small enough to train on a processor; the figures are this package's own choice. The weight of the
-# number loss is far above the paper's, or GC content would not be learned in so few steps.
-_DEMONSTRATION = Recipe(
-    epochs=1,
-    warmup_steps=100,
-    learning_rate=2e-3,
-    batch_size=16,
-    number_loss_weight=1.0,
-    source="chosen for this package",
-)
-_DNAGPT_TINY = Preset(
-    name="dnagpt-tiny",
-    summary="A small DNAGPT that comes with this package; no such model was published.",
-    num_hidden_layers=4,
-    num_attention_heads=4,
-    hidden_size=128,
-    max_position_embeddings=512,
-    dynamic_kmer=True,
-    # k-mers of three: the vocabulary of 6-mers alone would be four fifths of the work of a step
-    kmer_size=3,
-    initializer_range=0.05,
-    data="parts of the genomes of six species, 119 million base pairs",
-    pretraining=_DEMONSTRATION,
-    finetuning=replace(_DEMONSTRATION, learning_rate=3e-4),
-    source="chosen for this package",
-)
-_DNAGPT_TEST = replace(
-    _DNAGPT_TINY,
-    name="dnagpt-test",
-    summary="The smallest DNAGPT, for tests; no such model was published.",
-    kmer_size=6,
-    initializer_range=0.02,
-    data="nothing",
-    num_hidden_layers=2,
-    hidden_size=32,
-    max_position_embeddings=64,
-)
-
-_ALL = (_DNAGPT_H, _DNAGPT_M, _DNAGPT_S_512, _DNAGPT_B_512, _DNAGPT_TINY, _DNAGPT_TEST)
-PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
+PRESETS: Mapping[str, Preset] = _read_presets()
 
 
 def get_preset(name: str) -> Preset:
@@ -285,19 +142,21 @@ def get_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def presets_of_sizes(
-    num_hidden_layers: int, hidden_size: int, kmer_size: int, dynamic_kmer: bool
-) -> list[str]:
-    """List the names of the presets with these sizes.
+def presets_of_sizes(config: DNAGPTConfig) -> list[str]:
+    """List the names of the presets with the width, depth and vocabulary of a configuration.
 
     Positions are left out: the sources disagree on those of DNAGPT-M.
+
+    Example:
+
+        >>> presets_of_sizes(preset_config("dnagpt-m"))
+        ['dnagpt-m', 'dnagpt-s-512']
     """
-    sizes = (num_hidden_layers, hidden_size, kmer_size, dynamic_kmer)
+    sizes = ("num_hidden_layers", "hidden_size", "kmer_size", "dynamic_kmer")
     return [
         name
         for name, preset in PRESETS.items()
-        if sizes
-        == (preset.num_hidden_layers, preset.hidden_size, preset.kmer_size, preset.dynamic_kmer)
+        if all(getattr(preset, size) == getattr(config, size) for size in sizes)
     ]
 
 
@@ -341,19 +200,15 @@ def preset_tokenizer(name: str, **overrides: Any) -> DNAGPTTokenizer:
         >>> preset_tokenizer("dnagpt-h").dynamic_kmer
         False
     """
-    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-
-    preset = get_preset(name)
-    fields: dict[str, Any] = {
-        "kmer_size": preset.kmer_size,
-        "dynamic_kmer": preset.dynamic_kmer,
-        "model_max_length": preset.max_position_embeddings,
-    }
-    return DNAGPTTokenizer(**{**fields, **overrides})
+    return tokenizer_of(preset_config(name), **overrides)
 
 
-def tokenizer_of(config: DNAGPTConfig) -> DNAGPTTokenizer:
+def tokenizer_of(config: DNAGPTConfig, **overrides: Any) -> DNAGPTTokenizer:
     """Make the tokenizer that goes with the vocabulary and the positions of a configuration.
+
+    Args:
+        config: configuration of the model.
+        **overrides: arguments of `DNAGPTTokenizer` to set otherwise.
 
     Example:
 
@@ -362,11 +217,12 @@ def tokenizer_of(config: DNAGPTConfig) -> DNAGPTTokenizer:
     """
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
-    return DNAGPTTokenizer(
-        kmer_size=config.kmer_size,
-        dynamic_kmer=config.dynamic_kmer,
-        model_max_length=config.max_position_embeddings,
-    )
+    fields: dict[str, Any] = {
+        "kmer_size": config.kmer_size,
+        "dynamic_kmer": config.dynamic_kmer,
+        "model_max_length": config.max_position_embeddings,
+    }
+    return DNAGPTTokenizer(**{**fields, **overrides})
 
 
 def vocabulary_size(kmer_size: int, dynamic_kmer: bool) -> int:

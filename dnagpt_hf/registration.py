@@ -6,91 +6,75 @@ that, whether this package or Transformers was imported first.
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
+from functools import partial
+from importlib import import_module
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
-
-def _register_config() -> None:
-    from transformers import AutoConfig
-
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-
-    AutoConfig.register(DNAGPTConfig.model_type, DNAGPTConfig, exist_ok=True)
-
-
-def _register_tokenizer() -> None:
-    from transformers import AutoTokenizer
-
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-    from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-
-    AutoTokenizer.register(DNAGPTConfig, slow_tokenizer_class=DNAGPTTokenizer, exist_ok=True)
-
-
-def _register_models() -> None:
-    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
-
-    from dnagpt_hf import modeling_dnagpt as models
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-
-    AutoModel.register(DNAGPTConfig, models.DNAGPTModel, exist_ok=True)
-    AutoModelForCausalLM.register(DNAGPTConfig, models.DNAGPTForMultiTask, exist_ok=True)
-    AutoModelForSequenceClassification.register(
-        DNAGPTConfig, models.DNAGPTForSequenceClassification, exist_ok=True
-    )
-
-
-# (module of the Auto classes, module of this package) → the function that registers
-_REGISTRATIONS: dict[tuple[str, str], Callable[[], None]] = {
-    (f"transformers.models.auto.{kind}_auto", f"dnagpt_hf.{kind}_dnagpt"): register
-    for kind, register in {
-        "configuration": _register_config,
-        "tokenization": _register_tokenizer,
-        "modeling": _register_models,
-    }.items()
+# kind of a module of Transformers and of this package → pairs of Auto class and own class
+_CLASSES = {
+    "configuration": {"AutoConfig": "DNAGPTConfig"},
+    "tokenization": {"AutoTokenizer": "DNAGPTTokenizer"},
+    "modeling": {
+        "AutoModel": "DNAGPTModel",
+        "AutoModelForCausalLM": "DNAGPTForMultiTask",
+        "AutoModelForSequenceClassification": "DNAGPTForSequenceClassification",
+    },
 }
 
 
-class _ReportingLoader(Loader):
-    """Loads a module as its own loader does, and reports the end of that."""
+def _modules(kind: str) -> tuple[str, str]:
+    return f"transformers.models.auto.{kind}_auto", f"dnagpt_hf.{kind}_dnagpt"
 
-    def __init__(self, loader: Loader, report: Callable[[str], None]) -> None:
-        self.loader = loader
-        self.report = report
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
+_FOLLOWED = {module for kind in _CLASSES for module in _modules(kind)}
 
-    def exec_module(self, module: ModuleType) -> None:
-        self.loader.exec_module(module)
-        self.report(module.__name__)
+
+def _register(kind: str) -> None:
+    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+
+    theirs, ours = map(import_module, _modules(kind))
+    for auto_name, name in _CLASSES[kind].items():
+        register: Any = getattr(theirs, auto_name).register
+        own = getattr(ours, name)
+        if kind == "configuration":
+            register(own.model_type, own, exist_ok=True)
+        elif kind == "tokenization":
+            register(DNAGPTConfig, slow_tokenizer_class=own, exist_ok=True)
+        else:
+            register(DNAGPTConfig, own, exist_ok=True)
 
 
 class _AutoClassFinder(MetaPathFinder):
     """Finds modules as Python does, and registers when the modules of a pair are loaded."""
 
     def __init__(self) -> None:
-        self.followed = {name for pair in _REGISTRATIONS for name in pair}
-        self.loaded = self.followed & set(sys.modules)
+        self.loaded = _FOLLOWED & set(sys.modules)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in self.followed else None
+        if fullname not in _FOLLOWED:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
         if spec and spec.loader:
-            spec.loader = _ReportingLoader(spec.loader, self.report_loaded)
+            loader: Any = spec.loader
+            loader.exec_module = partial(self._load, loader.exec_module)
         return spec
 
-    def report_loaded(self, name: str) -> None:
-        self.loaded.add(name)
+    def _load(self, exec_module: Callable[[ModuleType], None], module: ModuleType) -> None:
+        exec_module(module)
+        self.loaded.add(module.__name__)
         self.register()
 
     def register(self) -> None:
-        for (auto, own), register in _REGISTRATIONS.items():
+        for kind in _CLASSES:
+            theirs, ours = _modules(kind)
             # our own module may be half loaded, and be the one that imports the Auto classes
-            if auto in self.loaded and (own in self.loaded or own not in sys.modules):
-                register()
+            if theirs in self.loaded and (ours in self.loaded or ours not in sys.modules):
+                _register(kind)
 
 
 def register_when_imported() -> None:

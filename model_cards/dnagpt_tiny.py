@@ -18,8 +18,7 @@ from typing import Any
 from huggingface_hub import EvalResult
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, DNAGPTTokenizer
-from dnagpt_hf.checkpoints.card import render_model_card
-from dnagpt_hf.checkpoints.card_metadata import evaluation_results
+from dnagpt_hf.checkpoints.card import evaluation_results, render_model_card
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "dnagpt_hf" / "weights" / "dnagpt-tiny"

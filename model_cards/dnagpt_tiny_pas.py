@@ -16,8 +16,7 @@ from typing import Any
 from dnagpt_tiny import ROOT, write_card, write_facts, write_folder
 
 from dnagpt_hf import DNAGPTConfig
-from dnagpt_hf.checkpoints.card import render_model_card
-from dnagpt_hf.checkpoints.card_metadata import evaluation_results
+from dnagpt_hf.checkpoints.card import evaluation_results, render_model_card
 from dnagpt_hf.evaluation.report import metrics_table
 
 NAME = "dnagpt-tiny-pas"

@@ -104,9 +104,9 @@ def test_overrides_reach_config_and_tokenizer() -> None:
 
 
 def test_presets_of_sizes() -> None:
-    assert presets_of_sizes(12, 768, 6, True) == ["dnagpt-m", "dnagpt-s-512"]
-    assert presets_of_sizes(12, 768, 6, False) == ["dnagpt-h"]
-    assert presets_of_sizes(3, 24, 6, False) == []
+    assert presets_of_sizes(preset_config("dnagpt-s-512")) == ["dnagpt-m", "dnagpt-s-512"]
+    assert presets_of_sizes(preset_config("dnagpt-h")) == ["dnagpt-h"]
+    assert presets_of_sizes(preset_config("dnagpt-h", num_hidden_layers=3)) == []
 
 
 def test_importing_presets_loads_neither_torch_nor_transformers() -> None:

@@ -106,9 +106,7 @@ def convert_checkpoint(
     state_dict = read_state_dict(path)
     config, lacking = read_sizes(state_dict, path, dynamic_kmer=dynamic_kmer)
     config.num_attention_heads = _attention_heads(config, num_attention_heads, path)
-    fitting = presets_of_sizes(
-        config.num_hidden_layers, config.hidden_size, config.kmer_size, config.dynamic_kmer
-    )
+    fitting = presets_of_sizes(config)
     if preset is not None and preset not in fitting:
         others = f"it fits {', '.join(fitting)}" if fitting else "it fits none, leave preset out"
         raise ConversionError(f"{path}: its sizes are not those of {preset}: {others}")

@@ -17,9 +17,9 @@ from dnagpt_hf.checkpoints.validation import (
     is_adapter,
     read_config,
     read_json,
+    reported,
 )
 from dnagpt_hf.genomes.download.checksums import file_checksum
-from dnagpt_hf.messages import on_one_line
 
 if TYPE_CHECKING:
     import torch
@@ -49,11 +49,6 @@ class Checkpoint:
     architecture: str
     base: Checkpoint | None = None
 
-    @property
-    def task(self) -> dict[str, Any] | None:
-        """Give the task of a fine-tuned model as plain data."""
-        return self.config.task
-
     @cached_property
     def revision(self) -> str:
         """Identify the weights: the commit on the Hub, or the starts of their files' SHA-256."""
@@ -78,10 +73,8 @@ class Checkpoint:
                 f"its kmer_size is {self.config.kmer_size}"
             )
         read_json(path)
-        try:
+        with reported(f"{path}"):
             tokenizer = DNAGPTTokenizer.from_pretrained(self.folder, local_files_only=True)
-        except Exception as error:  # the type of the error depends on the damaged field
-            raise CheckpointFolderError(f"{path}: {on_one_line(error)}") from error
         own = (tokenizer.kmer_size, tokenizer.number_token_id)
         if own != (self.config.kmer_size, self.config.number_token_id):
             kind = "dynamic" if tokenizer.dynamic_kmer else "fixed"
@@ -137,7 +130,8 @@ class Checkpoint:
                 options.update(config=config or model.config, state_dict=model.state_dict())
                 model = model_class.from_pretrained(None, **options)
             return model.eval().to(place)
-        try:
+        # an unknown activation or kind of attention, for example
+        with reported(f"{self.folder}: no model can be made of {CONFIG} and the weights"):
             model, report = model_class.from_pretrained(
                 self.folder,
                 config=config or self.config,
@@ -147,13 +141,6 @@ class Checkpoint:
                 device_map="meta" if place.type == "meta" else None,
                 **options,
             )
-        except ImportError:
-            raise
-        except Exception as error:  # an unknown activation or kind of attention, for example
-            raise CheckpointFolderError(
-                f"{self.folder}: no model can be made of {CONFIG} and the weights: "
-                f"{on_one_line(error)}"
-            ) from error
         if getattr(self.config, "quantization_config", None) is not None:
             # weights in fewer bits have other shapes and names, and their library places them
             return model
@@ -252,18 +239,13 @@ def _find_folder(source: str, local_files_only: bool) -> Path:
         return folder
     from huggingface_hub import snapshot_download
 
-    try:
+    with reported(f"{source}: no such checkpoint folder, and none on the Hub that can be loaded"):
         found = snapshot_download(
             source,
             allow_patterns=_FILES_ON_THE_HUB,
             ignore_patterns=["*/*"],
             local_files_only=local_files_only,
         )
-    except Exception as error:  # of the connection, the Hub or the cache
-        raise CheckpointFolderError(
-            f"{source}: no such checkpoint folder, and none on the Hub that can be loaded: "
-            f"{on_one_line(error)}"
-        ) from error
     return Path(found)
 
 
@@ -284,17 +266,12 @@ def _merge_adapter(
     import torch
 
     base: Any = checkpoint.base
-    try:
-        # PEFT first fills an adapter with random numbers; those of the caller stay as they were
-        with torch.random.fork_rng(devices=[]):
-            # the task may have other outputs than the base
-            model = base.load_model(own, dtype=dtype, attention=attention, config=checkpoint.config)
-            return PeftModel.from_pretrained(model, str(checkpoint.folder)).merge_and_unload()
-    except Exception as error:  # PEFT, Transformers or PyTorch find that they do not fit
-        raise CheckpointFolderError(
-            f"{checkpoint.folder}: its adapter cannot be merged into its base {base.source}: "
-            f"{on_one_line(error)}"
-        ) from error
+    problem = f"{checkpoint.folder}: its adapter cannot be merged into its base {base.source}"
+    # PEFT first fills an adapter with random numbers; those of the caller stay as they were
+    with reported(problem), torch.random.fork_rng(devices=[]):
+        # the task may have other outputs than the base
+        model = base.load_model(own, dtype=dtype, attention=attention, config=checkpoint.config)
+        return PeftModel.from_pretrained(model, str(checkpoint.folder)).merge_and_unload()
 
 
 def _check_weights(folder: Path, model: Any, report: dict[str, Any], *, heads_needed: bool) -> None:

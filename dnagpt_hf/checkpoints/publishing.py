@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import (
@@ -15,11 +17,39 @@ from huggingface_hub.errors import (
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
 )
-from huggingface_hub.utils import HFValidationError, validate_repo_id
+from huggingface_hub.utils import HFValidationError, filter_repo_objects, validate_repo_id
 
-from dnagpt_hf.checkpoints.published_files import belongs_to_checkpoint, checkpoint_files
+from dnagpt_hf.checkpoints.bundled import is_hub_name
+from dnagpt_hf.checkpoints.card import CARD, CardError, read_card
+from dnagpt_hf.checkpoints.opening import open_checkpoint
+from dnagpt_hf.checkpoints.saving import CODE
+from dnagpt_hf.checkpoints.validation import (
+    ADAPTER,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    TOKENIZER_CONFIG,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    CheckpointFolderError,
+    check_weight_files,
+    read_json,
+)
+from dnagpt_hf.configuration_dnagpt import AUTO_MAP
 from dnagpt_hf.messages import on_one_line
 
+# plain text that may stand beside the weights
+_BESIDE = (
+    *("generation_config.json", "tokenizer.json", "sites.legend"),
+    *("data.json", "metrics.json", "results.json"),
+)
+# the files of a checkpoint, which go when a new one lacks them
+_OWN = [
+    *(CARD, CONFIG, TOKENIZER_CONFIG, *_BESIDE, ADAPTER, ADAPTER_WEIGHTS),
+    *(WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors"),
+]
+_TOKENIZER_MAP = {"AutoTokenizer": ["tokenization_dnagpt.DNAGPTTokenizer", None]}
+# folders of the user's machine, as Transformers notes them
+_PRIVATE_FIELDS = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -61,10 +91,8 @@ def push_checkpoint(
 ) -> Published:
     """Check a checkpoint and upload it in one commit, so that no reader sees half of it.
 
-    `dnagpt_hf.checkpoints.published_files.checkpoint_files` lists the files. Files of an earlier
-    checkpoint that this one does not have, such as shards, are removed in the same commit; files
-    that belong to no checkpoint stay. (`upload_folder` of huggingface_hub would upload a large
-    folder in several commits.)
+    [`checkpoint_files`] lists the files. Files of an earlier checkpoint that this one does not
+    have, such as shards, are removed in the same commit; files that belong to no checkpoint stay.
 
     Args:
         folder: a checkpoint folder, or the name of a checkpoint of this package.
@@ -97,7 +125,7 @@ def push_checkpoint(
             api.create_branch(name, branch=revision, exist_ok=True)
         before = api.model_info(name, revision=revision)
         there = [one.rfilename for one in before.siblings or ()]
-        stale = sorted(file for file in there if belongs_to_checkpoint(file) and file not in files)
+        stale = sorted({*filter_repo_objects(there, allow_patterns=_OWN)} - files.keys())
         commit = api.create_commit(
             name,
             operations=[
@@ -111,6 +139,85 @@ def push_checkpoint(
             api.create_tag(name, tag=tag, revision=commit.oid)
     changed = commit.oid != before.sha
     return Published(name, str(url), commit.oid, changed, tuple(sorted(files)), tuple(stale))
+
+
+def checkpoint_files(
+    source: str | Path, name: str | None = None, *, base: str | None = None
+) -> Mapping[str, Path | bytes]:
+    """Check a checkpoint, and list the files of it that are published.
+
+    These are the weights as safetensors or an adapter, configurations, the three Python files, the
+    card, and figures of a fine-tuning. State of training, predictions and all other files stay
+    where they are. A folder without code gets that of this package.
+
+    Args:
+        source: a checkpoint folder, or the name of a bundled model.
+        name: ORG/NAME that it will have on the Hub, which the card then loads it by.
+        base: ORG/NAME of the base of an adapter.
+
+    Returns:
+        A path or, for a file that is written anew, its content, by the name of the file.
+
+    Raises:
+        CheckpointFolderError: something is missing, damaged, or does not fit the rest.
+        CardError: the card is missing, incomplete, or leaves the license open.
+
+    Example:
+
+        >>> files = checkpoint_files("dnagpt-tiny")
+        >>> sorted(files)[:4]
+        ['README.md', 'config.json', 'configuration_dnagpt.py', 'generation_config.json']
+    """
+    checkpoint = open_checkpoint(source)
+    checkpoint.check()
+    folder = checkpoint.folder
+    files: dict[str, Path | bytes] = {}
+    if checkpoint.base is not None:
+        base_on_hub = base or read_json(folder / ADAPTER)["base_model_name_or_path"]
+        if not is_hub_name(base_on_hub):
+            raise CheckpointFolderError(
+                f"{folder} holds an adapter of {base_on_hub!r}, which others cannot load: publish "
+                "the base first, and give its ORG/NAME (--base)"
+            )
+        files[ADAPTER] = _edited(folder / ADAPTER, base_model_name_or_path=base_on_hub)
+        files[ADAPTER_WEIGHTS] = folder / ADAPTER_WEIGHTS
+    elif base is not None:
+        raise CheckpointFolderError(f"{folder} holds all its weights, and needs no base {base}")
+    else:
+        weights = check_weight_files(folder)
+        index = [] if weights == [folder / WEIGHTS] else [folder / WEIGHTS_INDEX]
+        files.update({path.name: path for path in weights + index})
+    files[CONFIG] = _edited(folder / CONFIG, auto_map=AUTO_MAP)
+    files[TOKENIZER_CONFIG] = _edited(folder / TOKENIZER_CONFIG, auto_map=_TOKENIZER_MAP)
+    # files of two versions of the code are not mixed
+    own_code = [folder / path.name for path in CODE]
+    code = own_code if all(path.is_file() for path in own_code) else CODE
+    beside = [folder / file for file in _BESIDE if (folder / file).is_file()]
+    files.update({path.name: path for path in (*code, *beside)})
+    files[CARD] = _card(folder / CARD, name, base)
+    return files
+
+
+def _edited(path: Path, **fields: Any) -> bytes:
+    """Read a file of fields without those that are private, and set others."""
+    kept = {key: value for key, value in read_json(path).items() if key not in _PRIVATE_FIELDS}
+    text = json.dumps({**kept, **fields}, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
+def _card(path: Path, name: str | None, base: str | None) -> bytes:
+    card = read_card(path)
+    if card.data.get("license") == "unknown":
+        raise CardError(f"{path}: license is unknown: find out what it is, and write it there")
+    text = path.read_text(encoding="utf-8")
+    if base is not None:
+        card.data["base_model"] = base
+        text = str(card)
+    if name is not None:
+        # the name that the examples of the card load
+        use = r'^(folder = "|    dnagpt (?:predict|haplotypes generate) )[^"\s]*'
+        text = re.sub(use, rf"\g<1>{name}", text, flags=re.MULTILINE)
+    return text.encode()
 
 
 def check_name(name: str) -> None:

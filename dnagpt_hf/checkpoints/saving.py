@@ -11,8 +11,7 @@ from transformers import PreTrainedModel
 
 from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
 from dnagpt_hf.atomic_files import check_new_folder, new_folder
-from dnagpt_hf.checkpoints.card import render_model_card
-from dnagpt_hf.checkpoints.card_metadata import CARD
+from dnagpt_hf.checkpoints.card import CARD, render_model_card
 from dnagpt_hf.configuration_dnagpt import AUTO_MAP, DNAGPTConfig
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import preset_config, tokenizer_of

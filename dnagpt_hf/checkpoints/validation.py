@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnagpt_hf.checkpoints.bundled import resolve_checkpoint
+from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.messages import on_one_line
 
 if TYPE_CHECKING:
@@ -29,6 +31,17 @@ class CheckpointFolderError(ValueError):
     """A checkpoint folder that cannot be loaded; the message names folder, file and value."""
 
 
+@contextmanager
+def reported(problem: str, remedy: str = "") -> Iterator[None]:
+    """Raise the errors of a library as one line; their type depends on the place of the damage."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        raise CheckpointFolderError(f"{problem}: {on_one_line(error)}{remedy}") from error
+
+
 def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
     """Read the configuration of a folder, and the name of the model's class.
 
@@ -39,24 +52,20 @@ def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 
     path = folder / CONFIG
+    problem = None
     if not folder.is_dir():
-        raise CheckpointFolderError(
-            f"{folder}: no such checkpoint folder: make one with convert or init"
-        )
-    if not any(folder.iterdir()):
-        raise CheckpointFolderError(
-            f"{folder} is an empty folder: copy the checkpoint there, or make one with convert or "
-            "init"
-        )
-    if not path.is_file() and (folder / ADAPTER).is_file():
-        raise CheckpointFolderError(
-            f"{folder} holds an adapter without {CONFIG}: copy that of its base there, with the "
+        problem = ": no such checkpoint folder: make one with convert or init"
+    elif not any(folder.iterdir()):
+        problem = " is an empty folder: copy the checkpoint there, or make one with convert or init"
+    elif not path.is_file() and (folder / ADAPTER).is_file():
+        problem = (
+            f" holds an adapter without {CONFIG}: copy that of its base there, with the "
             f"{TOKENIZER_CONFIG}, or merge it with PEFT (merge_and_unload) and save the model"
         )
-    if not path.is_file():
-        raise CheckpointFolderError(
-            f"{folder} is no checkpoint folder: it has no {CONFIG}{_pickle_advice(folder)}"
-        )
+    elif not path.is_file():
+        problem = f" is no checkpoint folder: it has no {CONFIG}{_pickle_advice(folder)}"
+    if problem:
+        raise CheckpointFolderError(f"{folder}{problem}")
     fields = read_json(path)
     if fields.get("model_type") != "dnagpt":
         raise CheckpointFolderError(
@@ -68,10 +77,8 @@ def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
         raise CheckpointFolderError(
             f"{path}: architectures is {architectures}: expected one of {', '.join(MODEL_CLASSES)}"
         )
-    try:
+    with reported(f"{path}"):
         return DNAGPTConfig.from_dict(fields), architectures[0]
-    except Exception as error:  # the type of the error depends on the wrong value
-        raise CheckpointFolderError(f"{path}: {on_one_line(error)}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -80,23 +87,20 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointFolderError: it is damaged.
     """
-    try:
+    remedy = ": copy or download it again"
+    with reported(f"{path} is not JSON", remedy):
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointFolderError(
-            f"{path} is not JSON: {on_one_line(error)}: copy or download it again"
-        ) from error
     if not isinstance(content, dict):
         raise CheckpointFolderError(
-            f"{path} holds a {type(content).__name__} and not fields with names: copy or download "
-            "it again"
+            f"{path} holds a {type(content).__name__} and not fields with names{remedy}"
         )
     return content
 
 
 def is_adapter(folder: Path) -> bool:
     """Tell a folder with an adapter and no weights of its own from one with all weights."""
-    return (folder / ADAPTER).is_file() and _first_weight_file(folder) is None
+    has_weights = (folder / WEIGHTS).is_file() or (folder / WEIGHTS_INDEX).is_file()
+    return (folder / ADAPTER).is_file() and not has_weights
 
 
 def adapter_base(folder: Path) -> str:
@@ -116,11 +120,9 @@ def adapter_base(folder: Path) -> str:
         raise CheckpointFolderError(
             f"{folder} has an adapter without {ADAPTER_WEIGHTS}{_pickle_advice(folder)}"
         )
-    _weight_names(folder / ADAPTER_WEIGHTS)
+    _check_header(folder / ADAPTER_WEIGHTS)
     resolved = resolve_checkpoint(base)
-    # a name on the Hub has one slash at most, and none of these signs before it
-    is_path = base.startswith(("/", ".", "~")) or base.count("/") > 1 or "\\" in base
-    if not Path(resolved).is_dir() and (is_path or "/" not in base):
+    if not Path(resolved).is_dir() and not is_hub_name(base):
         raise CheckpointFolderError(
             f"{path}: the base of this adapter, {base!r}, is no folder here: put it there, or "
             "write into base_model_name_or_path where it is"
@@ -132,30 +134,21 @@ def check_weight_files(folder: Path) -> list[Path]:
     """List the files of the weights, once their headers have been read.
 
     Raises:
-        CheckpointFolderError: a file is missing, cut off, damaged or a pickle, the index names a
-            tensor that its file lacks, or an adapter stands beside the weights.
+        CheckpointFolderError: a file is missing, cut off, damaged or a pickle, or an adapter
+            stands beside the weights.
     """
-    first = _first_weight_file(folder)
-    if first is None:
+    # in the order in which Transformers looks for them
+    if (folder / WEIGHTS).is_file():
+        files = [folder / WEIGHTS]
+    elif (folder / WEIGHTS_INDEX).is_file():
+        files = _files_of_index(folder / WEIGHTS_INDEX)
+    else:
         raise CheckpointFolderError(
             f"{folder} has no weights, neither {WEIGHTS} nor {WEIGHTS_INDEX}"
             f"{_pickle_advice(folder)}"
         )
-    weight_map = _read_weight_map(first) if first.name == WEIGHTS_INDEX else {}
-    files = [folder / name for name in sorted(set(weight_map.values()))] or [first]
     for file in files:
-        if not file.is_file():
-            raise CheckpointFolderError(
-                f"{file} is missing, and {WEIGHTS_INDEX} names it: copy or download the folder "
-                "again"
-            )
-    names = {file.name: _weight_names(file) for file in files}
-    for name, place in weight_map.items():
-        if name not in names[place]:
-            raise CheckpointFolderError(
-                f"{folder / place} lacks weight {name}, which {WEIGHTS_INDEX} places there: copy "
-                "or download the folder again"
-            )
+        _check_header(file)
     if (folder / ADAPTER).is_file():
         raise CheckpointFolderError(
             f"{folder} holds all weights and {ADAPTER}, by which Transformers would add an adapter "
@@ -164,13 +157,7 @@ def check_weight_files(folder: Path) -> list[Path]:
     return files
 
 
-def _first_weight_file(folder: Path) -> Path | None:
-    # in the order in which Transformers looks for them
-    names = (WEIGHTS, WEIGHTS_INDEX)
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _read_weight_map(path: Path) -> dict[str, str]:
+def _files_of_index(path: Path) -> list[Path]:
     weight_map = read_json(path).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointFolderError(f"{path} has no weight_map: copy or download the folder again")
@@ -181,19 +168,22 @@ def _read_weight_map(path: Path) -> dict[str, str]:
                 f"{path}: the file of {name} is {file!r}: only .safetensors files of the same "
                 "folder are loaded"
             )
-    return weight_map
+    files = [path.with_name(name) for name in sorted(set(weight_map.values()))]
+    for file in files:
+        if not file.is_file():
+            raise CheckpointFolderError(
+                f"{file} is missing, and {WEIGHTS_INDEX} names it: copy or download the folder "
+                "again"
+            )
+    return files
 
 
-def _weight_names(path: Path) -> set[str]:
+def _check_header(path: Path) -> None:
     from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as weights:
-            return set(weights.keys())
-    except Exception as error:  # the type of the error depends on the place of the damage
-        raise CheckpointFolderError(
-            f"{path} is cut off or damaged ({on_one_line(error)}): copy or download it again"
-        ) from error
+    problem = reported(f"{path} is cut off or damaged", ": copy or download it again")
+    with problem, safe_open(path, framework="pt"):
+        pass
 
 
 def _pickle_advice(folder: Path) -> str:

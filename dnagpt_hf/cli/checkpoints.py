@@ -166,8 +166,7 @@ def push(
     configurations, code, card, and figures of a fine-tuning. Other files of the folder stay where
     they are, and no pickle is uploaded.
     """
-    from dnagpt_hf.checkpoints.published_files import checkpoint_files
-    from dnagpt_hf.checkpoints.publishing import check_name, push_checkpoint
+    from dnagpt_hf.checkpoints.publishing import check_name, checkpoint_files, push_checkpoint
 
     quiet_transformers()
     if dry_run:

@@ -53,8 +53,8 @@ def evaluate(
     """
     from dnagpt_hf.atomic_files import check_new_file, new_files, sole_writer_of_folder, write_text
     from dnagpt_hf.evaluation.evaluation import Evaluation
-    from dnagpt_hf.evaluation.published import paper_results
-    from dnagpt_hf.evaluation.report import report, write_figures
+    from dnagpt_hf.evaluation.published import comparison_table, paper_results
+    from dnagpt_hf.evaluation.report import metrics_table, write_figures
     from dnagpt_hf.inference.prediction import resolve_head, resolve_task
     from dnagpt_hf.inference.prediction_heads import head_of
     from dnagpt_hf.tasks.examples import TrainingOverlap, read_examples
@@ -102,9 +102,10 @@ def evaluate(
         )
         with new_files(output) as partial:
             content = evaluation.write(partial, samples=bootstrap, seed=seed)
-            text = report(
-                content, checkpoint.folder.resolve().name, compare, note=f"the records of {input}"
-            )
+            text = f"{metrics_table(content)}\n"
+            if compare is not None:
+                name, note = checkpoint.folder.resolve().name, f"the records of {input}"
+                text += f"\n{comparison_table(compare, content['metrics'], name, note=note)}\n"
             write_text(partial / "metrics.md", text)
             if plots:
                 write_figures(evaluation, partial)
@@ -115,7 +116,12 @@ def _split_of_task(
     folder: Path, path: Path, split: str, task: Task, tokenizer: Any, settings: dict[str, Any]
 ) -> Examples:
     """Read a split of the data of a fine-tuning for the task of the checkpoint."""
-    from dnagpt_hf.finetuning.report import check_same_records, read_data_report, with_splits_of
+    from dnagpt_hf.finetuning.report import (
+        check_same_records,
+        public_source,
+        read_data_report,
+        with_splits_of,
+    )
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.dataset import prepare_task
     from dnagpt_hf.tasks.sources import TEXT_KEYS, open_source
@@ -136,7 +142,7 @@ def _split_of_task(
         standardize=False,
         **{**settings, "truncation": settings["truncation"] or stated.truncation},
     )
-    if report.get("data") == stated.data:
+    if report.get("data") == public_source(stated.data):
         check_same_records(report, data.report, path)
     if split not in data.splits:
         raise ValueError(f"{path}: there is no split {split!r}, only {', '.join(data.splits)}")

@@ -157,23 +157,26 @@ def attention(
     with records.read(input, "reading") as rows:
         found = drawing.find(rows, input)
     from dnagpt_hf.interpretation.arrays import attention_arrays
-    from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
+    from dnagpt_hf.interpretation.attention import attention_maps
     from dnagpt_hf.interpretation.figures import attention_figure, attention_grid
 
     loaded = loading.load(model, remainder=records.remainder)
     arguments = loaded.model, loaded.tokenizer, found
     prompt = {"layers": layers, **records.prompt}
-    received = received_by_base(*arguments, column=drawing.column, **prompt)
-    drawing.check_regions(received.record, received.column)
+    of_answer = attention_maps(*arguments, queries="answer", **prompt)
+    column = of_answer.record.column(drawing.column)
+    drawing.check_regions(of_answer.record, column)
     maps = attention_maps(*arguments, heads=heads, **prompt)
 
     def draw() -> Figure:
         regions = drawing.regions
         if layers is not None and heads == "mean":
-            return attention_figure(maps, received, layer=maps.layers[0], regions=regions)
-        return attention_grid(maps, column=received.column, regions=regions)
+            return attention_figure(
+                maps, of_answer, layer=maps.layers[0], column=column, regions=regions
+            )
+        return attention_grid(maps, column=column, regions=regions)
 
-    drawing.save(draw, lambda: attention_arrays(maps, received))
+    drawing.save(draw, lambda: attention_arrays(maps, of_answer, column))
 
 
 def attribute(

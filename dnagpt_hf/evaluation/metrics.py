@@ -10,7 +10,6 @@ bootstrap samples this takes a hundred times as long (`benchmarks/benchmark_boot
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -201,28 +200,6 @@ def regression_metrics(
         return _regression(true[:, target], predicted[:, target], weights)
 
     return _as_given(_averaged(columns, of_target) if columns else of_target(0), sample_weight)
-
-
-def mean_and_deviation(runs: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Compute mean and sample standard deviation of each metric over runs, such as several seeds.
-
-    Args:
-        runs: metrics of each run, all with the same names.
-
-    Returns:
-        `dict`: both by the metric's name; of one run the deviation is NaN.
-
-    Example:
-
-        >>> mean_and_deviation([{"mcc": 0.5}, {"mcc": 0.75}, {"mcc": 1.0}])
-        {'mcc': (0.75, 0.25)}
-    """
-    summary = {}
-    for name in runs[0]:
-        values = [run[name] for run in runs]
-        deviation = float(np.std(values, ddof=1)) if len(runs) > 1 else math.nan
-        summary[name] = (float(np.mean(values)), deviation)
-    return summary
 
 
 def _regression(targets: Floats, predictions: Floats, weights: Floats) -> dict[str, Floats]:

@@ -1,4 +1,4 @@
-"""Report of an evaluation: figures, and a table in Markdown beside published results."""
+"""Report of an evaluation: figures, and a table in Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from dnagpt_hf.evaluation.figures import (
     plot_predicted_against_true,
     save_figure,
 )
-from dnagpt_hf.evaluation.published import comparison_table
 from dnagpt_hf.messages import markdown_table
 
 
@@ -39,23 +38,6 @@ def write_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
             written.append(folder / f"{prefix}{name}.png")
             save_figure(figure, written[-1], overwrite=True)
     return written
-
-
-def report(
-    content: Mapping[str, Any], name: str, compare: str | None = None, *, note: str | None = None
-) -> str:
-    """Lay out metrics with their intervals as a table, optionally beside published results.
-
-    Args:
-        content: as returned by `Evaluation.write`.
-        name: name of the model.
-        compare: name of a task with published results (`dnagpt_hf.evaluation.published`).
-        note: the data of the evaluation, which differ from those of the published results.
-    """
-    text = metrics_table(content) + "\n"
-    if compare is not None:
-        text += "\n" + comparison_table(compare, content["metrics"], name, note=note) + "\n"
-    return text
 
 
 def metrics_table(content: Mapping[str, Any]) -> str:
@@ -89,7 +71,7 @@ def _figures(of_target: TargetEvaluation) -> dict[str, Any]:
     if not output.labels:
         return {"predicted_against_true": plot_predicted_against_true(targets, scores, output.name)}
     kinds: tuple[Literal["roc", "precision_recall"], ...] = ("roc", "precision_recall")
-    figures = {
+    figures: dict[str, Any] = {
         kind: plot_curves(targets, scores, output.labels, kind=kind, positive=of_target.positive)
         for kind in kinds
     }

@@ -6,23 +6,33 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+
+from transformers import TrainerState
 
 from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.bundled import is_hub_name
-from dnagpt_hf.checkpoints.card import describe_settings, write_card
-from dnagpt_hf.checkpoints.card_metadata import evaluation_results
-from dnagpt_hf.checkpoints.published_files import DATA_REPORT
+from dnagpt_hf.checkpoints.card import (
+    describe_settings,
+    evaluation_results,
+    public_name,
+    steps_taken,
+    write_card,
+)
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.evaluation.report import metrics_table
 from dnagpt_hf.finetuning.settings import FineTuningSettings, TaskArguments
 from dnagpt_hf.tasks.dataset import TaskData
 from dnagpt_hf.tasks.examples import TrainingOverlap
-from dnagpt_hf.tasks.sources import dataset_names
+from dnagpt_hf.tasks.sources import TEXT_KEYS, dataset_names
 
 logger = logging.getLogger(__name__)
 
+DATA_REPORT = "data.json"
+
+# settings of a source whose values are text, though they may look like names of files
+_NOT_FILES = (*TEXT_KEYS, "name", "splits", "revision", "feature", "target", "id")
 _SPLIT_SETTINGS = ("split", "split_seed", "group", "duplicates")
 
 
@@ -32,8 +42,28 @@ def write_data_report(folder: Path, arguments: TaskArguments, data: TaskData) ->
     The report has counts, the source of the records, and the settings of their splits.
     """
     settings = {name: getattr(arguments, name) for name in _SPLIT_SETTINGS}
-    write_json(folder / DATA_REPORT, {**data.report, "data": arguments.data, "division": settings})
+    source = public_source(arguments.data)
+    write_json(folder / DATA_REPORT, {**data.report, "data": source, "division": settings})
     TrainingOverlap.save(folder, data.splits["train"])
+
+
+def public_source(data: Any, key: str = "") -> Any:
+    """Name the files of the entry `data:` of a task without the folders of this machine.
+
+    Example:
+
+        >>> public_source({"train": {"files": "/data/a.csv", "set": {"label": "5'/3'"}}})
+        {'train': {'files': 'a.csv', 'set': {'label': "5'/3'"}}}
+        >>> public_source([{"dataset": "ORG/promoters"}])
+        [{'dataset': 'ORG/promoters'}]
+    """
+    if isinstance(data, Mapping):
+        return {name: public_source(value, name) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [public_source(value, key) for value in data]
+    if not isinstance(data, str) or key in _NOT_FILES:
+        return data
+    return public_name(data) if key == "dataset" else PurePath(data).name or data
 
 
 def read_data_report(folder: Path) -> Mapping[str, Any]:
@@ -68,7 +98,7 @@ def with_splits_of(arguments: TaskArguments, report: Mapping[str, Any]) -> TaskA
         0
     """
     settings = report.get("division", {})
-    if not settings or report.get("data") != arguments.data:
+    if not settings or report.get("data") != public_source(arguments.data):
         return arguments
     changed = {name: value for name, value in settings.items() if getattr(arguments, name) != value}
     if changed:
@@ -106,6 +136,7 @@ def write_finetuning_card(
     settings: FineTuningSettings,
     config: DNAGPTConfig,
     data: TaskData,
+    state: TrainerState,
     split: str,
     content: Mapping[str, Any],
 ) -> None:
@@ -115,19 +146,21 @@ def write_finetuning_card(
         settings: of the run.
         config: of the model.
         data: the task and its examples.
+        state: of the training at its end.
         split: the split that was measured.
         content: its metrics, as `Evaluation.write` gives them.
     """
     tuning: Any = settings.tuning
     training: Any = settings.training
-    source = None if tuning.from_scratch else tuning.model
+    task, answers = data.task, data.task.answer_list
+    source = public_name(tuning.model)
     facts = {
-        "task": data.task.as_dict(),
-        "model": tuning.model,
+        "task": task.as_dict(),
+        "model": source,
         "from scratch": tuning.from_scratch,
         "head": tuning.head,
         "adapter": tuning.adapter,
-        "epochs": training.num_train_epochs,
+        **steps_taken(state),
         "learning rate": training.learning_rate,
         "batch size": training.train_batch_size,
         "seed": training.seed,
@@ -135,26 +168,27 @@ def write_finetuning_card(
     }
     datasets = dataset_names(settings.data.data)
     named = [name for name in datasets if is_hub_name(name)]
-    only_numbers = all(answer.is_number for answer in data.task.answer_list)
+    numbers_alone = all(answer.is_number for answer in answers)
     write_card(
         training.output_dir,
         config,
         summary="A DNAGPT model that was tuned for one task.",
-        origin=f"Fine-tuned from `{tuning.model}` with `dnagpt finetune`."
-        if source
-        else f"Trained from new weights of the sizes of `{tuning.model}` with `dnagpt finetune`.",
+        origin=f"Trained from new weights of the sizes of `{source}` with `dnagpt finetune`."
+        if tuning.from_scratch
+        else f"Fine-tuned from `{source}` with `dnagpt finetune`.",
         training=describe_settings(facts),
         results=f"On the {split} split of the data:\n\n{metrics_table(content)}\n\n"
         "Not measured: other data, other species, and other frequencies of the answers.",
         measured=evaluation_results(
             content["metrics"],
-            data.task.name,
-            task="other" if only_numbers else "text-classification",
-            task_name=data.task.template,
+            task.name,
+            task="other" if numbers_alone else "text-classification",
+            task_name=f"{'regression' if numbers_alone else 'classification'} of DNA: "
+            f"{', '.join(answer.column for answer in answers)}",
             dataset_type=named[0] if len(named) == 1 else "custom",
             split=split,
         ),
         classifies=tuning.head == "classification",
-        base_model=source,
+        base_model=None if tuning.from_scratch else tuning.model,
         datasets=datasets,
     )

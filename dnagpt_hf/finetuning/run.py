@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from transformers import EarlyStoppingCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from dnagpt_hf.atomic_files import write_json
 from dnagpt_hf.checkpoints.opening import Checkpoint, open_checkpoint
-from dnagpt_hf.evaluation.metrics import mean_and_deviation
 from dnagpt_hf.finetuning.model import new_model, write_model
 from dnagpt_hf.finetuning.report import write_data_report, write_finetuning_card
 from dnagpt_hf.finetuning.settings import DEFAULTS, FineTuningSettings, parse_finetuning_settings
@@ -118,9 +118,9 @@ def _run(settings: FineTuningSettings) -> FineTuned:
         training = copy(settings.training)
         training.output_dir, training.seed = str(output / f"seed-{seed}"), int(seed)
         runs.append(_train(settings._replace(training=training), data, checkpoint, split))
-    summary = mean_and_deviation(runs)
-    means = {name: mean for name, (mean, _) in summary.items()}
-    deviations = {name: deviation for name, (_, deviation) in summary.items()}
+    figures = pd.DataFrame(runs)
+    means = figures.mean(skipna=False).to_dict()
+    deviations = figures.std(skipna=False).to_dict()
     if settings.training.should_save:
         # the names of the keys are those of earlier releases
         found = {"part": split, "seeds": list(seeds), "mean": means}
@@ -204,7 +204,7 @@ def _train(
         content = evaluation.write(Path(training.output_dir), samples=tuning.bootstrap)
         trainer.save_state()
         config = trainer.accelerator.unwrap_model(trainer.model).config
-        write_finetuning_card(settings, config, data, split, content)
+        write_finetuning_card(settings, config, data, trainer.state, split, content)
     trainer.accelerator.wait_for_everyone()
     return evaluation.metrics()
 

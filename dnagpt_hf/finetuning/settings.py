@@ -161,10 +161,7 @@ def finetuning_recipe(model: str) -> Recipe:
         ValueError: there is no such model.
     """
     config = open_checkpoint(model).config
-    dynamic = config.dynamic_kmer
-    names = presets_of_sizes(
-        config.num_hidden_layers, config.hidden_size, config.kmer_size, dynamic
-    )
+    names = presets_of_sizes(config)
     # DNAGPT-M and DNAGPT-S-512 differ in their positions alone
     short = config.max_position_embeddings <= 512 and "dnagpt-s-512" in names
     name = "dnagpt-s-512" if short else (names or ["dnagpt-m"])[0]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import EarlyStoppingCallback, TrainerState, set_seed
 
 from dnagpt_hf.atomic_files import write_json
-from dnagpt_hf.checkpoints.card import describe_settings, write_card
+from dnagpt_hf.checkpoints.card import describe_settings, public_name, steps_taken, write_card
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
@@ -133,7 +133,7 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         if splits.train.sites is not None:
             write_legend(splits.train.sites, folder / LEGEND, overwrite=True)
         config = trainer.accelerator.unwrap_model(trainer.model).config
-        _write_card(settings, config, results)
+        _write_card(settings, config, trainer.state, results)
     trainer.accelerator.wait_for_everyone()
     return results
 
@@ -226,15 +226,18 @@ def _results(trainer: HaplotypeTrainer, splits: HaplotypeSplits) -> dict[str, An
 
 
 def _write_card(
-    settings: HaplotypeSettings, config: DNAGPTConfig, results: Mapping[str, Any]
+    settings: HaplotypeSettings,
+    config: DNAGPTConfig,
+    state: TrainerState,
+    results: Mapping[str, Any],
 ) -> None:
     training: Any = settings.training
-    name, from_scratch = settings.model.model, settings.model.from_scratch
+    from_scratch, name = settings.model.from_scratch, public_name(settings.model.model)
     facts = {
         "haplotypes": config.haplotypes,
         "model": name,
         "from scratch": from_scratch,
-        "epochs": training.num_train_epochs,
+        **steps_taken(state),
         "learning rate": training.learning_rate,
         "batch size": training.train_batch_size,
         "seed": training.seed,
@@ -250,7 +253,7 @@ def _write_card(
         f"{'new weights of the sizes of ' if from_scratch else ''}`{name}`.",
         training=describe_settings(facts),
         results=f"{table}\n\nNot measured: other populations and other sites.",
-        base_model=None if from_scratch else name,
+        base_model=None if from_scratch else settings.model.model,
     )
 
 

@@ -12,15 +12,20 @@ import numpy as np
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.inference.token_spans import Array, TokenizedRecord
-from dnagpt_hf.interpretation.attention import AttentionMaps, ReceivedAttention
+from dnagpt_hf.interpretation.attention import AttentionMaps
 from dnagpt_hf.interpretation.attribution import Attribution
 from dnagpt_hf.interpretation.mutagenesis import BASES, Mutagenesis
 
 
 def attention_arrays(
-    maps: AttentionMaps, received: ReceivedAttention
+    maps: AttentionMaps, answer: AttentionMaps, column: str
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Name the arrays of attention, and describe them.
+
+    Args:
+        maps: the maps.
+        answer: the attention of the answer, of the same layers.
+        column: the column of DNA whose bases are the coordinates.
 
     Returns:
         `weights` `(layers, heads, tokens, tokens)`, `received` `(layers, heads, bases)`, `layers`
@@ -28,10 +33,10 @@ def attention_arrays(
         the template), `token_start`, `token_end` and `bases_of_token`, `(tokens,)` each. The
         description has the record, its column of DNA and `heads`.
     """
-    arrays, description = _record_arrays(maps.record, received.column)
+    arrays, description = _record_arrays(maps.record, column)
     arrays |= {
         "weights": maps.weights,
-        "received": received.weights,
+        "received": answer.in_bases(column),
         "layers": np.array(maps.layers),
     }
     return arrays, {**description, "heads": maps.heads}

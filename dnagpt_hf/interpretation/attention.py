@@ -27,18 +27,20 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Heads = Literal["all", "mean"]
+Queries = Literal["all", "answer"]
 # queries whose attention is computed at once: for 12 heads over 4,096 tokens, 50 MB
 _ROWS = 256
 
 
 @dataclass(frozen=True)
 class AttentionMaps:
-    """Attention of every token of a record to every other one.
+    """Attention of the tokens of a record to each other.
 
     Args:
         record: the record, token by token.
         layers: the layers, from 1.
         heads: `"all"` heads separately, or their `"mean"`.
+        queries: `"all"` tokens, or the position of the `"answer"` alone.
         weights: float32 `(layers, heads, queries, keys)`, one head where they are averaged. Rows
             are queries, columns keys: row i is the attention of token i, which sums to 1 and is 0
             for the tokens after i.
@@ -47,6 +49,7 @@ class AttentionMaps:
     record: TokenizedRecord
     layers: tuple[int, ...]
     heads: Heads
+    queries: Queries
     weights: Array
 
     def in_bases(self, column: str | None = None) -> Array:
@@ -59,30 +62,15 @@ class AttentionMaps:
             column: by default the longest one.
 
         Returns:
-            float32 `(layers, heads, bases, bases)`; 0 where a base was cut off or dropped.
+            float32 `(layers, heads, bases, bases)`, or `(layers, heads, bases)` for the attention
+            of the answer; 0 where a base was cut off or dropped.
         """
         column = self.record.column(column)
         by_key = self.record.per_base(self.weights, column)
+        if self.queries == "answer":
+            return by_key[:, :, 0]
         by_query = self.record.at_bases(np.swapaxes(by_key, -1, -2), column, elsewhere=0.0)
         return np.swapaxes(by_query, -1, -2)
-
-
-@dataclass(frozen=True)
-class ReceivedAttention:
-    """Attention of the position that answers to each base.
-
-    Args:
-        record: the record, token by token.
-        layers: the layers, from 1.
-        column: the column of DNA.
-        weights: float32 `(layers, heads, bases)`; a token's weight is divided evenly among its
-            bases, and the rest to 1 goes to tokens outside of the column.
-    """
-
-    record: TokenizedRecord
-    layers: tuple[int, ...]
-    column: str
-    weights: Array
 
 
 def attention_maps(
@@ -94,6 +82,7 @@ def attention_maps(
     template: str | None = None,
     layers: Sequence[int] | None = None,
     heads: Heads = "all",
+    queries: Queries = "all",
     truncation: Truncation | None = None,
 ) -> AttentionMaps:
     """Compute the attention maps of a model for one record.
@@ -110,6 +99,8 @@ def attention_maps(
             4 · heads · tokens² bytes, that is 0.8 GB for the 12 heads of DNAGPT-M at 4,096 tokens,
             and 67 MB for their mean.
         heads: `"all"` heads separately, or their `"mean"`.
+        queries: `"all"` tokens, or the position of the `"answer"` alone, for which no whole map is
+            computed: the last one, or the mean of all where a classification head reads their mean.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
     Raises:
@@ -126,63 +117,30 @@ def attention_maps(
         >>> maps = attention_maps(model, DNAGPTTokenizer(), record, layers=[-1])
         >>> maps.layers, maps.weights.shape, maps.in_bases().shape
         ((2,), (1, 4, 2, 2), (1, 4, 12, 12))
+        >>> answer = attention_maps(model, DNAGPTTokenizer(), record, queries="answer")
+        >>> answer.weights.shape, answer.in_bases().shape
+        ((2, 4, 1, 2), (2, 4, 12))
     """
-    if heads not in get_args(Heads):
-        raise ValueError(f"unknown heads {heads!r}: choose {', '.join(get_args(Heads))}")
+    for name, value, known in (("heads", heads, Heads), ("queries", queries, Queries)):
+        if value not in get_args(known):
+            raise ValueError(f"unknown {name} {value!r}: choose {', '.join(get_args(known))}")
     chosen = _chosen_layers(layers, model.config.num_hidden_layers)
-    tokenized = _tokenized(model, tokenizer, record, task, template, truncation)
+    resolved = task if task is not None else resolve_task(model.config, template, None)
+    encoder = encoder_of(model, tokenizer, resolved, truncation)
+    tokenized = tokenize_record(encoder, record, None if resolved is None else resolved.sequences)
     tokens = len(tokenized.tokens)
     num_heads = 1 if heads == "mean" else model.config.num_attention_heads
-    weights = np.empty((len(chosen), num_heads, tokens, tokens), np.float32)
-    for place, rows, block in _attention(model, tokenized, chosen, first_row=0):
-        weights[place, :, rows] = block.mean(0) if heads == "mean" else block
+    num_queries = 1 if queries == "answer" else tokens
+    first_row = tokens - 1 if queries == "answer" and not reads_mean(model) else 0
+    weights = np.zeros((len(chosen), num_heads, num_queries, tokens), np.float32)
+    for place, rows, block in _attention(model, tokenized, chosen, first_row):
+        by_head = block.mean(0, keepdims=True) if heads == "mean" else block
+        if queries == "answer":
+            weights[place, :, 0] += by_head.sum(1) / (tokens - first_row)
+        else:
+            weights[place, :, rows] = by_head
     check_finite(record, weights)
-    return AttentionMaps(tokenized, chosen, heads, weights)
-
-
-def received_by_base(
-    model: DNAGPTPreTrainedModel,
-    tokenizer: DNAGPTTokenizer,
-    record: Record,
-    *,
-    task: Task | None = None,
-    template: str | None = None,
-    column: str | None = None,
-    layers: Sequence[int] | None = None,
-    truncation: Truncation | None = None,
-) -> ReceivedAttention:
-    """Compute the attention of the answering position to each base.
-
-    This is the last position, or the mean of all where a classification head reads their mean. No
-    whole map is computed.
-
-    Args:
-        model: as in [`attention_maps`], like all others.
-        column: column of DNA; by default the longest one.
-
-    Raises:
-        RecordError: as there, or there is no such column.
-        ValueError: as there.
-
-    Example:
-
-        >>> from dnagpt_hf import DNAGPTModel, DNAGPTTokenizer
-        >>> from dnagpt_hf.presets import preset_config
-        >>> model = DNAGPTModel(preset_config("dnagpt-test")).eval()
-        >>> record = Record({"sequence": "ACGTACGTACGT"}, "first", "a.fa", 1, 1)
-        >>> received_by_base(model, DNAGPTTokenizer(), record).weights.shape
-        (2, 4, 12)
-    """
-    chosen = _chosen_layers(layers, model.config.num_hidden_layers)
-    tokenized = _tokenized(model, tokenizer, record, task, template, truncation)
-    column = tokenized.column(column)
-    tokens = len(tokenized.tokens)
-    first_row = 0 if reads_mean(model) else tokens - 1
-    weights = np.zeros((len(chosen), model.config.num_attention_heads, tokens), np.float32)
-    for place, _, block in _attention(model, tokenized, chosen, first_row):
-        weights[place] += block.sum(1) / (tokens - first_row)
-    check_finite(record, weights)
-    return ReceivedAttention(tokenized, chosen, column, tokenized.per_base(weights, column))
+    return AttentionMaps(tokenized, chosen, heads, queries, weights)
 
 
 def reads_mean(model: Any) -> bool:
@@ -191,19 +149,6 @@ def reads_mean(model: Any) -> bool:
         isinstance(model, DNAGPTForSequenceClassification)
         and model.config.classifier_pooling == "mean"
     )
-
-
-def _tokenized(
-    model: DNAGPTPreTrainedModel,
-    tokenizer: DNAGPTTokenizer,
-    record: Record,
-    task: Task | None,
-    template: str | None,
-    truncation: Truncation | None,
-) -> TokenizedRecord:
-    resolved = task if task is not None else resolve_task(model.config, template, None)
-    encoder = encoder_of(model, tokenizer, resolved, truncation)
-    return tokenize_record(encoder, record, None if resolved is None else resolved.sequences)
 
 
 def _chosen_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dnagpt_hf.evaluation.figures import COLORS, new_figure
 from dnagpt_hf.inference.token_spans import Array
-from dnagpt_hf.interpretation.attention import AttentionMaps, ReceivedAttention
+from dnagpt_hf.interpretation.attention import AttentionMaps
 from dnagpt_hf.interpretation.attribution import Attribution
 from dnagpt_hf.interpretation.mutagenesis import BASES, Mutagenesis
 
@@ -92,33 +93,35 @@ def attention_grid(
 
 def attention_figure(
     maps: AttentionMaps,
-    received: ReceivedAttention,
+    answer: AttentionMaps,
     *,
     layer: int,
+    column: str | None = None,
     regions: Sequence[tuple[str, int, int]] = (),
 ) -> Figure:
     """Draw the attention map of one layer above the attention of the answer (paper, Fig. 3e).
 
     Args:
         maps: the layer's map; separate heads are averaged.
-        received: attention of the answering position to each base, of the same layer.
+        answer: attention of the answer, of the same layer.
         layer: number of the layer, from 1.
+        column: column of DNA whose bases are the axes; by default the longest one.
         regions: parts of the sequence to be marked.
 
     Raises:
-        ValueError: the layer is not among those of `maps` and `received`.
+        ValueError: the layer is not among those of `maps` and `answer`.
     """
-    if layer not in maps.layers or layer not in received.layers:
+    if layer not in maps.layers or layer not in answer.layers:
         raise ValueError(f"layer {layer} is not among the maps: make them with layers=[{layer}]")
-    column = received.column
+    column = maps.record.column(column)
     averaged = maps.weights[maps.layers.index(layer)].mean(0)[None, None]
     figure = new_figure(7.5, 8.5, layout="compressed")
     panel, track = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    mean = AttentionMaps(maps.record, (layer,), "mean", averaged)
+    mean = replace(maps, layers=(layer,), heads="mean", weights=averaged)
     image = _draw_map(panel, mean, 0, 0, column)
     figure.colorbar(image, ax=panel, label="attention per base", extend="max", shrink=0.7)
     panel.set_ylabel(f"query (base of {column})")
-    by_base = received.weights[received.layers.index(layer)].mean(0)
+    by_base = answer.in_bases(column)[answer.layers.index(layer)].mean(0)
     track.stairs(by_base, _edges(0, len(by_base)), fill=True, color=_LINE)
     track.set_ylabel("attention of\nthe answer")
     track.set_xlabel(

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import set_seed
 
 from dnagpt_hf.atomic_files import write_json
-from dnagpt_hf.checkpoints.card import describe_settings, write_card
+from dnagpt_hf.checkpoints.card import describe_settings, public_name, write_card
 from dnagpt_hf.checkpoints.opening import Checkpoint, open_checkpoint
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.genomes.composition import SpeciesReport, check_genomes, drop_undetermined
@@ -338,8 +338,8 @@ def write_pretraining_card(
     source = settings.model.model
     facts = {
         "preset": settings.model.preset if source is None else None,
-        "model": source,
-        "genomes": settings.data.genomes,
+        "model": None if source is None else public_name(source),
+        "genomes": public_name(str(settings.data.genomes)),
         "steps": steps,
     }
     table = markdown_table(

@@ -2,19 +2,21 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from huggingface_hub import ModelCard
 
 from dnagpt_hf import bundled
 from dnagpt_hf.checkpoints.bundled import is_hub_name
-from dnagpt_hf.checkpoints.card_metadata import (
+from dnagpt_hf.checkpoints.card import (
+    CARD,
     CardError,
-    card_metadata,
     evaluation_results,
     is_noncommercial,
     read_card,
+    render_model_card,
 )
+from dnagpt_hf.presets import preset_config
 
 
 def written(folder: Path, metadata: object) -> Path:
@@ -23,16 +25,27 @@ def written(folder: Path, metadata: object) -> Path:
     return path
 
 
+def card_of(folder: Path, released: bool | None = False, **card: Any) -> Any:
+    """Metadata of a card that was written to a folder."""
+    config = preset_config("dnagpt-test")
+    text = render_model_card("mine", config, origin="", released=released, **card)
+    (folder / CARD).write_text(text, encoding="utf-8")
+    return read_card(folder / CARD).data
+
+
 def test_figures_of_several_data_sets_stay_apart(tmp_path: Path) -> None:
     results = [
         result
         for species, value in (("yeast", 1.9), ("fly", float("nan")), ("worm", 1.8))
         for result in evaluation_results(
-            {"bits_per_base": value, "nothing": None}, species, task="other", config=species
+            {"bits_per_base": value, "nothing": None},
+            species,
+            task="other",
+            task_name="the next base",
+            config=species,
         )
     ]
-    text = card_metadata("mine", released=False, results=results)
-    index = read_card(written(tmp_path, text)).data.to_dict()["model-index"]
+    index = card_of(tmp_path, measured=results).to_dict()["model-index"]
     assert [
         (one["dataset"]["name"], one["metrics"][0]["value"]) for one in index[0]["results"]
     ] == [("yeast", 1.9), ("worm", 1.8)]
@@ -44,22 +57,18 @@ def test_only_names_of_the_hub_are_listed(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "here" / "model").mkdir(parents=True)
     for name in ("dnagpt-tiny", "../org/model", "here/model", "a/b/c", ""):
         assert not is_hub_name(name)
-        text = str(card_metadata("mine", released=False, base_model=name, datasets=[name]))
-        assert "base_model" not in text
-        assert "datasets" not in text
-    data = ModelCard(
-        f"---\n{card_metadata('mine', released=None, base_model='o/m', datasets=['o/d'])}\n---\n"
-    ).data
+        data = card_of(tmp_path, base_model=name, datasets=[name])
+        assert data.get("base_model") is None and data.get("datasets") is None
+    data = card_of(tmp_path, None, base_model="o/m", datasets=["o/d"])
     assert (data.get("base_model"), data.get("datasets")) == ("o/m", ["o/d"])
     assert data.get("license") == "unknown"
 
 
 def test_the_licence_of_weights_is_that_of_what_they_were_made_from(tmp_path: Path) -> None:
     assert is_noncommercial(bundled()) is False
-    written(tmp_path, card_metadata("theirs", released=True))
-    assert is_noncommercial(tmp_path) is True
-    written(tmp_path, card_metadata("somebody's", released=None))
-    assert is_noncommercial(tmp_path) is None
+    for released in (True, False, None):
+        card_of(tmp_path, released)
+        assert is_noncommercial(tmp_path) is released
     shutil.rmtree(tmp_path)
     assert is_noncommercial(tmp_path) is None
     # offline, a card on the Hub cannot be read

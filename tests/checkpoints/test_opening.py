@@ -18,8 +18,8 @@ def test_a_folder_and_a_bundled_name_are_the_same() -> None:
     assert by_name.folder == by_folder.folder == bundled()
     assert by_name.source == "dnagpt-tiny"
     assert by_name.config.to_dict() == by_folder.config.to_dict()
-    assert (by_name.architecture, by_name.task, by_name.base) == ("DNAGPTForMultiTask", None, None)
-    assert open_checkpoint("dnagpt-tiny-pas").task["template"].startswith("<R>{sequence}")
+    assert (by_name.architecture, by_name.base) == ("DNAGPTForMultiTask", None)
+    assert open_checkpoint("dnagpt-tiny-pas").config.task["template"].startswith("<R>{sequence}")
 
 
 def test_the_tokenizer_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:

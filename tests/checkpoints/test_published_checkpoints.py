@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from without_package import ABSENT, PROMPTS, report_of, run_without_package
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.checkpoints.published_files import CODE
-from dnagpt_hf.checkpoints.publishing import push_checkpoint
+from dnagpt_hf.checkpoints.publishing import CODE, push_checkpoint
 
 NAME = "org/dnagpt-tiny"
 TOKEN = "hf_of_a_member"

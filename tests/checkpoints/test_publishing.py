@@ -21,10 +21,14 @@ from typer.testing import CliRunner
 from webserver import Fault
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.checkpoints.card_metadata import CardError
+from dnagpt_hf.checkpoints.card import CardError
 from dnagpt_hf.checkpoints.opening import open_checkpoint
-from dnagpt_hf.checkpoints.published_files import CODE, checkpoint_files
-from dnagpt_hf.checkpoints.publishing import PublishingError, push_checkpoint
+from dnagpt_hf.checkpoints.publishing import (
+    CODE,
+    PublishingError,
+    checkpoint_files,
+    push_checkpoint,
+)
 from dnagpt_hf.checkpoints.saving import init_checkpoint
 from dnagpt_hf.checkpoints.validation import CheckpointFolderError
 from dnagpt_hf.cli import app
@@ -103,13 +107,6 @@ def test_what_belongs_to_the_checkpoint_is_there_and_nothing_else(hub: Hub, fold
     # one commit after the one that made the repository
     assert len(repository.commits) == 2
     assert f'folder = "{NAME}"' in uploaded["README.md"].decode()
-
-
-def test_the_counts_of_the_data_do_not_name_files(folder: Path) -> None:
-    report = {"records read": 4, "data": {"files": "private/patients.csv"}}
-    (folder / "data.json").write_text(json.dumps(report))
-    published = checkpoint_files(folder)["data.json"]
-    assert isinstance(published, bytes) and json.loads(published) == {"records read": 4}
 
 
 def test_configurations_do_not_say_where_they_were_loaded_from(folder: Path) -> None:

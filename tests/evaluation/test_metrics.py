@@ -15,7 +15,6 @@ from sklearn import metrics as reference
 
 from dnagpt_hf.evaluation.metrics import (
     classification_metrics,
-    mean_and_deviation,
     multilabel_metrics,
     regression_metrics,
 )
@@ -246,15 +245,6 @@ def test_numbers_far_from_zero_lose_nothing() -> None:
     targets, predictions = numbers(70)
     near, far = (regression_metrics(targets - at, predictions - at) for at in (100, -1e6))
     assert far == pytest.approx(near, rel=1e-6)
-
-
-def test_mean_and_deviation() -> None:
-    runs = [{"mcc": 0.1, "f1": 0.5}, {"mcc": 0.3, "f1": 0.5}]
-    summary = mean_and_deviation(runs)
-    assert summary["mcc"] == pytest.approx((0.2, math.sqrt(0.02)))
-    assert summary["f1"] == (0.5, 0)
-    mean, deviation = mean_and_deviation(runs[:1])["mcc"]
-    assert mean == 0.1 and math.isnan(deviation)
 
 
 def test_import_is_light() -> None:

@@ -350,10 +350,14 @@ def test_the_checkpoint_knows_its_task(base: Path, small: Path, tmp_path: Path) 
     written = json.loads((tmp_path / "data.json").read_text())
     assert written == {
         **tuned.data.report,
-        "data": {"files": str(small)},
+        "data": {"files": small.name},
         "division": {"split": None, "split_seed": 0, "group": None, "duplicates": "remove"},
     }
     card = (tmp_path / "README.md").read_text()
+    for path in tmp_path.glob("*.*"):
+        if path.suffix in (".json", ".md"):
+            assert str(base.parent) not in path.read_text(), path
+    assert "- steps: `" in card and f'"{"sequence"}"' in card
     assert f"| label_mcc | {tuned.metrics['label_mcc']:.4f} |" in card
     assert len(predictions(tmp_path)) == 12
 

@@ -13,7 +13,7 @@ from interpreted_models import NUMBER, dna, louder, record
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.inference.scored_records import score_answer
 from dnagpt_hf.interpretation.arrays import attention_arrays, save_arrays, track_arrays
-from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
+from dnagpt_hf.interpretation.attention import attention_maps
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.interpretation.mutagenesis import in_silico_mutagenesis
 
@@ -34,11 +34,12 @@ def test_attention_as_arrays(
 ) -> None:
     one = record(dna(20, 1), x="0.5")
     maps = attention_maps(model, tiny_tokenizer, one, template=NUMBER, layers=[2])
-    received = received_by_base(model, tiny_tokenizer, one, template=NUMBER, layers=[2])
-    save_arrays(tmp_path / "maps.npz", *attention_arrays(maps, received))
+    chosen = {"template": NUMBER, "layers": [2]}
+    answer = attention_maps(model, tiny_tokenizer, one, queries="answer", **chosen)
+    save_arrays(tmp_path / "maps.npz", *attention_arrays(maps, answer, "sequence"))
     arrays, description = saved(tmp_path / "maps.npz")
     np.testing.assert_array_equal(arrays["weights"], maps.weights)
-    np.testing.assert_array_equal(arrays["received"], received.weights)
+    np.testing.assert_array_equal(arrays["received"], answer.in_bases())
     assert arrays["layers"].tolist() == [2]
     assert arrays["token_text"].tolist()[-4:] == ["<M>", "<number>", "<=>", "<M>"]
     assert arrays["token_kind"].tolist()[:2] == ["property", "sequence"]

@@ -11,7 +11,7 @@ from interpreted_models import CLASS, NUMBER, classifier, dna, louder, record
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTModel, DNAGPTTokenizer
 from dnagpt_hf.interpretation import attention
-from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
+from dnagpt_hf.interpretation.attention import attention_maps
 from dnagpt_hf.records.files import RecordError
 
 
@@ -106,21 +106,22 @@ def test_bases_receive_what_the_last_position_pays(
     model: DNAGPTForMultiTask, tiny_tokenizer: DNAGPTTokenizer
 ) -> None:
     one = record(dna(20, 1))
-    found = received_by_base(model, tiny_tokenizer, one, template=CLASS)
+    found = attention_maps(model, tiny_tokenizer, one, template=CLASS, queries="answer")
     last = attention_maps(model, tiny_tokenizer, one, template=CLASS).weights[:, :, -1]
-    assert found.column == "sequence"
-    assert found.weights.shape == (2, 4, 20)
-    np.testing.assert_allclose(found.weights[..., 7], last[..., 2] / 6, atol=1e-6)
-    np.testing.assert_allclose(found.weights.sum(-1), last[..., 1:5].sum(-1), atol=1e-6)
+    by_base = found.in_bases()
+    assert by_base.shape == (2, 4, 20)
+    np.testing.assert_allclose(found.weights[:, :, 0], last, atol=1e-6)
+    np.testing.assert_allclose(by_base[..., 7], last[..., 2] / 6, atol=1e-6)
+    np.testing.assert_allclose(by_base.sum(-1), last[..., 1:5].sum(-1), atol=1e-6)
 
 
 def test_a_head_over_the_mean_is_read_everywhere(tiny_tokenizer: DNAGPTTokenizer) -> None:
     model = classifier(num_labels=2, classifier_pooling="mean")
     one = record(dna(20, 1))
-    found = received_by_base(model, tiny_tokenizer, one, layers=[2])
+    found = attention_maps(model, tiny_tokenizer, one, layers=[2], queries="answer").in_bases()
     mean = attention_maps(model, tiny_tokenizer, one, layers=[2]).weights.mean(2)
-    np.testing.assert_allclose(found.weights[..., 7], mean[..., 1] / 6, atol=1e-6)
-    np.testing.assert_allclose(found.weights.sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(found[..., 7], mean[..., 1] / 6, atol=1e-6)
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
 
 
 def test_a_decoder_without_a_head_has_maps_too(

@@ -13,7 +13,7 @@ from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.evaluation.figures import save_figure
 from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation import figures as interpretation_figures
-from dnagpt_hf.interpretation.attention import attention_maps, received_by_base
+from dnagpt_hf.interpretation.attention import attention_maps
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.interpretation.figures import (
     Region,
@@ -76,18 +76,18 @@ def test_one_layer_with_what_the_answer_looks_at(
 ) -> None:
     one = record(dna(31, 1))
     maps = attention_maps(model, tiny_tokenizer, one, template=CLASS)
-    received = received_by_base(model, tiny_tokenizer, one, template=CLASS)
-    figure = attention_figure(maps, received, layer=2, regions=REGIONS)
+    answer = attention_maps(model, tiny_tokenizer, one, template=CLASS, queries="answer")
+    figure = attention_figure(maps, answer, layer=2, regions=REGIONS)
     panel, track, _ = figure.axes
     np.testing.assert_allclose(
         panel.images[0].get_array().filled(0), maps.in_bases()[1].mean(0), atol=1e-6
     )
     heights, edges, _ = track.patches[0].get_data()
-    np.testing.assert_allclose(heights, received.weights[1].mean(0))
+    np.testing.assert_allclose(heights, answer.in_bases()[1].mean(0))
     assert (edges[0], edges[-1]) == (0.5, 31.5)
     assert f"{heights.sum():.0%} of its attention" in track.get_xlabel()
     with pytest.raises(ValueError, match="layer 3 is not among the maps"):
-        attention_figure(maps, received, layer=3)
+        attention_figure(maps, answer, layer=3)
 
 
 def test_tracks_stand_under_each_other(scored: ScoredRecord) -> None:

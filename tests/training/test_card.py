@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 from finetuning_runs import ANSWERS, CLASS, NUMBER, settings_of, write_base
+from transformers import TrainerState
 
 from dnagpt_hf import DNAGPTConfig
-from dnagpt_hf.checkpoints.card_metadata import card_metadata, read_card
+from dnagpt_hf.checkpoints.card import read_card, render_model_card
 from dnagpt_hf.finetuning.report import write_finetuning_card
 from dnagpt_hf.haplotypes.training import _write_card as write_haplotype_card
 from dnagpt_hf.pretraining.run import write_pretraining_card
 from dnagpt_hf.tasks.task import Task
 
+# of three epochs, a limit of steps left a half
+STATE = TrainerState(epoch=0.5, global_step=24)
 CONTENT = {"records": 48, "metrics": {"loss": 0.5, "mcc": 0.75, "auroc": float("nan")}}
 
 
@@ -29,29 +32,32 @@ def tuned_card(base: Path, task: Task, **stated: Any) -> tuple[Any, str]:
     settings = settings_of(base, base / "data.csv", output, **stated)
     data: Any = SimpleNamespace(task=task, report={"parts": {"train": {"records": 192}}})
     config = DNAGPTConfig.from_pretrained(base)
-    write_finetuning_card(settings, config, data, "test", CONTENT)
+    write_finetuning_card(settings, config, data, STATE, "test", CONTENT)
     card = read_card(output / "README.md")
     return card.data, card.text
 
 
 def relicense(base: Path, released: bool | None) -> None:
-    card = f"---\n{card_metadata('base', released=released)}\n---\n"
+    config = DNAGPTConfig.from_pretrained(base)
+    card = render_model_card("base", config, origin="", released=released)
     (base / "README.md").write_text(card, encoding="utf-8")
 
 
 def test_figures_of_a_fine_tuning(base: Path) -> None:
     data, text = tuned_card(base, Task(CLASS, {"label": ANSWERS}, name="motifs"))
     assert [
-        (one.task_type, one.dataset_name, one.dataset_split, one.metric_type, one.metric_value)
+        (one.dataset_name, one.dataset_split, one.metric_type, one.metric_value)
         for one in data.eval_results
-    ] == [
-        ("text-classification", "motifs", "test", "loss", 0.5),
-        ("text-classification", "motifs", "test", "mcc", 0.75),
-    ]
+    ] == [("motifs", "test", "loss", 0.5), ("motifs", "test", "mcc", 0.75)]
+    assert {(one.task_type, one.task_name) for one in data.eval_results} == {
+        ("text-classification", "classification of DNA: label")
+    }
     assert (data.license, data.datasets, data.base_model) == ("apache-2.0", None, None)
     for part in ("On the test split of the data", "Not measured:", "| mcc | 0.7500 |"):
         assert part in text
     assert "- learning rate: `0.005`" in text
+    assert "- epochs: `0.5`\n- steps: `24`" in text
+    assert str(base.parent) not in text and f"Fine-tuned from `{base.name}`" in text
     assert '- records: `{"train": 192}`' in text
 
 
@@ -100,7 +106,7 @@ def test_pre_training_on_from_weights_of_the_authors(base: Path, tmp_path: Path)
     relicense(base, True)
     settings: Any = SimpleNamespace(
         model=SimpleNamespace(model=str(base), preset="dnagpt-tiny"),
-        data=SimpleNamespace(genomes="genomes.yaml"),
+        data=SimpleNamespace(genomes="/data/genomes.yaml"),
         training=SimpleNamespace(output_dir=str(tmp_path)),
     )
     figures = {"yeast_bits_per_base": 1.95}
@@ -109,6 +115,7 @@ def test_pre_training_on_from_weights_of_the_authors(base: Path, tmp_path: Path)
     assert card.data.get("license_name") == "polyform-noncommercial-1.0.0"
     assert "| yeast_bits_per_base | 1.9500 |" in card.text
     assert "- steps: `12`" in card.text
+    assert "- genomes: `genomes.yaml`" in card.text and str(base) not in card.text
 
 
 def test_haplotypes(base: Path, tmp_path: Path) -> None:
@@ -116,15 +123,18 @@ def test_haplotypes(base: Path, tmp_path: Path) -> None:
         model=SimpleNamespace(model="dnagpt-tiny", from_scratch=True),
         training=SimpleNamespace(
             output_dir=str(tmp_path),
-            num_train_epochs=3,
             learning_rate=1e-3,
             train_batch_size=8,
             seed=0,
         ),
     )
     results = {"train": {"haplotypes": 4004, "sites": 805}, "test": {"bits_per_site": 0.25}}
-    write_haplotype_card(settings, DNAGPTConfig.from_pretrained(base), results)
+    config = DNAGPTConfig.from_pretrained(base)
+    config.haplotypes = {"num_sites": 805}
+    write_haplotype_card(settings, config, STATE, results)
     card = read_card(tmp_path / "README.md")
     assert card.data.get("license") == "apache-2.0"
     assert "| train | 4,004 | 805 |  |" in card.text
+    assert f"dnagpt haplotypes generate {tmp_path.name} --number" in card.text
+    assert "model.generate(" not in card.text
     assert "| test |  |  | 0.2500 |" in card.text
