@@ -20,14 +20,12 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from dnagpt_hf.messages import did_you_mean
 
 _SCALARS = {
-    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": (r"[-+]?(0|[1-9]\d*)", "-+0123456789"),
-    "float": (
-        r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
-    "merge": (r"<<", "<"),
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0|[1-9]\d*)",
+    "float": r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    "merge": r"<<",
 }
 # of models and of dataclasses
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
@@ -221,7 +219,7 @@ def _as_text(node: Any) -> None:
             _as_text(value)
 
 
-for _kind, (_pattern, _first) in _SCALARS.items():
+for _kind, _pattern in _SCALARS.items():
     _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), list(_first)
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), None
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from dnagpt_hf.messages import did_you_mean, markdown_table
@@ -16,28 +16,7 @@ from dnagpt_hf.messages import did_you_mean, markdown_table
 _RESULTS = Path(__file__).with_name("paper_results.yaml")
 
 
-@dataclass(frozen=True)
-class PaperResult:
-    """One published number.
-
-    Args:
-        task: name of the task, such as `gsr-human-tis`.
-        model: name of the model.
-        metric: name of the metric, as in `dnagpt_hf.evaluation.metrics`.
-        value: as a fraction, even if the source prints percent.
-        source: table or figure of the paper, or another source.
-        data: the data and their split.
-    """
-
-    task: str
-    model: str
-    metric: str
-    value: float
-    source: str
-    data: str
-
-
-def paper_results(task: str) -> list[PaperResult]:
+def paper_results(task: str) -> pd.DataFrame:
     """List the published results of a task, those of the paper before others.
 
     Args:
@@ -48,19 +27,25 @@ def paper_results(task: str) -> list[PaperResult]:
             `gue-prom_core_all`, `gue-prom_300_all`, `gue-splice` (an independent run of the
             released weights, which other tasks have beside the paper's results).
 
+    Returns:
+        A row for each figure: `task`, `model`, `metric` (as in `dnagpt_hf.evaluation.metrics`),
+        `value` as a fraction even if the source prints percent, `source` (table or figure of the
+        paper, or another one), and `data` with their split.
+
     Raises:
         ValueError: no result of a task with that name is published.
 
     Example:
 
-        >>> [(result.model, result.value, result.source) for result in paper_results("mrna-mouse")]
-        [('DNAGPT-M', 0.73, 'Fig. 3f'), ('Xpresso', 0.71, 'Fig. 3f')]
+        >>> paper_results("mrna-mouse")[["model", "value", "source"]].values.tolist()
+        [['DNAGPT-M', 0.73, 'Fig. 3f'], ['Xpresso', 0.71, 'Fig. 3f']]
     """
     results = _all_results()
-    if task not in results:
-        hint = did_you_mean(task, results) or f": choose one of {', '.join(results)}"
+    known = list(results["task"].unique())
+    if task not in known:
+        hint = did_you_mean(task, known) or f": choose one of {', '.join(known)}"
         raise ValueError(f"no published results of a task {task!r}{hint}")
-    return list(results[task])
+    return results[results["task"] == task]
 
 
 def comparison_table(
@@ -92,23 +77,15 @@ species held out (Fig. 3f).
         **Not comparable one to one**, data or split differ: half of the genes.
     """
     published = paper_results(task)
-    metrics = list(dict.fromkeys(result.metric for result in published))
-    values: dict[tuple[str, str], dict[str, str]] = {}
-    sources: dict[str, dict[str, None]] = {}
-    for result in published:
-        row = values.setdefault((result.model, result.source), {})
-        row[result.metric] = f"{result.value:g}"
-        sources.setdefault(result.data, {})[result.source] = None
-    values[f"**{model_name}**", "measured"] = {
-        metric: f"{measured[metric]:.4f}"
-        for metric in metrics
-        if not math.isnan(measured.get(metric, math.nan))
-    }
+    metrics = list(published["metric"].unique())
+    rows = []
+    for (model, source), figures in published.groupby(["model", "source"], sort=False):
+        values = dict(zip(figures["metric"], figures["value"], strict=True))
+        rows.append([model, *(_cell(values.get(metric), "g") for metric in metrics), source])
+    cells = [_cell(measured.get(metric), ".4f") for metric in metrics]
+    rows.append([f"**{model_name}**", *cells, "measured"])
     header = ["model", *metrics, "source"]
-    rows = [
-        [model, *(of_model.get(metric, "") for metric in metrics), source]
-        for (model, source), of_model in values.items()
-    ]
+    sources = published.groupby("data", sort=False)["source"].unique()
     data = ". ".join(f"{data} ({', '.join(of_data)})" for data, of_data in sources.items())
     text = f"{markdown_table(header, rows, align='l' * len(header))}\n\nPublished figures: {data}."
     if note:
@@ -117,17 +94,20 @@ species held out (Fig. 3f).
     return text
 
 
+def _cell(value: float | None, format: str) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:{format}}"
+
+
 @cache
-def _all_results() -> dict[str, list[PaperResult]]:
-    results: dict[str, list[PaperResult]] = {}
+def _all_results() -> pd.DataFrame:
+    rows = []
     for block in yaml.safe_load(_RESULTS.read_text(encoding="utf-8")):
         columns = list(product(block["models"], block["metrics"]))
-        percent = block.get("unit") == "percent"
+        # hundredths of a percent are as much as is printed
+        scale = 100 if block.get("unit") == "percent" else 1
         for task, values in block["results"].items():
-            for (model, metric), value in zip(columns, values, strict=True):
-                # hundredths of a percent are as much as is printed
-                fraction = round(value / 100, 4) if percent else value
-                results.setdefault(task, []).append(
-                    PaperResult(task, model, metric, fraction, block["source"], block["data"])
-                )
-    return results
+            rows += [
+                (task, model, metric, round(value / scale, 4), block["source"], block["data"])
+                for (model, metric), value in zip(columns, values, strict=True)
+            ]
+    return pd.DataFrame(rows, columns=["task", "model", "metric", "value", "source", "data"])

@@ -79,7 +79,8 @@ def attention_grid(
         panel = panels[place]
         _draw_map(panel, maps, layer, head, column)
         _mark(panel, regions, both=True)
-        panel.set_title(_title(maps, layer, head), fontsize=9, pad=10)
+        of_head = "" if maps.heads == "mean" else f", head {head + 1}"
+        panel.set_title(f"layer {maps.layers[layer]}{of_head}", fontsize=9, pad=10)
         is_lowest, is_first = place + across >= count, place % across == 0
         panel.tick_params(labelsize=7, labelbottom=is_lowest, labelleft=is_first)
         panel.set_xlabel("key (base)" if is_lowest else "", fontsize=8)
@@ -174,7 +175,8 @@ def track_figure(
     rest = list(panels)
     for one in tracks:
         if isinstance(one, Attribution):
-            _draw_signed(rest.pop(0), one.per_base(column)[start:end], start, _name(one))
+            name = "gradient x input" if one.baseline_score is None else "integrated\ngradients"
+            _draw_signed(rest.pop(0), one.per_base(column)[start:end], start, name)
         else:
             _draw_effects(figure, rest.pop(0), one)
             _draw_signed(rest.pop(0), np.nan_to_num(one.mean_effects), one.start, "mean effect")
@@ -183,19 +185,14 @@ def track_figure(
         panel.locator_params(axis="x", integer=True)
         _mark(panel, regions)
     panels[-1].set_xlabel(f"base of {column}")
-    _write_letters(panels[-1], bases, start, end)
+    if end - start <= _LETTERS:
+        panels[-1].xaxis.remove_overlapping_locs = False
+        letters = list(bases[start:end])
+        panels[-1].set_xticks(range(start + 1, end + 1), letters, minor=True, fontsize=6)
+        panels[-1].tick_params(axis="x", which="major", pad=12)
     figure.suptitle(f"{scored.tokenized.record.name}: {scored.unit} = {scored.score:.3g}")
     _legend(figure, regions)
     return figure
-
-
-def _title(maps: AttentionMaps, layer: int, head: int) -> str:
-    name = f"layer {maps.layers[layer]}"
-    return name if maps.heads == "mean" else f"{name}, head {head + 1}"
-
-
-def _name(attribution: Attribution) -> str:
-    return "gradient x input" if attribution.baseline_score is None else "integrated\ngradients"
 
 
 def _edges(start: int, end: int) -> Array:
@@ -267,14 +264,6 @@ def _draw_effects(figure: Figure, axes: Axes, found: Mutagenesis) -> None:
     axes.set_yticks(range(len(BASES)), list(BASES))
     axes.set_ylabel("substitution")
     figure.colorbar(image, ax=axes, label="effect", pad=0.01)
-
-
-def _write_letters(axes: Axes, bases: str, start: int, end: int) -> None:
-    if end - start > _LETTERS:
-        return
-    axes.xaxis.remove_overlapping_locs = False
-    axes.set_xticks(range(start + 1, end + 1), list(bases[start:end]), minor=True, fontsize=6)
-    axes.tick_params(axis="x", which="major", pad=12)
 
 
 def _mark(axes: Axes, regions: Sequence[tuple[str, int, int]], both: bool = False) -> None:
