@@ -235,11 +235,9 @@ def common_dtype(state_dict: Mapping[str, torch.Tensor], path: Path) -> torch.dt
     Raises:
         ConversionError: they differ, or are not of a floating type that checkpoints use.
     """
-    first = next(iter(state_dict.values())).dtype
-    for name, tensor in state_dict.items():
-        if tensor.dtype != first or first not in _DTYPES:
-            raise ConversionError(
-                f"{path}: {name} is {tensor.dtype}, the first weight {first}: pass dtype= to have "
-                "one type"
-            )
-    return first
+    # with the last weight of each type
+    names = {tensor.dtype: name for name, tensor in state_dict.items()}
+    if len(names) > 1 or not names.keys() <= set(_DTYPES):
+        found = ", ".join(f"{name} is {dtype}" for dtype, name in names.items())
+        raise ConversionError(f"{path}: {found}: pass dtype= to have one type")
+    return next(iter(names))

@@ -55,11 +55,14 @@ def bootstrap_intervals(
         metrics(sample_weight=weights)
         for weights in draw_weights(np.random.default_rng(seed), samples, records)
     ]
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    return {
-        name: _interval(np.concatenate([block[name] for block in blocks]), ends)
-        for name in blocks[0]
-    }
+    intervals = {}
+    for name in blocks[0]:
+        values = np.concatenate([block[name] for block in blocks])
+        known = values[~np.isnan(values)]
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        lower, upper = np.quantile(known, ends).tolist() if len(known) else (math.nan, math.nan)
+        intervals[name] = lower, upper
+    return intervals
 
 
 def draw_weights(
@@ -74,11 +77,3 @@ def draw_weights(
         drawn += np.arange(rows)[:, None] * records
         counts = np.bincount(drawn.reshape(-1), minlength=rows * records)
         yield counts.reshape(rows, records).astype(np.float64)
-
-
-def _interval(values: NDArray[np.float64], ends: list[float]) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return math.nan, math.nan
-    lower, upper = np.quantile(known, ends)
-    return float(lower), float(upper)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from dnagpt_hf.evaluation.evaluation import Evaluation, TargetEvaluation
+from dnagpt_hf.evaluation.evaluation import Evaluation
 from dnagpt_hf.evaluation.figures import (
     plot_confusion_matrix,
     plot_curves,
@@ -32,9 +32,21 @@ def write_figures(evaluation: Evaluation, folder: Path) -> list[Path]:
     Raises:
         ImportError: matplotlib is not installed.
     """
+    kinds: tuple[Literal["roc", "precision_recall"], ...] = ("roc", "precision_recall")
     written: list[Path] = []
-    for prefix, of_target in zip(evaluation.prefixes(), evaluation.by_target, strict=True):
-        for name, figure in _figures(of_target).items():
+    for prefix, one in zip(evaluation.prefixes(), evaluation.by_target, strict=True):
+        output, targets, scores = one.output, one.targets, one.scores
+        figures: dict[str, Any] = {}
+        if output.labels:
+            labels, positive = output.labels, one.positive
+            for kind in kinds:
+                figures[kind] = plot_curves(targets, scores, labels, kind=kind, positive=positive)
+            if not output.multilabel:
+                figures["confusion"] = plot_confusion_matrix(targets, scores.argmax(1), labels)
+        else:
+            drawn = plot_predicted_against_true(targets, scores, output.name)
+            figures["predicted_against_true"] = drawn
+        for name, figure in figures.items():
             written.append(folder / f"{prefix}{name}.png")
             save_figure(figure, written[-1], overwrite=True)
     return written
@@ -64,17 +76,3 @@ def metrics_table(content: Mapping[str, Any]) -> str:
             "names in _macro are averages over both."
         )
     return table
-
-
-def _figures(of_target: TargetEvaluation) -> dict[str, Any]:
-    output, targets, scores = of_target.output, of_target.targets, of_target.scores
-    if not output.labels:
-        return {"predicted_against_true": plot_predicted_against_true(targets, scores, output.name)}
-    kinds: tuple[Literal["roc", "precision_recall"], ...] = ("roc", "precision_recall")
-    figures: dict[str, Any] = {
-        kind: plot_curves(targets, scores, output.labels, kind=kind, positive=of_target.positive)
-        for kind in kinds
-    }
-    if not output.multilabel:
-        figures["confusion"] = plot_confusion_matrix(targets, scores.argmax(1), output.labels)
-    return figures
