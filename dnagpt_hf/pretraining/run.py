@@ -339,7 +339,7 @@ def write_pretraining_card(
     facts = {
         "preset": settings.model.preset if source is None else None,
         "model": None if source is None else public_name(source),
-        "genomes": public_name(str(settings.data.genomes)),
+        "genomes": Path(str(settings.data.genomes)).name,
         "steps": steps,
     }
     table = markdown_table(
