@@ -149,7 +149,7 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "no shard": (remove(f"{SHARD}*"), (SHARD, "is missing", "copy or download")),
     "shard cut": (cut, (SHARD, "is cut off or damaged", "copy or download")),
     "header damaged": (spoil_header, (SHARD, "is cut off or damaged")),
-    "tensor missing": (lose_tensor, (SHARD, "lacks weight", "index.json places there")),
+    "tensor missing": (lose_tensor, ("lacks weight", "copy or download")),
     "index elsewhere": (rename_shard, ("'../other.safetensors'", "same folder")),
     "index without map": (
         write("model.safetensors.index.json", b"{}"),
