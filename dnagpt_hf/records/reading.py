@@ -200,19 +200,11 @@ def to_records(data: Any) -> Iterator[Record]:
             yield from reader
     # by the name of the type, since a table in memory was made by a library that is imported
     elif type(data).__name__ == "DataFrame":
-        missing = data.isna().to_numpy()
         columns = [str(column) for column in data.columns]
-        rows = zip(data.itertuples(index=False, name=None), missing, strict=True)
-        yield from _rows(
-            (
-                {
-                    column: "" if is_missing else value
-                    for column, value, is_missing in zip(columns, row, gone, strict=True)
-                }
-                for row, gone in rows
-            ),
-            "the DataFrame",
-        )
+        check_columns(columns, "the DataFrame")
+        filled = data.astype(object).where(data.notna(), "")
+        rows = filled.itertuples(index=False, name=None)
+        yield from _rows((dict(zip(columns, row, strict=True)) for row in rows), "the DataFrame")
     elif type(data).__name__ in ("Dataset", "IterableDataset"):
         yield from dataset_records(data, "the dataset")
     elif isinstance(data, Iterable) and not isinstance(data, Mapping | bytes):

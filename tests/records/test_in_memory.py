@@ -49,5 +49,7 @@ def test_classes_of_a_dataset_are_names() -> None:
 def test_anything_else_is_refused() -> None:
     with pytest.raises(TypeError, match="records cannot be read from a int: give a path"):
         rows(3)
+    with pytest.raises(ValueError, match="the DataFrame: there are two columns 'x': rename one"):
+        rows(pd.DataFrame([["ACGT", 1, 2]], columns=["sequence", "x", "x"]))
     with pytest.raises(TypeError, match="the list, record 2 is of type float"):
         rows(["ACGT", 0.5])
