@@ -115,7 +115,7 @@ def score(
     bases before it, mixed over the phases of the k-mers. Lower case is read as upper case; k-mers
     with N are context only.
     """
-    from dnagpt_hf.evaluation.figures import figure_format, save_figure
+    from dnagpt_hf.evaluation.figures import check_figure, save_figure
     from dnagpt_hf.genomes.fasta import open_genome
     from dnagpt_hf.likelihoods.figures import check_logo, logo_figure
     from dnagpt_hf.likelihoods.scores import record_parts, region_parts, score_part
@@ -136,8 +136,7 @@ def score(
     check_output(output, overwrite=overwrite)
     needs_lengths = per_base is not None and track_format(per_base) == "bigwig"
     if logo is not None:
-        figure_format(logo)
-        check_output(logo, overwrite=overwrite)
+        check_figure(logo, overwrite=overwrite)
     with ExitStack() as stack:
         if bed is None and not region:
             records = options.RecordOptions(columns=columns, format=format)
