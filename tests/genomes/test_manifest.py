@@ -270,7 +270,7 @@ def test_ready_manifests_are_understood_by_fetch(
     monkeypatch.setattr("dnagpt_hf.genomes.download.requests.reference_genomes", lambda *_: [])
     requests = manifest_requests(manifest, HttpClient())
     expected = [] if name == "dnagpt-s-b-512" else [one.token for one in manifest.species]
-    assert [one.token for one in requests] == expected
+    assert [one.entry["token"] for one in requests] == expected
     with pytest.raises(ValueError, match=f"fetch it first, by dnagpt genomes fetch {name} "):
         open_species(manifest)
 

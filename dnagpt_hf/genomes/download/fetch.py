@@ -119,14 +119,15 @@ def _remote_file(request: GenomeRequest, client: HttpClient) -> RemoteFile:
 
 def _entry(request: GenomeRequest, remote: RemoteFile) -> dict[str, Any]:
     """Write the manifest's entry of a genome, with the details that only its source knows."""
-    organism = remote.organism or request.name or remote.accession or remote.name
-    leave_out = [*request.settings.get("leave_out", ()), *remote.leave_out]
+    known = request.entry
+    organism = remote.organism or known.get("name") or remote.accession or remote.name
+    leave_out = [*known.get("leave_out", ()), *remote.leave_out]
     source: dict[str, Any] = request.source.model_dump(exclude_unset=True)
     return {
-        "name": request.name or species_name(organism),
-        "token": request.token or organism_token(organism),
+        "name": species_name(organism),
+        "token": organism_token(organism),
         "files": [remote.name],
-        **request.settings,
+        **known,
         **({"leave_out": list(dict.fromkeys(leave_out))} if leave_out else {}),
         "source": source if remote.accession is None else {"accession": remote.accession},
     }

@@ -20,7 +20,6 @@ from dnagpt_hf.genomes.sources import (
 )
 
 OTHER_ORGANISMS = "<X>"
-_SETTINGS = {"leave_out", "held_out", "weight"}
 
 
 @dataclass(frozen=True)
@@ -29,20 +28,17 @@ class GenomeRequest:
 
     Args:
         source: source of the genome.
-        name: name of the species; by default that of the organism, which its source tells.
-        token: instruction token; by default that of the organism.
-        settings: `leave_out`, `held_out` and `weight` of the species in a manifest.
+        entry: values of its entry in a manifest: `name` and `token`, by default those of the
+            organism, which its source tells; `leave_out`, `held_out` and `weight`.
     """
 
     source: EnsemblSource | AccessionSource | AddressSource
-    name: str | None = None
-    token: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The name or, where it is not known yet, the source."""
-        return self.name or ", ".join(map(str, self.source.model_dump().values()))
+        return self.entry.get("name") or ", ".join(map(str, self.source.model_dump().values()))
 
 
 def find_requests(
@@ -92,28 +88,25 @@ def manifest_requests(manifest: Manifest, client: HttpClient) -> list[GenomeRequ
                 f"{manifest.path}: species {entry.name} has no source from which it can be fetched:"
                 " add one, or leave the species to a manifest of its own"
             )
-        settings = entry.model_dump(mode="json", include=_SETTINGS, exclude_defaults=True)
+        stated = entry.model_dump(mode="json", exclude={"files", "source"}, exclude_defaults=True)
         if isinstance(entry.source, TaxonSource):
-            requests += taxon_requests(entry.source.taxon, client, entry.token, settings)
+            requests += taxon_requests(entry.source.taxon, client, stated)
         else:
-            requests.append(GenomeRequest(entry.source, entry.name, entry.token, settings))
+            requests.append(GenomeRequest(entry.source, stated))
     return requests
 
 
 def taxon_requests(
-    taxon: str,
-    client: HttpClient,
-    other_token: str = OTHER_ORGANISMS,
-    settings: Mapping[str, Any] | None = None,
+    taxon: str, client: HttpClient, entry: Mapping[str, Any] | None = None
 ) -> list[GenomeRequest]:
     """Request the reference genomes of a taxon.
 
     Args:
         taxon: number or name of the taxon.
         client: client for the requests.
-        other_token: token of organisms that have none of their own.
-        settings: settings of each species; a weight is divided among them by the lengths of their
-            genomes, or evenly if one is unknown.
+        entry: values of the entry of each species. The token is that of organisms that have none
+            of their own; a weight is divided among the species by the lengths of their genomes, or
+            evenly if one is unknown.
 
     Raises:
         ValueError: the taxon has none.
@@ -124,12 +117,11 @@ def taxon_requests(
     shares = bases if all(bases) else [1] * len(genomes)
     requests = []
     for genome, share in zip(genomes, shares, strict=True):
-        own = dict(settings or {})
+        own = {"token": OTHER_ORGANISMS, **(entry or {}), "name": species_name(genome.organism)}
+        own["token"] = organism_token(genome.organism, own["token"])
         if "weight" in own:
             own["weight"] *= share / sum(shares)
-        source = AccessionSource(accession=genome.accession)
-        token = organism_token(genome.organism, other_token)
-        requests.append(GenomeRequest(source, species_name(genome.organism), token, own))
+        requests.append(GenomeRequest(AccessionSource(accession=genome.accession), own))
     return requests
 
 

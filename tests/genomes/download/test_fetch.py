@@ -79,7 +79,7 @@ def accession_requests(accessions: list[str]) -> list[GenomeRequest]:
 
 
 def address(url: str, name: str = "a", **fields: Any) -> GenomeRequest:
-    return GenomeRequest(AddressSource(url=url, **fields), name, "<X>")
+    return GenomeRequest(AddressSource(url=url, **fields), {"name": name, "token": "<X>"})
 
 
 def genome_path(server: Server, accession: str) -> str:
@@ -287,7 +287,7 @@ def test_two_files_of_one_name_are_refused(
 def test_the_genomes_of_a_taxon(server: Server, client: HttpClient, folder: Path) -> None:
     pages = [[listed(HUMAN[0], "Homo sapiens")], [listed(DOG[0], "Canis lupus familiaris")]]
     add_taxon(server, "40674", pages)
-    requests = taxon_requests("40674", client, other_token="<W>")
+    requests = taxon_requests("40674", client, {"token": "<W>"})
     _, failures = run(requests, folder, server, client)
     assert failures == []
     assert [(entry["name"], entry["token"]) for entry in entries(folder).values()] == [
@@ -303,9 +303,8 @@ def test_a_taxon_divides_its_weight(server: Server, client: HttpClient) -> None:
     path = add_taxon(server, "7742", [genomes])
 
     def weights() -> list[Any]:
-        settings = {"weight": 2.0}
-        requests = taxon_requests("7742", client, settings=settings)
-        return [genome.settings["weight"] for genome in requests]
+        requests = taxon_requests("7742", client, {"weight": 2.0})
+        return [genome.entry["weight"] for genome in requests]
 
     assert weights() == [1.5, 0.5]
     del server.pages[path]
@@ -316,7 +315,7 @@ def test_a_taxon_divides_its_weight(server: Server, client: HttpClient) -> None:
 
 def test_weights_are_for_all_or_none(server: Server, client: HttpClient, folder: Path) -> None:
     run(accession_requests([HUMAN[0]]), folder, server, client)
-    weighted = replace(accession_requests([CAT[0]])[0], settings={"weight": 2.0})
+    weighted = replace(accession_requests([CAT[0]])[0], entry={"weight": 2.0})
     genomes, _ = locate_genomes([weighted], folder, client=client)
     expected = r"manifest\.yaml: felis_catus has a weight and homo_sapiens has none: give weights"
     with pytest.raises(ValueError, match=expected):
@@ -443,7 +442,7 @@ def test_an_interrupt_keeps_what_has_arrived(
         "from dnagpt_hf.genomes.download.fetch import *\n"
         "from dnagpt_hf.genomes.sources import AccessionSource, AddressSource\n"
         "sources = [AddressSource(**fields) for fields in json.loads(sys.argv[1])]\n"
-        "requests = [GenomeRequest(source, source.file_name, '<X>') for source in sources]\n"
+        "requests = [GenomeRequest(source, {'name': source.file_name}) for source in sources]\n"
         "client = HttpClient()\n"
         "folder = Path(sys.argv[2])\n"
         "genomes, _ = locate_genomes(requests, folder, client=client)\n"
