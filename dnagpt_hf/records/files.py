@@ -48,6 +48,8 @@ _FORMAT_OF_ENDING = {
 # first character of a file, and marks in the first line of a table
 _FORMAT_OF_START = {">": "fasta", "{": "jsonl", "[": "jsonl"}
 _FORMAT_OF_MARK = {"\t": "tsv", ",": "csv", ";": "csv"}
+# the empty block at the end of a bgzipped file, which one that was cut off lacks
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _NAME_COLUMNS = ("name", "id")
 # csv refuses fields of more than 131,072 characters, which a promoter table can exceed. A limit
 # remains, so that a stray quotation mark does not read a whole file as one field.
@@ -143,6 +145,13 @@ def numbered_lines(raw: io.BufferedReader, source: str) -> Lines:
         if text is not None and not raw.closed:
             # a text stream would close the file below it, which its opener closes
             text.detach()
+
+
+def last_bytes(path: Path) -> bytes:
+    """Read the last bytes of a file, as many as the end of a bgzipped one has."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - len(BGZIP_END)))
+        return stream.read()
 
 
 def text_rows(

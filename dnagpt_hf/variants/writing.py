@@ -13,7 +13,7 @@ from typing import Any
 from dnagpt_hf.atomic_files import check_new_file, new_file
 from dnagpt_hf.likelihoods.variants import VariantScore
 from dnagpt_hf.messages import on_one_line
-from dnagpt_hf.records.files import STANDARD_STREAM, RecordError
+from dnagpt_hf.records.files import BGZIP_END, STANDARD_STREAM, RecordError, last_bytes
 from dnagpt_hf.variants.files import TABLES, OutputFormat
 from dnagpt_hf.variants.records import Fields, VariantFile, VariantRecord
 from dnagpt_hf.variants.tables import table_writer
@@ -175,6 +175,9 @@ def _bcf(
 
         with closing(writer):
             yield write
+        if last_bytes(partial) != BGZIP_END:
+            # htslib does not report a full disk
+            raise OSError(f"{output} was not written to its end: make room on its disk")
         _index(partial, output, "bcf", written)
 
 
@@ -191,7 +194,7 @@ def _index(partial: Path, output: str | os.PathLike[str], preset: str, written: 
         pysam.tabix_index(**names, preset=preset, csi=is_large, keep_original=True, force=True)
         index.replace(f"{output}{'.csi' if is_large else '.tbi'}")
     except OSError:
-        written.no_index = "its records are not sorted (bcftools sort)"
+        written.no_index = "its records are not sorted (bcftools sort), or its disk is full"
     finally:
         pysam.set_verbosity(silent)
         index.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ import yaml
 from finetuning_runs import content_of, planted, write_base, write_table
 from haplotype_sets import make_haplotypes
 from typer.testing import CliRunner
+from variant_files import lines, write_genome, write_vcf
 
 from dnagpt_hf.cli import app
 from dnagpt_hf.haplotypes.files.formats import write_haplotypes
@@ -188,6 +189,30 @@ def test_a_device_without_room(inputs: Path) -> None:
     result = invoke("predict", MODEL, inputs / TABLE, "--output", "/dev/full")
     assert result.exit_code == 1
     assert result.stderr == "dnagpt: error: /dev/full: No space left on device\n"
+
+
+@pytest.mark.parametrize("format", ["tsv", "vcf", "vcf.gz", "bcf"])
+@pytest.mark.parametrize("command", ["variants", "convert"])
+def test_files_of_variants(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, format: str
+) -> None:
+    for package in ("cyvcf2", "pysam"):
+        pytest.importorskip(package)
+    if (command, format) == ("convert", "tsv"):
+        pytest.skip("haplotypes are not written as a table")
+    genome = write_genome(tmp_path)
+    variants = write_vcf(tmp_path / "in.vcf", lines())
+    arguments: tuple[object, ...] = ("haplotypes", "convert", inputs / "real.hapt")
+    if command == "variants":
+        arguments = ("variants", "dnagpt-tiny", variants, genome, "--output")
+        assert invoke(*arguments, tmp_path / "first.tsv").exit_code == 0
+    before = contents(tmp_path)
+    output = tmp_path / f"out.{format}"
+    with room_for(300):
+        result = invoke(*arguments, output)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"dnagpt: error: {output}: File too large"
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,13 @@ from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.options import ReadingOptions
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Alleles, Haplotypes, check_samples
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.records.files import BGZIP_END, last_bytes
 
 logger = logging.getLogger(__name__)
 
 # what cyvcf2 writes for a genotype that is not known, and for the second one of a haploid call
 MISSING, NO_SECOND = -1, -2
-_BGZIP_START, _BGZIP_END = (
-    b"\x1f\x8b\x08\x04",
-    bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000"),
-)
+_BGZIP_START = b"\x1f\x8b\x08\x04"
 # genotypes by twice the first allele plus the second
 _PAIRS = ("0|0", "0|1", "1|0", "1|1")
 _MODES = {".vcf": "w", ".gz": "wz", ".bgz": "wz", ".bcf": "wb"}
@@ -105,7 +103,7 @@ class _Reader:
         # htslib reads a bgzipped file without its last block without an error
         with open(path, "rb") as stream:
             is_bgzipped = stream.read(4) == _BGZIP_START
-        if is_bgzipped and _tail(path) != _BGZIP_END:
+        if is_bgzipped and last_bytes(path) != BGZIP_END:
             raise HaplotypeError(f"{path} is cut off: it lacks the end of a bgzipped file")
         try:
             self.file = cyvcf2.VCF(str(path), lazy=True)
@@ -310,18 +308,11 @@ def _check_complete(partial: Path, path: Path, number: int) -> None:
     found = 0
     with suppress(Exception):  # a file without its end may raise any
         found = sum(1 for _ in _cyvcf2().VCF(str(partial), lazy=True))
-    if found < number or not _tail(partial).endswith((b"\n", _BGZIP_END)):
+    if found < number or not last_bytes(partial).endswith((b"\n", BGZIP_END)):
         raise OSError(
             f"{path} is removed, as it has {found:,} of {number:,} records: make room on its disk, "
             "and give the same command again"
         )
-
-
-def _tail(path: Path) -> bytes:
-    """Read the last bytes of a file, as many as the end of a bgzipped one has."""
-    with open(path, "rb") as stream:
-        stream.seek(max(0, path.stat().st_size - len(_BGZIP_END)))
-        return stream.read()
 
 
 def _header(sites: Sites, samples: list[str]) -> str:
