@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +37,6 @@ from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 
 RESULTS = "results.json"
-
-
-@dataclass(frozen=True)
-class HaplotypeSplits:
-    """Splits over the same sites that share no sample.
-
-    Args:
-        train: haplotypes to train on.
-        validation: haplotypes for early stopping and the choice of a checkpoint.
-        test: haplotypes for the evaluation of the trained model.
-    """
-
-    train: Haplotypes
-    validation: Haplotypes
-    test: Haplotypes | None = None
 
 
 def train_haplotypes(
@@ -101,13 +86,14 @@ def train_haplotypes(
 def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
     training: Any = settings.training
     splits = read_splits(settings.data)
-    populations = splits.train.populations
-    format = HaplotypeFormat.of_populations(
-        splits.train.num_sites, None if populations is None else populations.tolist()
-    )
+    train = splits["train"]
+    populations = None if train.populations is None else train.populations.tolist()
+    format = HaplotypeFormat.of_populations(train.num_sites, populations)
     set_seed(training.seed)
     base = None if settings.model.from_scratch else open_checkpoint(settings.model.model)
-    run = run_settings(settings, _fingerprints(splits), base)
+    run = run_settings(
+        settings, {name: _fingerprint(split) for name, split in splits.items()}, base
+    )
     checkpoint = checkpoint_to_resume(training, run)
     model, tokenizer = new_model(settings.model, format)
     codec = HaplotypeCodec(tokenizer, format)
@@ -117,8 +103,8 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         model,
         args=training,
         codec=codec,
-        train_dataset=HaplotypeRows(splits.train, codec),
-        eval_dataset=HaplotypeRows(splits.validation, codec),
+        train_dataset=HaplotypeRows(train, codec),
+        eval_dataset=HaplotypeRows(splits["validation"], codec),
         processing_class=tokenizer,
         run=run,
         callbacks=[] if patience is None else [EarlyStoppingCallback(patience)],
@@ -130,33 +116,31 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
         trainer.save_state()
         folder = Path(training.output_dir)
         write_json(folder / RESULTS, results)
-        if splits.train.sites is not None:
-            write_legend(splits.train.sites, folder / LEGEND, overwrite=True)
+        if train.sites is not None:
+            write_legend(train.sites, folder / LEGEND, overwrite=True)
         config = trainer.accelerator.unwrap_model(trainer.model).config
         _write_card(settings, config, trainer.state, results)
     trainer.accelerator.wait_for_everyone()
     return results
 
 
-def _fingerprints(splits: HaplotypeSplits) -> dict[str, str]:
-    """Hash alleles, names, populations and positions of each split, wherever its files lie."""
-    found = {}
-    for name in ("train", "validation", "test"):
-        split = getattr(splits, name)
-        if split is None:
-            continue
-        parts = [split.alleles, split.names]
-        parts += [] if split.populations is None else [split.populations]
-        parts += [] if split.sites is None else [split.sites.positions]
-        size = f"{count(split.num_haplotypes, 'haplotype')} of {count(split.num_sites, 'site')}"
-        found[name] = fingerprint(size, parts)
-    return found
+def _fingerprint(split: Haplotypes) -> str:
+    """Hash alleles, names, populations and positions of a split, wherever its files lie."""
+    parts = [split.alleles, split.names]
+    parts += [] if split.populations is None else [split.populations]
+    parts += [] if split.sites is None else [split.sites.positions]
+    size = f"{count(split.num_haplotypes, 'haplotype')} of {count(split.num_sites, 'site')}"
+    return fingerprint(size, parts)
 
 
-def read_splits(arguments: HaplotypeArguments) -> HaplotypeSplits:
+def read_splits(arguments: HaplotypeArguments) -> dict[str, Haplotypes]:
     """Read haplotypes and split them by sample.
 
     The filters choose sites of the training file; a test file must hold these sites.
+
+    Returns:
+        The splits `train`, `validation` and, if the settings state one, `test`, over the same sites
+        and without a shared sample.
 
     Raises:
         HaplotypeError: haplotypes are invalid; the message names file and record.
@@ -168,14 +152,14 @@ def read_splits(arguments: HaplotypeArguments) -> HaplotypeSplits:
         # populations of a .npz file become prompts only if a table is given
         return haplotypes if options.populations else replace(haplotypes, populations=None)
 
-    haplotypes, test = read(arguments.haplotypes, arguments), None
+    haplotypes, splits = read(arguments.haplotypes, arguments), dict[str, Haplotypes]()
     if arguments.test is not None:
         of_test = replace(arguments, min_maf=0.0)
-        haplotypes, test = split_test(
+        haplotypes, splits["test"] = split_test(
             haplotypes, arguments.test, arguments.split_seed, lambda path: read(path, of_test)
         )
     train, validation = split_by_sample(haplotypes, arguments.validation, arguments.split_seed)
-    return HaplotypeSplits(train, validation, test)
+    return {"train": train, "validation": validation, **splits}
 
 
 def new_model(
@@ -210,17 +194,14 @@ def _new_sizes(arguments: HaplotypeModelArguments) -> tuple[DNAGPTConfig, DNAGPT
     return config, tokenizer_of(config)
 
 
-def _results(trainer: HaplotypeTrainer, splits: HaplotypeSplits) -> dict[str, Any]:
+def _results(trainer: HaplotypeTrainer, splits: Mapping[str, Haplotypes]) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    for name in ("train", "validation", "test"):
-        split = getattr(splits, name)
-        if split is None:
-            continue
+    for name, split in splits.items():
         results[name] = {"haplotypes": split.num_haplotypes, "sites": split.num_sites}
         if name != "train":
             results[name] |= trainer.evaluate_ids(HaplotypeRows(split, trainer.codec).ids)
             results[name]["bits_per_site_of_independent_sites"] = independent_loss(
-                splits.train.alleles, split.alleles
+                splits["train"].alleles, split.alleles
             )
     return results
 

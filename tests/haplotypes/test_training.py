@@ -89,21 +89,21 @@ def test_what_stands_in_the_folder(learned: tuple[Path, Mapping[str, Any]]) -> N
 def test_parts_share_no_person(tmp_path: Path) -> None:
     settings = settings_of(write_set(tmp_path / "real.hapt"), tmp_path / "model", test=0.25)
     parts = read_splits(settings.data)
-    individuals = [set(part.samples) for part in (parts.train, parts.validation, parts.test)]
+    individuals = [set(part.samples) for part in parts.values()]
     assert [len(one) for one in individuals] == [36, 9, 15]
     assert len(set.union(*individuals)) == 60
-    assert parts.train.populations is None
+    assert parts["train"].populations is None
 
 
 def test_a_test_file(tmp_path: Path) -> None:
     real = write_set(tmp_path / "a" / "real.hapt")
     other = write_set(tmp_path / "b" / "other.hapt", individuals=10, seed=5, prefix="Q")
     parts = read_splits(settings_of(real, tmp_path / "model", test=other, min_maf=0.2).data)
-    assert parts.test is not None and parts.test.num_haplotypes == 20
-    assert parts.train.num_sites < SITES
-    assert np.array_equal(parts.test.sites.positions, parts.train.sites.positions)
+    assert parts["test"].num_haplotypes == 20
+    assert parts["train"].num_sites < SITES
+    assert np.array_equal(parts["test"].sites.positions, parts["train"].sites.positions)
     frequencies = read_haplotypes(real).minor_allele_frequencies()
-    assert parts.train.num_sites == (frequencies >= 0.2).sum()
+    assert parts["train"].num_sites == (frequencies >= 0.2).sum()
     with pytest.raises(ValueError, match=r"60 samples of .* are in .* as well, such as P0"):
         read_splits(settings_of(real, tmp_path / "model", test=real).data)
 
@@ -119,14 +119,14 @@ def test_populations(tmp_path: Path) -> None:
     only = settings_of(
         real, tmp_path / "model", populations=table, only_populations="WEST", validation=0.1
     )
-    assert set(read_splits(only.data).train.populations) == {"WEST"}
+    assert set(read_splits(only.data)["train"].populations) == {"WEST"}
 
 
 def test_regions(tmp_path: Path) -> None:
     real = write_set(tmp_path / "real.hapt", chromosomes=2)
     parts = read_splits(settings_of(real, tmp_path / "model", region="2").data)
-    assert parts.train.num_sites == SITES // 2
-    assert set(parts.train.sites.chromosomes) == {"2"}
+    assert parts["train"].num_sites == SITES // 2
+    assert set(parts["train"].sites.chromosomes) == {"2"}
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
-from dnagpt_hf.haplotypes.statistics.distances import (
-    DistanceBlocks,
-    count_wasserstein,
-    distance_counts,
-)
+from dnagpt_hf.haplotypes.statistics.distances import DistanceBlocks, compare_distances
 from dnagpt_hf.haplotypes.statistics.frequencies import compare_frequencies
 from dnagpt_hf.haplotypes.statistics.pca import PCAComparison, score_wasserstein
 
@@ -71,22 +67,12 @@ def compare_populations(
         if len(second):
             frequencies = compare_frequencies(real.alleles[first], other.alleles[second])
             correlation = frequencies.correlation
-            among_real, among_other = (
-                distance_counts(block[np.ix_(rows, rows)], real.num_sites, is_within=True)
-                for block, rows in ((distances.real, first), (distances.other, second))
-            )
-            within = count_wasserstein(among_real, among_other)
+            within = compare_distances(distances.take(first, second), real.num_sites).within
             apart = float(score_wasserstein(pca.real[first], pca.other[second]).mean())
+        shares = len(first) / real.num_haplotypes, len(second) / other.num_haplotypes
         results.append(
             PopulationComparison(
-                population=population,
-                num_real=len(first),
-                num_other=len(second),
-                real_share=len(first) / real.num_haplotypes,
-                other_share=len(second) / other.num_haplotypes,
-                frequency_correlation=correlation,
-                within=within,
-                pca=apart,
+                population, len(first), len(second), *shares, correlation, within, apart
             )
         )
     return results

@@ -189,5 +189,7 @@ def count_mean(counts: NDArray[Any]) -> float:
 
 def nearest_others(distances: Distances) -> Distances:
     """Find the distance of each haplotype to the nearest other one of its set: `(haplotypes,)`."""
+    if len(distances) < 2:
+        return np.full(len(distances), np.inf, np.float32)
     # the smallest of a row is the distance of a haplotype to itself, 0
     return np.partition(distances, 1, axis=1)[:, 1]

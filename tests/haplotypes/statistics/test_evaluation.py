@@ -90,6 +90,15 @@ def test_populations_that_a_set_states_are_believed() -> None:
     assert one.populations[0].frequency_correlation < 0.8
 
 
+def test_a_population_of_one_haplotype() -> None:
+    real, generated, test = parts()
+    alone = replace(real, populations=["NORTH", *["SOUTH"] * 79])
+    other = replace(generated["good"], populations=["NORTH", *["SOUTH"] * 59])
+    north, south = evaluate_haplotypes(alone, {"good": other}, test=test).sets[0].populations
+    assert (north.num_real, north.num_other) == (1, 1) and np.isnan(north.within)
+    assert south.within > 0
+
+
 def test_populations_that_a_set_does_not_state() -> None:
     real, generated, test = parts()
     nameless = replace(generated["good"], populations=None)
