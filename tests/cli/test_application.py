@@ -75,7 +75,7 @@ def test_version_and_errors_in_the_command() -> None:
     assert run("--version").startswith("dnagpt ")
     assert "No such command" in run("translate", status=2)
     assert "Missing argument" in run("predict", status=2)
-    assert "--pooling" in run("embed", "a", "b", "-o", "c", "--pooling", "max", status=2)
+    assert "--pooling" in run("embed", "a", "b", "-o", "c", "--pooling", "median", status=2)
 
 
 def test_init_makes_a_complete_folder(folder: Path) -> None:
