@@ -71,8 +71,7 @@ def metrics_table(content: Mapping[str, Any]) -> str:
     table = markdown_table(header, rows, align="lrl")
     if positive := content.get("positive"):
         classes = ", ".join(f"{label} (of {column})" for column, label in positive.items())
-        table += (
-            f"\n\nOf two classes, f1, precision, recall, auroc and auprc are those of {classes}; "
-            "names in _macro are averages over both."
-        )
+        table += f"\n\nf1, precision, recall, auroc and auprc are those of {classes}."
+        if any(name.endswith("_macro") for name in content["metrics"]):
+            table += " Names in _macro are averages over both classes."
     return table

@@ -168,4 +168,4 @@ def test_tables_and_figures(tmp_path: Path) -> None:
     low, high = content["intervals_95"]["label_mcc"]
     value = content["metrics"]["label_mcc"]
     assert f"| label_mcc | {value:.4f} | {low:.4f} to {high:.4f} |" in text
-    assert "recall, auroc and auprc are those of signal (of label); names in _macro" in text
+    assert "recall, auroc and auprc are those of signal (of label). Names in _macro" in text
