@@ -65,14 +65,20 @@ def test_likelihoods(capsys: pytest.CaptureFixture[str]) -> None:
     Path("genome.fa").write_text(f">chrI\n{''.join(contig)}\n")
     Path("regions.bed").write_text("chrI\t10\t90\tpromoter\n")
     Path("genes.gff3").write_text("chrI\t.\tgene\t120\t300\t.\t+\t.\tID=g\n")
-    for line in blocks("likelihoods.md", "bash")[0].splitlines():
-        run(line)
+    Path("calls.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        "chrI\t101\t.\tA\tG,<DEL>\t50\tPASS\tAC=1,1\n"
+    )
+    for text in blocks("likelihoods.md", "bash"):
+        for line in text.splitlines():
+            run(line)
     names: dict[str, Any] = {}
     for text in blocks("likelihoods.md", "python"):
         exec(text, names)
     printed = capsys.readouterr().out
     assert "(120, 4)" in printed and printed.count("None)") == 2
     made = {"scores.csv", "regions.csv", "scores.tsv", "track.bw", "logo.png", "saturation.png"}
+    made |= {"scored.vcf", "region.vcf", "region.png", "windows.parquet", "bins.npz"}
     assert made <= {path.name for path in Path().iterdir()}
 
 

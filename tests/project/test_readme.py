@@ -27,6 +27,10 @@ def folder(tmp_path_factory):
     (folder / "genes.csv").write_text("promoter,halflife\nATCGTAGG,0.5\nGGCCTTAA,-1.25\n")
     dna = "".join(np.random.default_rng(0).choice(list("ACGT"), 4000))
     (folder / "genome.fa").write_text(f">chr1\n{dna}\n")
+    (folder / "calls.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"chr1\t2001\t.\t{dna[2000]}\t{'CGTA'['ACGT'.index(dna[2000])]}\t.\t.\t.\n"
+    )
     (folder / "genomes.yaml").write_text(
         "species:\n  - {name: yeast, token: <U>, files: [genome.fa], held_out: ['chr1:1-1000']}\n"
     )
@@ -70,6 +74,7 @@ def test_blocks_in_order(folder, monkeypatch, capsys):
     assert "torch.Size([2, 12, 192])" in printed
     assert Path("expression.tsv").read_text().count("\n") == 3
     assert Path("embeddings.npz").is_file()
+    assert "DNAGPT_LLR=" in Path("scored.vcf").read_text()
     assert Path("promoters/predictions.parquet").is_file()
     assert Path("evaluation/roc.png").is_file()
     assert Path("answers.tsv").read_text().count("\n") == 61
