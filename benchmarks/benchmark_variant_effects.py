@@ -5,11 +5,12 @@
         --positive LOF --negative FUNC
     python benchmarks/benchmark_variant_effects.py scored.tsv genome.fa --target coefficient
 
-The table has the columns of `dnagpt variants`, and the target: classes, for which the area under the
-ROC curve is printed (the positive class has the lower scores), or numbers, for which Spearman's
-correlation is. The baseline is a logistic or linear regression on the twelve kinds of substitution
-and the GC content of the 100 bases around, predicted in ten-fold cross-validation; "both" adds the
-scores to it. Brackets are 95 % intervals of 1,000 bootstrap samples over the variants.
+The table has the columns of `dnagpt variants`, and the target: classes, for which the area under
+the ROC curve is printed (the positive class has the lower scores), or numbers, for which it is
+Spearman's correlation. The baseline is a logistic or linear regression on the twelve kinds of
+substitution and the GC content of the 101 bases around, in ten-fold cross-validation; "both" adds
+the scores to it.
+Brackets are 95 % intervals of 1,000 bootstrap samples over the variants.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dnagpt_hf.inference.embedding_methods import EmbeddingMethods
 from dnagpt_hf.likelihoods.methods import LikelihoodMethods
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from dnagpt_hf.checkpoints.opening import Checkpoint
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-    from dnagpt_hf.inference.embedding import Embedding, Pooling
     from dnagpt_hf.inference.prediction import Prediction, Predictions
     from dnagpt_hf.interpretation.attention import AttentionMaps
     from dnagpt_hf.interpretation.attribution import Attribution
@@ -80,7 +80,7 @@ def load(
 
 
 @dataclass(frozen=True)
-class LoadedModel(LikelihoodMethods):
+class LoadedModel(EmbeddingMethods, LikelihoodMethods):
     """A model with its tokenizer.
 
     Args:
@@ -170,76 +170,6 @@ class LoadedModel(LikelihoodMethods):
             task=task,
             template=template,
             answers=answers,
-            truncation=truncation,
-            max_records=batch_size,
-            max_tokens=batch_tokens,
-        )
-
-    def embed(self, data: Any, *, pooling: Pooling = "mean", **options: Any) -> Any:
-        """Embed records as vectors.
-
-        Args:
-            data: as for [`predict`].
-            pooling: `"mean"` over all tokens of a record, its `"last"` token, or every `"token"`.
-            **options: as for [`iter_embeddings`].
-
-        Returns:
-            `numpy.ndarray`: float32 `(records, hidden)`; with pooling `"token"` a list of arrays
-            `(tokens, hidden)`.
-
-        Example:
-
-            >>> import dnagpt_hf
-            >>> dnagpt_hf.load("dnagpt-tiny").embed(["ACGTAC", "TTTT"]).shape
-            (2, 128)
-        """
-        import numpy as np
-
-        vectors = [one.vectors for one in self.iter_embeddings(data, pooling=pooling, **options)]
-        return vectors if pooling == "token" else np.stack(vectors)
-
-    def iter_embeddings(
-        self,
-        data: Any,
-        *,
-        template: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        set: Mapping[str, Any] | None = None,
-        pooling: Pooling = "mean",
-        layer: int = -1,
-        truncation: Truncation | None = None,
-        batch_size: int = 64,
-        batch_tokens: int = 16_384,
-    ) -> Iterator[Embedding]:
-        """Embed records one after the other, in bounded memory.
-
-        Args:
-            data: as for [`predict`], or any iterator of records.
-            template: text of the token language with columns in braces, such as `<R>{sequence}`; by
-                default the input of the model's task, or `{sequence}` without one.
-            columns: as for [`iter_predictions`].
-            set: as there.
-            pooling: as for [`embed`].
-            layer: 0 for the token embeddings, n for the output of layer n; negative numbers count
-                from the last layer.
-            truncation: end at which too long a sequence is cut; by default it is an error.
-            batch_size: most records of a batch.
-            batch_tokens: most tokens of a batch, padding included.
-
-        Raises:
-            RecordError: a record cannot be read in the token language or is too long.
-            ValueError: unknown pooling, or a layer that the model does not have.
-        """
-        from dnagpt_hf.inference.embedding import embed_records
-        from dnagpt_hf.records.reading import change_columns, to_records
-
-        return embed_records(
-            self.model.base_model,
-            self.tokenizer,
-            change_columns(to_records(data), columns, set),
-            template=template,
-            pooling=pooling,
-            layer=layer,
             truncation=truncation,
             max_records=batch_size,
             max_tokens=batch_tokens,

@@ -19,7 +19,7 @@ TUTORIALS = sorted((Path(__file__).parents[2] / "docs" / "tutorials").glob("*.ip
 
 
 def test_there_are_tutorials() -> None:
-    assert len(TUTORIALS) == 6
+    assert len(TUTORIALS) == 7
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
