@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from dnagpt_hf.records.files import (
+    BGZIP_END,
     STANDARD_STREAM,
     RecordError,
     ending,
     format_of_name,
     is_gzip,
+    last_bytes,
     open_bytes,
     source_name,
 )
@@ -31,7 +33,6 @@ TABLES = ("tsv", "csv", "jsonl", "parquet")
 _VCF_STARTS = (b"##", b"#CHROM\tPOS\tID\tREF\tALT\tQUAL", b"\xef\xbb\xbf##")
 _BCF_START = b"BCF"
 _BGZIP_START = b"\x1f\x8b\x08\x04"
-_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 @contextmanager
@@ -91,12 +92,10 @@ def _first_bytes(path: Path, source: str) -> bytes:
     with open_bytes(path) as raw:
         if not is_gzip(raw, source):
             return raw.read(64)
-        if raw.read(len(_BGZIP_START)) == _BGZIP_START:
-            # htslib and gzip read a file without its last blocks without an error
-            raw.seek(max(-len(_BGZIP_END), -os.fstat(raw.fileno()).st_size), os.SEEK_END)
-            if raw.read() != _BGZIP_END:
-                raise RecordError(f"{source} is cut off: it lacks the end of a bgzipped file")
-        raw.seek(0)
+        is_bgzipped = raw.peek(4)[:4] == _BGZIP_START
+        # htslib and gzip read a file without its last blocks without an error
+        if is_bgzipped and last_bytes(path) != BGZIP_END:
+            raise RecordError(f"{source} is cut off: it lacks the end of a bgzipped file")
         try:
             return gzip.GzipFile(fileobj=raw).read(64)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

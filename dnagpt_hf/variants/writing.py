@@ -13,7 +13,7 @@ from typing import Any
 from dnagpt_hf.atomic_files import check_new_file, new_file
 from dnagpt_hf.likelihoods.variants import VariantScore
 from dnagpt_hf.messages import on_one_line
-from dnagpt_hf.records.files import BGZIP_END, STANDARD_STREAM, RecordError, last_bytes
+from dnagpt_hf.records.files import BGZIP_END, STANDARD_STREAM, RecordError, last_bytes, shorten
 from dnagpt_hf.variants.files import TABLES, OutputFormat
 from dnagpt_hf.variants.records import Fields, VariantFile, VariantRecord
 from dnagpt_hf.variants.tables import table_writer
@@ -160,18 +160,17 @@ def _bcf(
 ) -> Iterator[_WriteLine]:
     cyvcf2 = import_cyvcf2()
     with new_file(output, overwrite=overwrite) as partial:
-        writer = cyvcf2.Writer.from_string(str(partial), text(header), mode="wb")
+        try:
+            writer = cyvcf2.Writer.from_string(str(partial), text(header), mode="wb")
+        except Exception as error:
+            raise _not_bcf("the header", error) from error
 
         def write(line: bytes) -> None:
             try:
                 writer.write_record(writer.variant_from_string(text(line)))
             except Exception as error:
                 name = ":".join(text(cell) for cell in line.split(b"\t", 2)[:2])
-                raise RecordError(
-                    f"record {name} cannot be written as BCF ({on_one_line(error)}): BCF needs a "
-                    "header that describes each FILTER and each key of INFO and FORMAT: write "
-                    ".vcf.gz"
-                ) from error
+                raise _not_bcf(f"record {name}", error) from error
 
         with closing(writer):
             yield write
@@ -179,6 +178,14 @@ def _bcf(
             # htslib does not report a full disk
             raise OSError(f"{output} was not written to its end: make room on its disk")
         _index(partial, output, "bcf", written)
+
+
+def _not_bcf(what: str, error: Exception) -> RecordError:
+    reason = shorten(on_one_line(error), 80)
+    return RecordError(
+        f"{what} cannot be written as BCF ({reason}): BCF needs a header that describes each "
+        "FILTER and each key of INFO and FORMAT: write .vcf.gz"
+    )
 
 
 def _index(partial: Path, output: str | os.PathLike[str], preset: str, written: Written) -> None:

@@ -249,3 +249,26 @@ def test_a_line_that_breaks_leaves_nothing(work: Path) -> None:
     write_vcf(work / "a.vcf", [*lines(), "chr1\t5"])
     assert "line 13: 2 columns" in run("a.vcf", "genome.fa", "-o", "b.vcf", status=1).stderr
     assert not list(work.glob("*b.vcf*"))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ((HEADER[0], *HEADER[3:]), "record chr1:401 cannot be written as BCF"),
+        ((HEADER[0], "##ALT=<ID=DEL:A,B", *HEADER[2:]), None),
+    ],
+)
+def test_a_header_that_bcf_cannot_have(
+    work: Path, header: tuple[str, ...], message: str | None
+) -> None:
+    """A key of INFO without a description is named; a broken line of the header is no crash."""
+    pytest.importorskip("cyvcf2")
+    pytest.importorskip("pysam")
+    write_vcf(work / "a.vcf", lines(), header)
+    texts = ["variants", "dnagpt-tiny", "a.vcf", "genome.fa", "-o", "b.bcf", *FAST]
+    result = CliRunner().invoke(app, texts)
+    assert result.exit_code in (0, 1)
+    assert result.stderr.count("\n") == 1 and len(result.stderr) < 400
+    if message is not None:
+        assert message in result.stderr
+    assert bool(list(work.glob("*b.bcf*"))) == (result.exit_code == 0)
