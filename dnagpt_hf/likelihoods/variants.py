@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -97,53 +97,76 @@ def score_variants(
     """
     grid = WindowGrid(KmerModel(model, tokenizer, species=settings.species), settings)
     stream = iter(variants)
-    while block := list(islice(stream, _AHEAD)):
-        yield from _score_block(grid, genome, block)
-        progress(len(block))
+    while ahead := list(islice(stream, _AHEAD)):
+        block = _Block(grid, genome, ahead)
+        block.compare()
+        yield from block.scores()
+        progress(len(ahead))
 
 
-def _score_block(
-    grid: WindowGrid, genome: Genome, block: Sequence[Variant]
-) -> Iterator[VariantScore]:
-    strands = 2 if grid.settings.strand == "both" else 1
-    notes: list[Note | None] = []
-    # (variants, strands, phases), and the same of log p(ref base) and log p(alt base)
-    ratios = np.full((len(block), strands, grid.phases), np.nan)
-    bases = np.full((*ratios.shape, 2), np.nan)
-    # (contig, strand, window) to the variants in it
-    occupied: dict[tuple[str, int, int], list[tuple[int, Haplotypes]]] = defaultdict(list)
-    for number, variant in enumerate(block):
-        note, haplotypes = _haplotypes(grid, genome, variant)
-        notes.append(note)
-        if haplotypes is None:
-            continue
-        if not haplotypes.ref and not haplotypes.alt:
-            ratios[number], bases[number] = 0.0, 0.0
-            continue
-        for strand, one in enumerate((haplotypes, haplotypes.on_reverse)[:strands]):
-            for index in set(grid.indices(one).tolist()):
-                occupied[variant.contig, strand, index].append((number, one))
-    for (contig, strand, index), inside in occupied.items():
-        window = ReferenceWindow(grid, Strand(genome.contigs[contig], bool(strand)), index)
-        for start in range(0, len(inside), grid.together):
-            numbers, found = zip(*inside[start : start + grid.together], strict=True)
-            for number, of_phases, at_base in zip(numbers, *window.compare(found), strict=True):
-                # in some phases a variant may lie in one window, in others in the next
-                np.copyto(ratios[number, strand], of_phases, where=~np.isnan(of_phases))
-                np.copyto(bases[number, strand], at_base, where=~np.isnan(at_base))
-    llr = mean_of_known(mean_of_known(ratios, axis=2), axis=1)
-    mixed = log_mean_exp(bases, axis=2)
-    site = mean_of_known(mixed[..., 1] - mixed[..., 0], axis=1)
-    is_full = grid.settings.mode == "full"
-    for note, ratio, of_base in zip(notes, llr.tolist(), site.tolist(), strict=True):
-        score = VariantScore(
-            ratio if is_full and ratio == ratio else None,
-            of_base if of_base == of_base else None,
-            note,
-        )
-        if note is None and (score.llr if is_full else score.site) is None:
-            score = replace(score, note="no_context")
-        yield score
+class _Block:
+    """Variants that are read ahead, and the terms of their scores.
+
+    Attributes:
+        notes: for each variant the reason for which it is not compared, if there is one.
+        haplotypes: for each of the others its haplotypes on the strands that are read.
+        ratios: `(variants, strands, phases)`: log p(ALT) − log p(REF); NaN where it is missing.
+        bases: `(variants, strands, phases, 2)`: log p(ref base) and log p(alt base).
+    """
+
+    def __init__(self, grid: WindowGrid, genome: Genome, variants: Sequence[Variant]) -> None:
+        self.grid = grid
+        self.notes: list[Note | None] = []
+        self.haplotypes: dict[int, tuple[str, list[Haplotypes]]] = {}
+        self.genome = genome
+        strands = 2 if grid.settings.strand == "both" else 1
+        self.ratios = np.full((len(variants), strands, grid.phases), np.nan)
+        self.bases = np.full((*self.ratios.shape, 2), np.nan)
+        for number, variant in enumerate(variants):
+            note, found = _haplotypes(grid, genome, variant)
+            self.notes.append(note)
+            if found is None:
+                continue
+            if found.ref or found.alt:
+                on_strands = [found, found.on_reverse][:strands]
+                self.haplotypes[number] = (variant.contig, on_strands)
+            else:
+                # the alleles are the same
+                self.ratios[number] = self.bases[number] = 0.0
+
+    def compare(self) -> None:
+        """Read each occupied window once, and compare the haplotypes in it."""
+        occupied: dict[tuple[str, int, int], list[tuple[int, Haplotypes]]] = defaultdict(list)
+        for number, (contig, on_strands) in self.haplotypes.items():
+            for strand, one in enumerate(on_strands):
+                for index in set(self.grid.indices(one).tolist()):
+                    occupied[contig, strand, index].append((number, one))
+        for (contig, strand, index), inside in occupied.items():
+            read = Strand(self.genome.contigs[contig], is_reverse=bool(strand))
+            window = ReferenceWindow(self.grid, read, index)
+            for start in range(0, len(inside), self.grid.together):
+                numbers, found = zip(*inside[start : start + self.grid.together], strict=True)
+                for number, ratio, base in zip(numbers, *window.compare(found), strict=True):
+                    # in some phases a variant may lie in one window, in others in the next
+                    np.copyto(self.ratios[number, strand], ratio, where=~np.isnan(ratio))
+                    np.copyto(self.bases[number, strand], base, where=~np.isnan(base))
+
+    def scores(self) -> Iterator[VariantScore]:
+        """Average over the phases, then over the strands."""
+        llr = mean_of_known(mean_of_known(self.ratios, axis=2), axis=1)
+        mixed = log_mean_exp(self.bases, axis=2)
+        site = mean_of_known(mixed[..., 1] - mixed[..., 0], axis=1)
+        if self.grid.settings.mode == "site":
+            llr[:] = np.nan
+        wanted = site if self.grid.settings.mode == "site" else llr
+        for number, note in enumerate(self.notes):
+            if note is None and np.isnan(wanted[number]):
+                note = "no_context"
+            yield VariantScore(_or_none(llr[number]), _or_none(site[number]), note)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _haplotypes(
