@@ -36,8 +36,7 @@ from dnagpt_hf import DNAGPTForMultiTask, preset_config, preset_tokenizer
 from dnagpt_hf.generation.sampling import Sampling, sequence_keys
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
-from dnagpt_hf.haplotypes.prompts import Prompts
-from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
+from dnagpt_hf.haplotypes.sampling import HaplotypeSampler, Prompts
 
 TEMPERATURE = 0.8
 

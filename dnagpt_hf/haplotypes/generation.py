@@ -18,8 +18,7 @@ from dnagpt_hf.haplotypes.codec import HaplotypeCodec, Ids
 from dnagpt_hf.haplotypes.format import HaplotypeFormat
 from dnagpt_hf.haplotypes.haplotypes import Alleles, Haplotypes, as_alleles
 from dnagpt_hf.haplotypes.partial_generation import PartialGeneration, weights_checksum
-from dnagpt_hf.haplotypes.prompts import Prompts
-from dnagpt_hf.haplotypes.sampling import HaplotypeSampler
+from dnagpt_hf.haplotypes.sampling import HaplotypeSampler, Prompts
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer

@@ -50,26 +50,20 @@ class PartialGeneration:
         self._blocks: list[NDArray[Any]] = [np.empty(0, self.record)]
         if self.path is None:
             return
-        header = json.dumps(dict(run)).encode() + b"\n"
-        if self.path.exists():
-            self._read(self.path, header)
-        else:
+        header = json.dumps(dict(run)).encode()
+        if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(header)
-
-    def _read(self, path: Path, header: bytes) -> None:
-        with open(path, "rb+") as stream:
-            found = stream.readline()
-            if found != header:
-                raise ResumptionError(
-                    f"{path} is of another run ({_difference(found, header)}): give the same "
-                    "arguments again, or delete the file to start anew"
-                )
-            content = stream.read()
-            whole = len(content) // self.record.itemsize
-            self._blocks.append(np.frombuffer(content, self.record, count=whole))
-            # the next record follows the last whole one
-            stream.truncate(len(header) + whole * self.record.itemsize)
+            self.path.write_bytes(header + b"\n")
+        found, _, content = self.path.read_bytes().partition(b"\n")
+        if found != header:
+            raise ResumptionError(
+                f"{self.path} is of another run ({_difference(found, header)}): give the same "
+                "arguments again, or delete the file to start anew"
+            )
+        whole = len(content) // self.record.itemsize
+        self._blocks.append(np.frombuffer(content, self.record, count=whole))
+        # the next record follows the last whole one
+        os.truncate(self.path, len(header) + 1 + whole * self.record.itemsize)
 
     def append(
         self, numbers: NDArray[np.int64], rejected: NDArray[np.int64], ids: NDArray[np.int64]

@@ -93,3 +93,23 @@ def test_rejection_is_reported(folder: Path, tmp_path: Path) -> None:
     arguments = ("--number", 2, "--max-tries", 2, "-o", tmp_path / "genomes.npz")
     result = run(folder, *arguments)
     assert "was not valid in 2 tries" in result.stderr
+
+
+def test_a_run_whose_output_had_no_room_resumes(folder: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    pytest.importorskip("cyvcf2")
+    output = tmp_path / "genomes.vcf"
+    arguments = (folder, "--population", "EUR", "--number", 40, "--constrained", "-o", output)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # the finished sequences fit, the genomes do not
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))
+    try:
+        result = run(*arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.exit_code == 1 and f"error: {output}" in result.stderr
+    partial = tmp_path / "genomes.vcf.partial"
+    assert list(tmp_path.iterdir()) == [partial]
+    before = partial.read_bytes()
+    assert "40 genomes" in run(*arguments, "--device", "cpu").output
+    assert len(before) > 2_000 and list(tmp_path.iterdir()) == [output]

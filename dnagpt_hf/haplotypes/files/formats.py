@@ -112,7 +112,15 @@ def _read_text(path: Path, options: ReadingOptions) -> Haplotypes:
             f"{path}: its ending names no format for haplotypes: choose .zip, {_WRITTEN}"
         )
     legend = find_legend(text) if options.legend is None else Path(options.legend)
-    return read_hapt(text, None if legend is None else read_legend(legend))
+    return read_hapt(text, _read_sites(legend))
+
+
+def _read_sites(legend: TextPath | None) -> Sites | None:
+    if legend is None:
+        return None
+    sites = read_legend(legend)
+    sites.check_sorted(str(legend))
+    return sites
 
 
 def _find_member(archive: Path, wanted: str) -> zipfile.Path:
@@ -145,7 +153,7 @@ def _read_numpy(path: Path, options: ReadingOptions) -> Haplotypes:
     alleles = arrays["alleles"]
     rows = len(alleles) if alleles.ndim else 0
     names = arrays.get("names", np.asarray([f"haplotype_{row + 1}" for row in range(rows)]))
-    sites = None if options.legend is None else read_legend(Path(options.legend))
+    sites = _read_sites(None if options.legend is None else Path(options.legend))
     if sites is None and all(name in arrays for name in _SITE_ARRAYS):
         sites = Sites(**{name: arrays[name] for name in _SITE_ARRAYS}, ids=arrays.get("ids"))
         sites.check_sorted(str(path))

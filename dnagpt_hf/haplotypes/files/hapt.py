@@ -127,8 +127,8 @@ def read_legend(path: TextPath) -> Sites:
     The chromosome is the part of an id before its colon, or a column `chromosome`.
 
     Raises:
-        HaplotypeError: a column is missing, a line has another number of fields than the header, or
-            no position, or the sites are not sorted or one stands twice.
+        HaplotypeError: a column is missing, or a line has another number of fields than the
+            header, or no position.
         OSError: the file cannot be opened.
     """
     lines = _lines(path)
@@ -153,9 +153,7 @@ def read_legend(path: TextPath) -> Sites:
         rows.append((chromosome, int(row["position"]), row["a0"], row["a1"], row["id"]))
     if not rows:
         raise HaplotypeError(f"{path} holds no sites")
-    sites = Sites(*map(np.asarray, zip(*rows, strict=True)))
-    sites.check_sorted(str(path))
-    return sites
+    return Sites(*map(np.asarray, zip(*rows, strict=True)))
 
 
 def write_hapt(
