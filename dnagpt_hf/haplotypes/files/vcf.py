@@ -310,8 +310,8 @@ def _check_complete(partial: Path, path: Path, number: int) -> None:
         found = sum(1 for _ in _cyvcf2().VCF(str(partial), lazy=True))
     if found < number or not last_bytes(partial).endswith((b"\n", BGZIP_END)):
         raise OSError(
-            f"{path} is removed, as it lacks some of {number:,} records: make room on its disk, and "
-            "give the same command again"
+            f"{path} lacks some of its {number:,} records and is removed: make room on its disk, "
+            "and give the same command again"
         )
 
 
