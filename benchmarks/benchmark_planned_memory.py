@@ -23,6 +23,7 @@ import torch
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, preset_config
 from dnagpt_hf.planning.memory import CONTEXT, training_memory
 from dnagpt_hf.planning.step import PRECISIONS, TrainingStep
+from dnagpt_hf.token_loss import chunked_token_loss
 
 STEPS = 3
 # freed memory is returned to the system at once, so that resident memory is memory in use
@@ -76,7 +77,7 @@ def train(step: TrainingStep, rows: int, gradient_checkpointing: bool, device: s
     for _ in range(STEPS):
         for _ in range(2):
             with autocast:
-                loss = model(**batch, skip_logits=True, use_cache=False).loss
+                loss = model(**batch, token_loss_function=chunked_token_loss, use_cache=False).loss
             loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -33,6 +33,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, preset_config
 from dnagpt_hf.planning.hardware import measured_matmul_rate
 from dnagpt_hf.planning.step import training_flops_per_token
+from dnagpt_hf.token_loss import chunked_token_loss
 
 # (preset, rows of a batch); each row fills all positions of the model
 SIZES = {"cpu": {"dnagpt-s-512": 2, "dnagpt-tiny": 8}, "cuda": {"dnagpt-m": 8, "dnagpt-b-512": 16}}
@@ -80,7 +81,7 @@ def make_step(name: str, preset: str, rows: int, dtype: torch.dtype) -> Callable
         (rows, config.max_position_embeddings),
         generator=torch.Generator().manual_seed(0),
     )
-    options = {"skip_logits": True} if name == "dnagpt" else {}
+    options = {"token_loss_function": chunked_token_loss} if name == "dnagpt" else {}
 
     def step() -> float:
         loss = model(input_ids=ids, labels=ids, use_cache=False, **options).loss
@@ -171,7 +172,12 @@ def measure_cuda(preset: str, rows: int, rate: float, rounds: int, profile: bool
 
     def step() -> float:
         with torch.autocast("cuda", dtype=torch.bfloat16):
-            loss = model(input_ids=ids, labels=ids, use_cache=False, skip_logits=True).loss
+            loss = model(
+                input_ids=ids,
+                labels=ids,
+                use_cache=False,
+                token_loss_function=chunked_token_loss,
+            ).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

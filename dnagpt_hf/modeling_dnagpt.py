@@ -18,6 +18,7 @@ from transformers.generation import (
     GenerationMixin,
     LogitsProcessor,
     LogitsProcessorList,
+    SuppressTokensLogitsProcessor,
 )
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -27,6 +28,7 @@ from transformers.modeling_outputs import (
     SequenceClassifierOutputWithPast,
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
+from transformers.models.opt.modeling_opt import eager_attention_forward
 from transformers.utils import ModelOutput, logging
 from transformers.utils.generic import can_return_tuple
 
@@ -49,7 +51,7 @@ class DNAGPTOutput(CausalLMOutputWithPast):
             `number_loss_weight * number_loss + token_loss`, with `labels` or `number_labels`.
         logits (`torch.FloatTensor` of shape `(batch, length, vocab_size)`):
             Scores of the token at the next position. Entries that are no tokens hold the lowest
-            finite value of the type. None with `skip_logits`.
+            finite value of the type. None with a `token_loss_function`.
         past_key_values (`Cache`, *optional*):
             Keys and values, with `use_cache`; since Transformers 5.24 `cache`.
         hidden_states (`tuple(torch.Tensor)`, *optional*):
@@ -85,172 +87,89 @@ class DNAGPTGenerateOutput(GenerateDecoderOnlyOutput):
     number_values: torch.Tensor | None = None
 
 
-def eager_attention_forward(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute attention in plain PyTorch, the one implementation that returns its maps.
+class DNAGPTLinear(nn.Linear):
+    """A linear map without bias, whose product with a single state is not slower than it must be.
 
-    Args:
-        module (`nn.Module`): The attention layer, for its mode.
-        query, key, value (`torch.Tensor` of shape `(batch, heads, length, head_dim)`): As named.
-        attention_mask (`torch.Tensor`, *optional*):
-            Added to the scores, `(batch, 1, query length, key length)`.
-        scaling (`float`): Factor of the scores.
-        dropout (`float`, defaults to 0.0): Dropout on the probabilities.
-
-    Returns:
-        The states `(batch, length, heads, head_dim)` and the maps
-        `(batch, heads, query length, key length)`.
-    """
-    # (batch, heads, query, key)
-    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
-    if attention_mask is not None:
-        weights = weights + attention_mask
-    weights = nn.functional.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
-    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
-    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
-
-
-# (hidden states, weight, targets, number_token_id, num_tokens) to the sum of the losses and, unless
-# they are not known, the loss of each target
-TokenLossFunction = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor | None]
-]
-
-
-def chunked_token_loss(
-    hidden_states: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    number_token_id: int,
-    num_tokens: int,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Sum the cross-entropy of the scores `hidden_states @ weight.t()`, in chunks of positions.
-
-    Args:
-        hidden_states (`torch.Tensor` of shape `(positions, hidden_size)`): Input of the last map.
-        weight (`torch.Tensor` of shape `(vocab_size, hidden_size)`): The last map.
-        targets (`torch.LongTensor` of shape `(positions,)`): Token ids; −100 is no target.
-        number_token_id (`int`): A row of the weight that is no token.
-        num_tokens (`int`): Rows from here on are no tokens either.
-
-    Returns:
-        The sum over the targets in nats, and the loss of each, `(positions,)`, through which no
-        gradient flows; 0 where there is no target.
-    """
-    device = hidden_states.device.type
-    # cast here, since the casts of autocast are kept for others, who would miss their gradient
-    autocast = device != "meta" and torch.is_autocast_enabled(device)
-    dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
-    if not torch.is_grad_enabled():
-        hidden_states, weight = hidden_states.detach(), weight.detach()
-    return ChunkedTokenLoss.apply(
-        hidden_states, weight, targets, number_token_id, num_tokens, dtype
-    )
-
-
-class ChunkedTokenLoss(torch.autograd.Function):
-    """Sum of the losses, and each of them, where the scores of one chunk exist at a time.
-
-    Gradients are made along with the loss, so that backward has only to scale them: no score is
-    kept for it or computed twice. As the loss is a sum, and no loss scale has come in yet, they
-    are of a size that half precision holds.
+    Generation at batch 1 multiplies every weight by one vector and waits for memory meanwhile. MKL
+    reads a weight 1.3 to 1.8 times as fast in blocks of rows as in one product.
     """
 
-    @staticmethod
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        weight = self.weight
+        is_one_state = hidden_states.numel() == self.in_features
+        # a weight of another type, quantized or spread over processes, has a product of its own
+        if (
+            not is_one_state
+            or type(weight) is not nn.Parameter
+            or not _are_values_known(hidden_states)
+        ):
+            return super().forward(hidden_states)
+        blocks = weight.unflatten(0, (math.gcd(len(weight), 64), -1))
+        # as a transposed row: MKL takes four times as long for the strides of a column
+        product = torch.bmm(blocks, hidden_states.reshape(1, 1, -1).mT.expand(len(blocks), -1, 1))
+        return product.view(*hidden_states.shape[:-1], -1)
+
+
+class DNAGPTProjection(nn.Module):
+    """Linear, SiLU, layer norm, linear: the shape of the number embedding and of both heads."""
+
+    def __init__(self, config: DNAGPTConfig, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_proj = DNAGPTLinear(in_features, config.hidden_size)
+        self.norm = _layer_norm(config)
+        self.out_proj = DNAGPTLinear(config.hidden_size, out_features)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.out_proj(self.transform(hidden_states))
+
+    def transform(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Apply all but the last linear map: `(…, in_features)` to `(…, hidden_size)`."""
+        return self.norm(nn.functional.silu(self.in_proj(hidden_states)))
+
+
+class DNAGPTTokenHead(DNAGPTProjection):
+    """The head that scores the next token."""
+
+    def __init__(self, config: DNAGPTConfig) -> None:
+        super().__init__(config, config.hidden_size, config.vocab_size)
+        self.config = config
+
     def forward(
-        ctx: Any,
+        self,
         hidden_states: torch.Tensor,
-        weight: torch.Tensor,
-        targets: torch.Tensor,
-        number_token_id: int,
-        num_tokens: int,
-        dtype: torch.dtype,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        needs_hidden_states, needs_weight = ctx.needs_input_grad[:2]
-        matrix = weight.to(dtype)
-        full = torch.promote_types(dtype, torch.float32)
-        losses = torch.zeros(targets.shape, dtype=full, device=targets.device)
-        by_states = torch.empty_like(hidden_states, dtype=dtype) if needs_hidden_states else None
-        by_weight = torch.zeros_like(weight, dtype=full) if needs_weight else None
-        rows = _rows_of_chunk(weight)
-        for start in range(0, len(targets), rows):
-            chunk = slice(start, min(start + rows, len(targets)))
-            known = (targets[chunk] != IGNORED_TOKEN)[:, None]
-            # without a target, nothing of a position reaches the weight, NaN included
-            states = torch.where(known, hidden_states[chunk], 0.0).to(dtype)
-            # (chunk, vocabulary)
-            scores = states @ matrix.t()
-            scores[:, number_token_id] = torch.finfo(dtype).min
-            scores[:, num_tokens:] = torch.finfo(dtype).min
-            target = targets[chunk, None].masked_fill(~known, 0)
-            needs_gradient = needs_hidden_states or needs_weight
-            losses[chunk, None], by_scores = _cross_entropy_(scores, target, full, needs_gradient)
-            losses[chunk, None] *= known
-            if by_states is not None:
-                by_states[chunk] = (by_scores @ matrix).masked_fill_(~known, 0.0)
-            if by_weight is not None:
-                _add_product(by_weight, by_scores.t(), states)
-            # before there are others
-            del scores, by_scores
-        ctx.save_for_backward(by_states, by_weight)
-        ctx.dtypes = hidden_states.dtype, weight.dtype
-        total, losses = losses.sum(), losses.float()
-        ctx.mark_non_differentiable(losses)
-        return total, losses
+        token_loss_function: "TokenLossFunction | None" = None,
+        targets: torch.Tensor | None = None,
+    ) -> Any:
+        """Score the next token, or have a function compute its loss.
 
-    @staticmethod
-    def backward(ctx: Any, by_sum: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError(
-                "the token loss has no second derivative without logits: leave out skip_logits"
-            )
-        # a loss scale can exceed what half precision holds: it is applied in full precision
-        gradients = [
-            None if gradient is None else (gradient.to(by_sum.dtype) * by_sum).to(dtype)
-            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        ]
-        return *gradients, None, None, None, None
+        Args:
+            hidden_states (`torch.Tensor` of shape `(batch, length, hidden_size)`): Last states.
+            token_loss_function (`Callable`, *optional*):
+                Called with this head, the states and the targets. As it is called in here, a
+                framework that has spread the weights over processes has gathered them.
+            targets (`torch.LongTensor` of shape `(batch, length)`, *optional*):
+                Token ids at the next positions; −100 is no target.
+
+        Returns:
+            `(batch, length, vocab_size)` scores; or what the function returns.
+        """
+        if token_loss_function is not None:
+            return token_loss_function(self, hidden_states, targets)
+        scores = super().forward(hidden_states)
+        lowest = torch.finfo(scores.dtype).min
+        scores[..., self.config.number_token_id] = lowest
+        scores[..., self.config.num_tokens :] = lowest
+        return scores
 
 
-def _rows_of_chunk(weight: torch.Tensor) -> int:
-    """Positions whose scores in full precision take 32 MB, or 128 MB on an accelerator.
-
-    Fake tensors stand for those of an accelerator, whose memory they plan.
-    """
-    # with each chunk the gradient by the weight is read and written once, which an accelerator
-    # needs as long for as for the products of a small one
-    is_processor = weight.device.type == "cpu" and not _is_without_values(weight)
-    size = 2**25 if is_processor else 2**27
-    return max(1, size // (4 * len(weight)))
-
-
-def _cross_entropy_(
-    scores: torch.Tensor, target: torch.Tensor, full: torch.dtype, needs_gradient: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses `(chunk, 1)` and their gradient by the scores, in whose memory it may stand."""
-    log_probabilities = torch.log_softmax(scores, dim=-1, dtype=full)
-    at_target = log_probabilities.gather(-1, target)
-    if needs_gradient:
-        # the probabilities, less 1 at the target
-        by_scores = log_probabilities.exp_().scatter_(-1, target, at_target.expm1())
-        scores = by_scores if scores.dtype == full else scores.copy_(by_scores)
-    return at_target.neg_(), scores
-
-
-def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
-    """Add `left @ right` to a total, which may be of higher precision."""
-    if total.dtype == left.dtype:
-        total.addmm_(left, right)
-    else:
-        total += left @ right
+# Head, last states and targets to the sum of the losses in nats, and the loss of each target,
+# `(batch, length)`, without a gradient
+TokenLossFunction = Callable[
+    [DNAGPTTokenHead, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
+]
 
 
 def summed_cross_entropy(
@@ -270,110 +189,8 @@ def summed_cross_entropy(
         targets.flatten(),
         ignore_index=IGNORED_TOKEN,
         reduction="none",
-    ).view(targets.shape)
-    return losses.sum(), losses.detach()
-
-
-class DNAGPTProjection(nn.Module):
-    """Linear, SiLU, layer norm, linear: the shape of the number embedding and of both heads."""
-
-    def __init__(self, config: DNAGPTConfig, in_features: int, out_features: int) -> None:
-        super().__init__()
-        self.in_proj = nn.Linear(in_features, config.hidden_size, bias=False)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, bias=False)
-        self.out_proj = nn.Linear(config.hidden_size, out_features, bias=False)
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return self.out_proj(self.transform(hidden_states))
-
-    def transform(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """Apply all but the last linear map: `(…, in_features)` to `(…, hidden_size)`."""
-        return self.norm(nn.functional.silu(self.in_proj(hidden_states)))
-
-
-class DNAGPTTokenHead(DNAGPTProjection):
-    """The head that scores the next token, or gives its loss without the scores of all positions.
-
-    Args:
-        config ([`DNAGPTConfig`]): Sizes of the model.
-    """
-
-    def __init__(self, config: DNAGPTConfig) -> None:
-        super().__init__(config, config.hidden_size, config.vocab_size)
-        self.config = config
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        targets: torch.Tensor | None = None,
-        token_loss_function: TokenLossFunction = chunked_token_loss,
-    ) -> Any:
-        """Score the next token, or sum the loss of targets without the scores of all positions.
-
-        Args:
-            hidden_states (`torch.Tensor` of shape `(batch, length, hidden_size)`): Last states.
-            targets (`torch.LongTensor` of shape `(batch, length)`, *optional*):
-                Token ids at the next positions; −100 is no target.
-            token_loss_function (`Callable`): Implementation of the loss.
-
-        Returns:
-            `(batch, length, vocab_size)` scores; with targets the sum of their losses, and each.
-        """
-        if targets is None:
-            return self._scores(hidden_states)
-        # the weight is reached in the forward of this module, so that a framework that has spread
-        # it over processes learns that it is needed here
-        weight = self.out_proj.weight
-        if not self._is_whole(weight, hidden_states.device):
-            logger.warning_once(
-                "token_head.out_proj is an adapter or one part of a layer: skip_logits computes "
-                "the logits all the same, and does not return them"
-            )
-            return summed_cross_entropy(self._scores(hidden_states), targets)
-        flat, where = targets.flatten(), None
-        hidden_states = hidden_states.flatten(0, 1)
-        if _are_values_known(flat):
-            # Positions without a target are left out. An accelerator computes them along: how many
-            # they are is known only when it has worked off all that it was given before.
-            where = (flat != IGNORED_TOKEN).nonzero()[:, 0]
-            flat, hidden_states = flat[where], hidden_states.index_select(0, where)
-        total, losses = token_loss_function(
-            self.transform(hidden_states),
-            weight,
-            flat,
-            self.config.number_token_id,
-            self.config.num_tokens,
-        )
-        if losses is not None and where is not None:
-            losses = losses.new_zeros(targets.numel()).index_copy_(0, where, losses)
-        return total, None if losses is None else losses.view(targets.shape)
-
-    def _scores(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        weight = self.out_proj.weight
-        states = self.transform(hidden_states)
-        one_state = states.numel() == states.shape[-1] and _are_values_known(states)
-        if one_state and not torch.is_grad_enabled() and self._is_whole(weight, states.device):
-            # MKL reads a wide map twice as fast in blocks of rows as in one product with a vector
-            blocks = weight.view(math.gcd(len(weight), 64), -1, weight.shape[1])
-            scores = torch.bmm(blocks, states.view(1, 1, -1).mT.expand(len(blocks), -1, 1))
-            scores = scores.view(*states.shape[:-1], -1)
-        else:
-            scores = self.out_proj(states)
-        lowest = torch.finfo(scores.dtype).min
-        scores[..., self.config.number_token_id] = lowest
-        scores[..., self.config.num_tokens :] = lowest
-        return scores
-
-    def _is_whole(self, weight: torch.Tensor, device: torch.device) -> bool:
-        """Tell whether the last map is nothing but a product with this weight."""
-        return (
-            # FSDP2 makes a class of its own from that of a layer
-            isinstance(self.out_proj, nn.Linear)
-            and type(self.out_proj).forward is nn.Linear.forward
-            and type(weight) in (nn.Parameter, torch.Tensor, FakeTensor)
-            and weight.shape == (self.config.vocab_size, self.config.hidden_size)
-            and weight.device == device
-        )
+    )
+    return losses.sum(), losses.detach().view(targets.shape)
 
 
 class DNAGPTPositionEmbedding(nn.Embedding):
@@ -400,10 +217,10 @@ class DNAGPTAttention(nn.Module):
         self.scaling = self.head_dim**-0.5
         self.attention_dropout = config.attention_dropout
         self.is_causal = True
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.q_proj = DNAGPTLinear(config.hidden_size, config.hidden_size)
+        self.k_proj = DNAGPTLinear(config.hidden_size, config.hidden_size)
+        self.v_proj = DNAGPTLinear(config.hidden_size, config.hidden_size)
+        self.o_proj = DNAGPTLinear(config.hidden_size, config.hidden_size)
 
     def forward(
         self,
@@ -447,9 +264,9 @@ class DNAGPTMLP(nn.Module):
 
     def __init__(self, config: DNAGPTConfig) -> None:
         super().__init__()
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = DNAGPTLinear(config.hidden_size, config.intermediate_size)
         self.act_fn = ACT2FN[config.hidden_act]
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.down_proj = DNAGPTLinear(config.intermediate_size, config.hidden_size)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return self.down_proj(self.act_fn(self.up_proj(hidden_states)))
@@ -460,31 +277,16 @@ class DNAGPTDecoderLayer(GradientCheckpointingLayer):
 
     def __init__(self, config: DNAGPTConfig, layer_idx: int) -> None:
         super().__init__()
-        self.input_layernorm = nn.LayerNorm(
-            config.hidden_size, eps=config.layer_norm_eps, bias=False
-        )
+        self.input_layernorm = _layer_norm(config)
         self.self_attn = DNAGPTAttention(config, layer_idx)
-        self.post_attention_layernorm = nn.LayerNorm(
-            config.hidden_size, eps=config.layer_norm_eps, bias=False
-        )
+        self.post_attention_layernorm = _layer_norm(config)
         self.mlp = DNAGPTMLP(config)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
     def forward(
-        self,
-        hidden_states: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
-        cache_position: torch.Tensor | None = None,
-        **kwargs: Any,
+        self, hidden_states: torch.Tensor, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        attended, weights = self.self_attn(
-            self.input_layernorm(hidden_states),
-            attention_mask=attention_mask,
-            past_key_values=past_key_values,
-            cache_position=cache_position,
-            **kwargs,
-        )
+        attended, weights = self.self_attn(self.input_layernorm(hidden_states), **kwargs)
         hidden_states = hidden_states + self.dropout(attended)
         transformed = self.mlp(self.post_attention_layernorm(hidden_states))
         return hidden_states + self.dropout(transformed), weights
@@ -537,25 +339,18 @@ class DNAGPTPreTrainedModel(PreTrainedModel):
             init.normal_(module.down_proj.weight, mean=0.0, std=std)
 
     def resize_token_embeddings(
-        self,
-        new_num_tokens: int | None = None,
-        pad_to_multiple_of: int | None = None,
-        mean_resizing: bool = True,
+        self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any
     ) -> nn.Embedding:
         """Resize the vocabulary to `new_num_tokens` tokens, all of which can be generated.
 
         Args:
             new_num_tokens (`int`, *optional*): Entries of the tokenizer, `len(tokenizer)`.
-            pad_to_multiple_of (`int`, *optional*): Add unused rows up to a multiple of this.
-            mean_resizing (`bool`, defaults to `True`):
-                Whether new rows start around the mean of the old ones.
+            args, kwargs: `pad_to_multiple_of` and `mean_resizing` of Transformers.
 
         Returns:
             `nn.Embedding`: the token embedding, `(vocab_size, hidden_size)`.
         """
-        embeddings = super().resize_token_embeddings(
-            new_num_tokens, pad_to_multiple_of, mean_resizing
-        )
+        embeddings = super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
         if new_num_tokens is not None:
             self.config.num_tokens = new_num_tokens
         return embeddings
@@ -582,7 +377,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         self.layers = nn.ModuleList(
             DNAGPTDecoderLayer(config, layer_idx) for layer_idx in range(config.num_hidden_layers)
         )
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, bias=False)
+        self.norm = _layer_norm(config)
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -605,7 +400,8 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             input_ids (`torch.LongTensor` of shape `(batch, length)`, *optional*):
                 Token ids; `number_token_id` where a number stands.
             attention_mask (`torch.Tensor` of shape `(batch, past + length)`, *optional*):
-                1 for real positions, 0 for padding on either side.
+                1 for real positions, 0 for padding on either side. Or a mask of Transformers, which
+                is used as it is, such as one of shape `(batch, 1, length, past + length)`.
             position_ids (`torch.LongTensor` of shape `(batch, length)`, *optional*):
                 Positions; counted from the attention mask when absent. Rows in which they start
                 again are packed: their parts do not see each other.
@@ -627,32 +423,39 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             ValueError: if the sequence is longer than the model's positions, or inputs exclude
                 each other.
         """
-        output_attentions = _default(output_attentions, self.config.output_attentions)
-        output_hidden_states = _default(output_hidden_states, self.config.output_hidden_states)
-        use_cache = _default(use_cache, self.config.use_cache)
-        if self.gradient_checkpointing and self.training:
-            use_cache = False
+        config = self.config
+        if use_cache is None:
+            use_cache = config.use_cache
+        if output_attentions is None:
+            output_attentions = config.output_attentions
+        if output_hidden_states is None:
+            output_hidden_states = config.output_hidden_states
         # generate() of Transformers 5.24 calls it so
         cache = kwargs.pop("cache", past_key_values)
-        if use_cache and cache is None:
-            cache = DynamicCache(config=self.config)
-        past = 0 if cache is None else cache.get_seq_length()
-        self._check_inputs(
-            input_ids, inputs_embeds, number_values, attention_mask, position_ids, past
-        )
+        if use_cache and cache is None and not (self.gradient_checkpointing and self.training):
+            cache = DynamicCache(config=config)
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("input_ids and inputs_embeds exclude each other: pass one of them")
         if inputs_embeds is None:
-            inputs_embeds = self._embed(input_ids, number_values)
+            inputs_embeds = self.embed(input_ids, number_values)
+        elif number_values is not None:
+            raise ValueError(
+                "number_values need input_ids, which say where numbers stand: with inputs_embeds, "
+                "pass the result of model.embed(input_ids, number_values)"
+            )
+        past = 0 if cache is None else cache.get_seq_length()
         # generate() of Transformers 5.0 counts these itself
         cache_position = kwargs.pop("cache_position", None)
         if cache_position is None:
             length = inputs_embeds.shape[1]
             cache_position = torch.arange(length, device=inputs_embeds.device) + past
+        if not torch.compiler.is_compiling() and not _is_without_values(inputs_embeds):
+            self._check_positions(inputs_embeds.shape[1], past, attention_mask, position_ids)
         inputs_embeds, position_ids, causal_mask = self._mask_and_positions(
             inputs_embeds, attention_mask, position_ids, cache, cache_position
         )
         hidden_states = self.dropout(self.embed_positions(inputs_embeds, position_ids))
-        states = [hidden_states] if output_hidden_states else None
-        attentions: list[torch.Tensor] | None = [] if output_attentions else None
+        states, attentions = [hidden_states], []
         for layer in self.layers:
             hidden_states, weights = layer(
                 hidden_states,
@@ -662,28 +465,25 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 position_ids=position_ids,
                 **kwargs,
             )
-            if states is not None:
+            if output_hidden_states:
                 states.append(hidden_states)
-            if attentions is not None:
+            if output_attentions and weights is not None:
                 attentions.append(weights)
-        hidden_states = self.norm(hidden_states)
-        if states is not None:
-            states[-1] = hidden_states
-        if attentions and attentions[0] is None:
-            attentions = None
+        states[-1] = hidden_states = self.norm(hidden_states)
+        if output_attentions and not attentions:
             logger.warning_once(
-                f"{self.config._attn_implementation} attention returns no maps: call "
+                f"{config._attn_implementation} attention returns no maps: call "
                 "model.set_attn_implementation('eager') first"
             )
         return BaseModelOutputWithPast(
             last_hidden_state=hidden_states,
-            hidden_states=None if states is None else tuple(states),
-            attentions=None if attentions is None else tuple(attentions),
+            hidden_states=tuple(states) if output_hidden_states else None,
+            attentions=tuple(attentions) or None,
             **{CACHE_NAME: cache},
         )
 
     def embed(
-        self, input_ids: torch.Tensor | None, number_values: torch.Tensor | None = None
+        self, input_ids: torch.Tensor, number_values: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Embed tokens and numbers, without positions.
 
@@ -708,12 +508,16 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
 
         ```
         """
-        self._check_inputs(input_ids, None, number_values, None, None, 0)
-        return self._embed(input_ids, number_values)
-
-    def _embed(
-        self, input_ids: torch.Tensor | None, number_values: torch.Tensor | None
-    ) -> torch.Tensor:
+        if not input_ids.numel():
+            raise ValueError(
+                f"input_ids of shape {tuple(input_ids.shape)} hold no token: leave out empty "
+                "sequences"
+            )
+        if number_values is not None:
+            _check_aligned("number_values", number_values, input_ids)
+        # an accelerator would have to finish its work first
+        if _are_values_known(input_ids):
+            self._check_ids_and_numbers(input_ids, number_values)
         embeds = self.embed_tokens(input_ids)
         if number_values is None:
             return embeds
@@ -722,68 +526,28 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
         return torch.where(is_number, self.number_embedding(values), embeds)
 
-    def _check_inputs(
-        self,
-        input_ids: torch.Tensor | None,
-        inputs_embeds: torch.Tensor | None,
-        number_values: torch.Tensor | None,
-        attention_mask: torch.Tensor | None,
-        position_ids: torch.Tensor | None,
-        past: int | torch.Tensor,
-    ) -> None:
-        """Refuse inputs that would crash inside a kernel or be misread without a word.
-
-        Shapes are always compared. Values of ids and numbers are looked at on the CPU alone, since
-        an accelerator would have to finish its work first.
-        """
-        if inputs_embeds is not None:
-            if input_ids is not None:
-                raise ValueError("input_ids and inputs_embeds were both given: pass one of them")
-            if number_values is not None:
-                raise ValueError(
-                    "number_values need input_ids, which say where numbers stand: with "
-                    "inputs_embeds, pass the result of model.embed(input_ids, number_values)"
-                )
-            self._check_positions(inputs_embeds, attention_mask, position_ids, past)
-            return
-        if input_ids is None:
-            raise ValueError("neither input_ids nor inputs_embeds was given: pass one of them")
-        if not input_ids.numel():
-            raise ValueError(
-                f"input_ids of shape {tuple(input_ids.shape)} hold no token: leave out empty "
-                "sequences"
-            )
-        if number_values is not None and number_values.shape != input_ids.shape:
-            raise ValueError(
-                f"number_values of shape {tuple(number_values.shape)} do not align with "
-                f"input_ids of shape {tuple(input_ids.shape)}"
-            )
-        if _are_values_known(input_ids):
-            self._check_ids_and_numbers(input_ids, number_values)
-        self._check_positions(input_ids, attention_mask, position_ids, past)
-
     def _check_ids_and_numbers(
         self, input_ids: torch.Tensor, number_values: torch.Tensor | None
     ) -> None:
-        largest, number_token_id = int(input_ids.max()), self.config.number_token_id
-        if largest < number_token_id:
+        """Refuse ids that would crash inside a kernel, and numbers that would be misread."""
+        largest, rows = int(input_ids.max()), self.embed_tokens.num_embeddings
+        if largest >= rows:
+            raise ValueError(
+                f"input_ids hold {largest}, but the model has {rows:,} entries: use the tokenizer "
+                "of the checkpoint"
+            )
+        if largest < self.config.number_token_id:
             return
-        if largest >= self.embed_tokens.num_embeddings:
-            raise ValueError(
-                f"input_ids hold {largest}, but the model has "
-                f"{self.embed_tokens.num_embeddings:,} entries: use the tokenizer of the checkpoint"
-            )
-        is_number = input_ids == number_token_id
-        if number_values is None and is_number.any():
-            raise ValueError(
-                "input_ids hold numbers, but number_values is missing: pass all that the "
-                "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
-            )
+        is_number = input_ids == self.config.number_token_id
         if number_values is None:
+            if is_number.any():
+                raise ValueError(
+                    "input_ids hold numbers, but number_values is missing: pass all that the "
+                    "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
+                )
             return
         # in the precision of the model, in which a large number may be infinite
-        values = number_values.to(self.embed_tokens.weight.dtype)
-        is_wrong = is_number & ~values.isfinite()
+        is_wrong = is_number & ~number_values.to(self.embed_tokens.weight.dtype).isfinite()
         if is_wrong.any():
             row, position = is_wrong.nonzero()[0].tolist()
             raise ValueError(
@@ -793,28 +557,24 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
 
     def _check_positions(
         self,
-        inputs: torch.Tensor,
+        length: int,
+        past: int | torch.Tensor,
         attention_mask: torch.Tensor | None,
         position_ids: torch.Tensor | None,
-        past: int | torch.Tensor,
     ) -> None:
         """Refuse positions that have no embedding."""
-        if torch.compiler.is_compiling() or _is_without_values(inputs):
-            return
-        length, limit = inputs.shape[1], self.config.max_position_embeddings
+        longest, limit = length, self.config.max_position_embeddings
         if position_ids is None:
-            longest = length + int(past)
+            longest += int(past)
             if longest > limit and attention_mask is not None and attention_mask.ndim == 2:
                 # padding takes no position
                 longest = int((attention_mask != 0).sum(-1).max())
         elif position_ids.device.type == "cpu" or length > 1:
             # an accelerator does not wait for one more token, whose length generate() has checked
-            lowest, highest = torch.aminmax(position_ids)
-            longest = int(highest) + 1
+            lowest, highest = map(int, torch.aminmax(position_ids))
             if lowest < 0:
-                raise ValueError(f"position_ids hold {int(lowest)}: positions start at 0")
-        else:
-            return
+                raise ValueError(f"position_ids hold {lowest}: positions start at 0")
+            longest = highest + 1
         if longest > limit:
             raise ValueError(_too_long(longest, self.config))
 
@@ -842,54 +602,58 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         if length == 1 and attention_mask is None and not (cache and cache.is_compileable):
             # one more token sees all that there is
             return inputs_embeds, positions, None
-        packed = None
-        if position_ids is not None and length > 1:
-            packed = self._packed_positions(positions, attention_mask, cache)
-        if packed is not None:
-            # without a mask and a cache, Transformers reads the packing from the positions
-            positions, attention_mask, cache = packed, None, None
+        if position_ids is not None and self._is_packed(positions, attention_mask, cache):
+            # without a mask and a cache, Transformers reads the packing from the positions; there,
+            # each padded position is a record of its own
+            if attention_mask is not None:
+                positions = positions.masked_fill(~attention_mask, 0)
+            attention_mask = cache = None
         elif attention_mask is not None and attention_mask.is_meta:
             # Transformers would look for padding in it
             attention_mask = None
         arguments = {
-            "config": self.config,
             "input_embeds": inputs_embeds,
             "inputs_embeds": inputs_embeds,
-            "attention_mask": attention_mask,
-            CACHE_NAME: cache,
             "cache_position": cache_position,
-            "position_ids": positions,
+            CACHE_NAME: cache,
         }
-        known = {name: arguments[name] for name in arguments if name in _CAUSAL_MASK_ARGUMENTS}
-        return inputs_embeds, positions, create_causal_mask(**known)
+        causal_mask = create_causal_mask(
+            config=self.config,
+            attention_mask=attention_mask,
+            position_ids=positions,
+            **{name: arguments[name] for name in arguments if name in _CAUSAL_MASK_ARGUMENTS},
+        )
+        return inputs_embeds, positions, causal_mask
 
-    def _packed_positions(
+    def _is_packed(
         self,
         position_ids: torch.Tensor,
         attention_mask: torch.Tensor | None,
         cache: Cache | None,
-    ) -> torch.Tensor | None:
-        """Positions with each padded one a record of its own, or None if no row is packed."""
-        if cache is not None and cache.get_seq_length() > 0:
-            return None
-        real = torch.ones_like(position_ids, dtype=torch.bool)
-        if attention_mask is not None:
-            if attention_mask.shape[1:] != position_ids.shape[1:]:
-                return None
-            real = attention_mask
-            position_ids = position_ids.masked_fill(~real, 0)
+    ) -> bool:
+        """Tell whether positions start again between two real ones, in a row without a past."""
+        length = position_ids.shape[1]
+        if length == 1 or (cache is not None and cache.get_seq_length() > 0):
+            return False
+        if attention_mask is not None and attention_mask.shape[1:] != (length,):
+            return False
         if torch.compiler.is_compiling() or _is_without_values(position_ids):
             # a graph must not depend on values: a row without a cache counts as packed
-            return position_ids if cache is None else None
+            return cache is None
         starts_again = position_ids[:, 1:] != position_ids[:, :-1] + 1
-        if not (starts_again & real[:, 1:] & real[:, :-1]).any():
-            return None
-        if len(position_ids) > 1 and "flash" in str(self.config._attn_implementation):
+        if attention_mask is not None:
+            starts_again = starts_again & attention_mask[:, 1:] & attention_mask[:, :-1]
+        rows = len(position_ids) if starts_again.any() else 0
+        if rows > 1 and "flash" in str(self.config._attn_implementation):
             raise ValueError(
                 f"{self.config._attn_implementation} takes records apart in a batch of one only, "
-                f"and this one has {len(position_ids)} packed rows: join them to one row"
+                f"and this one has {rows} packed rows: join them to one row"
             )
-        return position_ids
+        return rows > 0
+
+
+def _layer_norm(config: DNAGPTConfig) -> nn.LayerNorm:
+    return nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, bias=False)
 
 
 def _are_values_known(tensor: torch.Tensor) -> bool:
@@ -906,16 +670,12 @@ def _is_without_values(tensor: torch.Tensor) -> bool:
     return tensor.is_meta or isinstance(tensor, FakeTensor)
 
 
-def _default(value: bool | None, default: bool) -> bool:
-    return default if value is None else value
-
-
-def _check_aligned(name: str, values: torch.Tensor, hidden_states: torch.Tensor) -> None:
+def _check_aligned(name: str, values: torch.Tensor, inputs: torch.Tensor) -> None:
     # values of another shape could be broadcast without a word
-    if values.shape != hidden_states.shape[:2]:
+    if values.shape != inputs.shape[:2]:
         raise ValueError(
             f"{name} of shape {tuple(values.shape)} do not align with inputs of shape "
-            f"{tuple(hidden_states.shape[:2])}: give one for each position"
+            f"{tuple(inputs.shape[:2])}: give one for each position"
         )
 
 
@@ -927,68 +687,18 @@ def _too_long(length: int, config: DNAGPTConfig) -> str:
     )
 
 
-def _check_prompts_end(attention_mask: torch.Tensor | None) -> None:
-    """Refuse padding behind a prompt, which would be continued as if it were part of it."""
-    if attention_mask is None or attention_mask.ndim != 2:
-        return
-    padded = (attention_mask[:, -1] == 0) & attention_mask.any(-1)
-    if padded.any():
-        raise ValueError(
-            f"prompt {int(padded.int().argmax())} of the batch has padding behind it: pad on the "
-            "left, with padding_side='left' in the tokenizer"
-        )
-
-
-def _without_idle_mask(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Leave out a mask without padding, which would grow and be read at each step."""
-    mask = arguments.get("attention_mask")
-    if mask is None or mask.ndim != 2 or not mask.all():
-        return arguments
-    return {name: value for name, value in arguments.items() if name != "attention_mask"}
-
-
-class GeneratedNumbers:
-    """The numbers of a stream that grows as it is generated.
-
-    Args:
-        values (`torch.Tensor` of shape `(batch, length)`): Numbers of the prompt.
-    """
-
-    def __init__(self, values: torch.Tensor) -> None:
-        self.steps = [values]
-        self.length = values.shape[1]
-
-    def append(self, values: torch.Tensor) -> None:
-        """Add `(batch, new)` numbers behind the others."""
-        self.steps.append(values.to(self.steps[0]))
-        self.length += values.shape[1]
-
-    def values(self, start: int = 0, end: int | None = None) -> torch.Tensor:
-        """Give the numbers of positions `start` to `end`, `(batch, end - start)`."""
-        end = self.length if end is None else end
-        if (start, end) == (self.length - self.steps[-1].shape[1], self.length):
-            return self.steps[-1]
-        return torch.cat(self.steps, dim=-1)[:, start:end]
-
-
 class NumberAfterInstruction(LogitsProcessor):
-    """Lets nothing but a number follow `<M>`, or, where numbers cannot be written, bans `<M>`.
+    """Lets nothing but a number follow `<M>`.
 
     Args:
         config ([`DNAGPTConfig`]): Ids of `<M>` and of the number position.
-        allowed (`bool`): Whether numbers can be written.
     """
 
-    def __init__(self, config: DNAGPTConfig, allowed: bool) -> None:
+    def __init__(self, config: DNAGPTConfig) -> None:
         self.instruction = config.number_instruction_token_id
         self.number = config.number_token_id
-        self.allowed = allowed
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if not self.allowed:
-            scores = scores.clone()
-            scores[:, self.instruction] = -torch.inf
-            return scores
         # behind a prompt of embeddings there is no id yet
         is_due = (input_ids[:, -1:] == self.instruction).any(-1, keepdim=True)
         if _are_values_known(is_due) and not is_due.any():
@@ -1026,7 +736,6 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         self.model = DNAGPTModel(config)
         self.token_head = DNAGPTTokenHead(config)
         self.number_head = DNAGPTProjection(config, config.hidden_size, 1)
-        self.token_loss_function: TokenLossFunction = chunked_token_loss
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
@@ -1048,7 +757,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         number_labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
-        skip_logits: bool = False,
+        token_loss_function: TokenLossFunction | None = None,
         **kwargs: Any,
     ) -> DNAGPTOutput:
         r"""
@@ -1062,16 +771,17 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
                 Number targets aligned with `input_ids`; they are shifted inside. NaN is ignored.
             logits_to_keep (`int` or `torch.Tensor`, *optional*):
                 Compute both heads at the last so many positions only (0: at all), or at these.
-            skip_logits (`bool`, defaults to `False`):
-                Compute the losses of the labels without the logits of the whole batch, which take
-                most of the memory of a training step.
+            token_loss_function (`Callable`, *optional*):
+                Computes the loss of `labels` without the logits of the whole batch, which take most
+                of the memory of a training step:
+                [`~dnagpt_hf.token_loss.chunked_token_loss`].
 
         Returns:
             [`DNAGPTOutput`]
 
         Raises:
             ValueError: as [`DNAGPTModel`], or if labels do not align with the inputs, are given
-                for logits that are not kept, or are missing where logits are skipped.
+                for logits that are not kept, or are missing where a loss function is given.
 
         `Trainer` evaluates a batch that has every kind of label in this signature, as
         [`~dnagpt_hf.pretraining.collator.DNAGPTDataCollator`] makes it; with a collator that gives
@@ -1079,7 +789,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         """
         # sequence parallelism hands in labels that are shifted already; Trainer would take a named
         # argument for a label that every batch must have
-        shift_labels = kwargs.pop("shift_labels", None)
+        targets = kwargs.pop("shift_labels", None)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -1091,19 +801,25 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             return_dict=True,
             **kwargs,
         )
+        states = outputs.last_hidden_state
+        if labels is not None and targets is None:
+            _check_aligned("labels", labels, states)
+            # the labels are shifted rather than the logits, which are far larger
+            targets = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_TOKEN)
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        hidden_states = outputs.last_hidden_state[:, keep, :]
-        number_predictions = self.number_head(hidden_states).squeeze(-1)
-        logits = None if skip_logits else self.token_head(hidden_states)
+        kept = states[:, keep, :]
+        has_targets = targets is not None or number_labels is not None
+        if has_targets and kept.shape[1] != states.shape[1]:
+            raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
+        if token_loss_function is not None and not has_targets:
+            raise ValueError("token_loss_function leaves nothing without labels: pass labels")
+        logits = self.token_head(kept) if token_loss_function is None else None
+        number_predictions = self.number_head(kept).squeeze(-1)
         losses: dict[str, torch.Tensor | None] = {}
-        if labels is not None or shift_labels is not None or number_labels is not None:
-            if hidden_states.shape[1] != outputs.last_hidden_state.shape[1]:
-                raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
+        if has_targets:
             losses = self._losses(
-                hidden_states, logits, number_predictions, labels, shift_labels, number_labels
+                states, logits, number_predictions, targets, number_labels, token_loss_function
             )
-        elif skip_logits:
-            raise ValueError("skip_logits leaves nothing without labels: pass labels")
         return DNAGPTOutput(
             logits=logits,
             number_predictions=number_predictions,
@@ -1118,24 +834,18 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         hidden_states: torch.Tensor,
         logits: torch.Tensor | None,
         number_predictions: torch.Tensor,
-        labels: torch.Tensor | None,
-        shift_labels: torch.Tensor | None,
+        targets: torch.Tensor | None,
         number_labels: torch.Tensor | None,
+        token_loss_function: TokenLossFunction | None,
     ) -> dict[str, torch.Tensor | None]:
         """Compute the losses of [`DNAGPTOutput`]; that of a kind without labels is 0."""
         token_loss = number_loss = hidden_states.new_zeros((), dtype=torch.float32)
         token_losses = None
-        if labels is not None and shift_labels is None:
-            _check_aligned("labels", labels, hidden_states)
-            # the labels are shifted rather than the logits, which are far larger
-            shift_labels = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_TOKEN)
-        if shift_labels is not None:
-            targets = shift_labels.to(hidden_states.device)
+        if targets is not None:
+            targets = targets.to(hidden_states.device)
             targets = targets.masked_fill(targets == self.config.number_token_id, IGNORED_TOKEN)
             if logits is None:
-                total, token_losses = self.token_head(
-                    hidden_states, targets, self.token_loss_function
-                )
+                total, token_losses = self.token_head(hidden_states, token_loss_function, targets)
             else:
                 total, token_losses = summed_cross_entropy(logits, targets)
             token_loss = total / (targets != IGNORED_TOKEN).sum().clamp(min=1)
@@ -1154,7 +864,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         self,
         input_ids: torch.Tensor,
         inputs_embeds: torch.Tensor | None = None,
-        number_values: GeneratedNumbers | torch.Tensor | None = None,
+        number_values: list[torch.Tensor] | torch.Tensor | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         if isinstance(number_values, torch.Tensor):
@@ -1170,11 +880,13 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             return inputs
         if _are_values_known(ids) and not (ids == self.config.number_token_id).any():
             return inputs
-        end = number_values.length
-        if input_ids.shape[1] < end:
-            # a chunk of the prompt: the cache says how far the stream has been read
-            end = int(kwargs[CACHE_NAME].get_seq_length()) + ids.shape[1]
-        inputs["number_values"] = number_values.values(end - ids.shape[1], end)
+        length, values = ids.shape[1], number_values[-1]
+        if values.shape[1] != length:
+            # a chunk of the prompt, or, without a cache, the whole stream
+            cache = kwargs.get(CACHE_NAME)
+            past = 0 if cache is None else int(cache.get_seq_length())
+            values = torch.cat(number_values, dim=-1)[:, past : past + length]
+        inputs["number_values"] = values
         return inputs
 
     def _update_model_kwargs_for_generation(
@@ -1182,7 +894,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     ) -> dict[str, Any]:
         numbers = model_kwargs.get("number_values")
         if numbers is not None:
-            numbers.append(outputs.number_predictions[:, -1:])
+            numbers.append(outputs.number_predictions[:, -1:].to(numbers[0]))
         return super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
 
     def _validate_generated_length(
@@ -1201,18 +913,19 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Any:
         """Search greedily or sample, and let a number follow each `<M>`."""
-        _check_prompts_end(kwargs.get("attention_mask"))
-        kwargs = _without_idle_mask(kwargs)
-        numbers = self._numbers_of_prompt(input_ids, number_values)
-        logits_processor.append(NumberAfterInstruction(self.config, allowed=True))
+        mask = kwargs.get("attention_mask")
+        numbers = self._numbers_of_prompts(input_ids, number_values, mask)
+        if mask is not None and mask.ndim == 2 and mask.all():
+            # a mask without padding would grow and be read at each step
+            del kwargs["attention_mask"]
+        logits_processor.append(NumberAfterInstruction(self.config))
         output = super()._sample(
             input_ids, logits_processor, *args, number_values=numbers, **kwargs
         )
-        in_dict = isinstance(output, ModelOutput)
-        sequences = output.sequences if in_dict else output
+        sequences = output.sequences if isinstance(output, ModelOutput) else output
         is_number = sequences == self.config.number_token_id
-        values = numbers.values(0, sequences.shape[1]).to(sequences.device)
-        if in_dict:
+        if isinstance(output, ModelOutput):
+            values = torch.cat(numbers, dim=-1)[:, : sequences.shape[1]].to(sequences.device)
             return DNAGPTGenerateOutput(**output, number_values=values.masked_fill(~is_number, 0.0))
         if is_number[:, input_ids.shape[1] :].any():
             logger.warning_once(
@@ -1230,29 +943,44 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Any:
         """Search beams of tokens; a number has no probability by which beams could be ranked."""
-        _check_prompts_end(kwargs.get("attention_mask"))
-        numbers = self._numbers_of_prompt(input_ids, number_values)
-        if (input_ids[:, -1] == self.config.number_instruction_token_id).any():
+        instruction = self.config.number_instruction_token_id
+        if (input_ids[:, -1] == instruction).any():
             raise ValueError(
                 "a prompt ends in <M>, but beams cannot write numbers: pass num_beams=1"
             )
-        logits_processor.append(NumberAfterInstruction(self.config, allowed=False))
+        numbers = self._numbers_of_prompts(input_ids, number_values, kwargs.get("attention_mask"))
+        logits_processor.append(SuppressTokensLogitsProcessor([instruction], str(self.device)))
         return super()._beam_search(
             input_ids, logits_processor, *args, number_values=numbers, **kwargs
         )
 
-    def _numbers_of_prompt(
-        self, input_ids: torch.Tensor, number_values: torch.Tensor | None
-    ) -> GeneratedNumbers:
-        if number_values is None:
-            if (input_ids == self.config.number_token_id).any():
+    def _numbers_of_prompts(
+        self,
+        input_ids: torch.Tensor,
+        number_values: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+    ) -> list[torch.Tensor]:
+        """Start the numbers of a stream, to which each step adds those behind its tokens.
+
+        Returns:
+            Numbers `(batch, length)` of the prompts.
+        """
+        if attention_mask is not None and attention_mask.ndim == 2:
+            padded = (attention_mask[:, -1] == 0) & attention_mask.any(-1)
+            if padded.any():
                 raise ValueError(
-                    "the prompt holds numbers, but number_values is missing: call "
-                    "model.generate(**tokenizer(text, return_tensors='pt')), as pipelines and "
-                    "streamers pass ids alone"
+                    f"prompt {int(padded.int().argmax())} of the batch has padding behind it: pad "
+                    "on the left, with padding_side='left' in the tokenizer"
                 )
-            number_values = torch.zeros_like(input_ids, dtype=torch.float32)
-        return GeneratedNumbers(number_values.float())
+        if number_values is None and (input_ids == self.config.number_token_id).any():
+            raise ValueError(
+                "the prompt holds numbers, but number_values is missing: call "
+                "model.generate(**tokenizer(text, return_tensors='pt')), as pipelines and "
+                "streamers pass ids alone"
+            )
+        return [
+            torch.zeros_like(input_ids).float() if number_values is None else number_values.float()
+        ]
 
 
 class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
@@ -1265,26 +993,33 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
 
     Args:
         config ([`DNAGPTConfig`]): Sizes of the model.
-
-    Raises:
-        LookupError: the configuration is that of a model that was fine-tuned in the token language,
-            which has no such head, and no `problem_type` states that a new one is to be trained.
     """
 
     def __init__(self, config: DNAGPTConfig) -> None:
-        in_language = "DNAGPTForMultiTask" in (getattr(config, "architectures", None) or ())
-        if config.task and in_language and config.problem_type is None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.model = DNAGPTModel(config)
+        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+        """Load a model as Transformers does, unless it answers in the token language.
+
+        Raises:
+            LookupError: the model was fine-tuned for a task and has no classification head, and no
+                `problem_type` states that a new one is to be trained.
+        """
+        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        config = model.config
+        if config.task and config.problem_type is None and "score.weight" in info["missing_keys"]:
             # no ValueError, since pipelines wrap those in tracebacks of all classes they try
             raise LookupError(
                 "this model was fine-tuned to answer in the token language and has no "
                 "classification head: predict with dnagpt_hf.load(...).predict, or state a "
                 "problem_type to train a new head"
             )
-        super().__init__(config)
-        self.num_labels = config.num_labels
-        self.model = DNAGPTModel(config)
-        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
-        self.post_init()
+        return (model, info) if output_loading_info else model
 
     @can_return_tuple
     def forward(
@@ -1312,12 +1047,9 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         Raises:
             ValueError: as [`DNAGPTModel`], or if labels do not fit the logits.
         """
-        if (
-            attention_mask is None
-            and input_ids is not None
-            and self.config.pad_token_id is not None
-        ):
-            attention_mask = (input_ids != self.config.pad_token_id).long()
+        pad = self.config.pad_token_id
+        if attention_mask is None and input_ids is not None and pad is not None:
+            attention_mask = (input_ids != pad).long()
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -1342,16 +1074,16 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None
     ) -> torch.Tensor:
         """Reduce `(batch, length, hidden)` states to `(batch, hidden)`."""
+        batch, length, _ = hidden_states.shape
         if attention_mask is None:
-            mean_pooling = self.config.classifier_pooling == "mean"
-            return hidden_states.mean(1) if mean_pooling else hidden_states[:, -1]
+            attention_mask = hidden_states.new_ones(batch, length)
         # (batch, length)
-        real = attention_mask[:, -hidden_states.shape[1] :].to(hidden_states.device).bool()
+        real = attention_mask[:, -length:].to(hidden_states.device).bool()
         if self.config.classifier_pooling == "mean":
             total = hidden_states.masked_fill(~real[..., None], 0.0).sum(1)
             return total / real.sum(1, keepdim=True).clamp(min=1)
-        last = (torch.arange(real.shape[1], device=real.device) * real).argmax(-1)
-        return hidden_states[torch.arange(real.shape[0], device=real.device), last]
+        last = (torch.arange(length, device=real.device) * real).argmax(-1)
+        return hidden_states[torch.arange(batch, device=real.device), last]
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         problem = self.config.problem_type

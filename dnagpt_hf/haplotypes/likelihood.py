@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.token_loss import chunked_token_loss
 
 
 @torch.no_grad()
@@ -48,7 +49,12 @@ def haplotype_losses(
     for start in range(0, len(ids), batch_size):
         rows = slice(start, start + batch_size)
         batch = torch.from_numpy(ids[rows]).to(model.device)
-        outputs: Any = model(input_ids=batch, labels=batch, skip_logits=True, use_cache=False)
+        outputs: Any = model(
+            input_ids=batch,
+            labels=batch,
+            token_loss_function=chunked_token_loss,
+            use_cache=False,
+        )
         losses[rows] = outputs.token_losses[:, alleles].double().sum(1).cpu().numpy()
     return losses
 

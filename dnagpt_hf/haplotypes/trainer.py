@@ -15,6 +15,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from dnagpt_hf.haplotypes.codec import HaplotypeCodec
 from dnagpt_hf.haplotypes.haplotypes import Haplotypes
 from dnagpt_hf.haplotypes.likelihood import haplotype_losses, losses_per_site
+from dnagpt_hf.token_loss import chunked_token_loss
 from dnagpt_hf.training.trainer import CheckpointingTrainer
 
 
@@ -65,7 +66,12 @@ class HaplotypeTrainer(CheckpointingTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         # all rows have as many targets, so that a mean of means is the mean
-        outputs = model(**inputs, labels=inputs["input_ids"], skip_logits=True, use_cache=False)
+        outputs = model(
+            **inputs,
+            labels=inputs["input_ids"],
+            token_loss_function=chunked_token_loss,
+            use_cache=False,
+        )
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def evaluation_loop(

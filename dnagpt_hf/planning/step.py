@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
+from dnagpt_hf.token_loss import chunked_token_loss
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 # With more tokens, the token loss takes no more memory: it is computed in chunks
@@ -229,7 +230,7 @@ def _measure(memory: PeakMemory, model: nn.Module, shape: tuple[int, int], autoc
             position_ids=ids,
             labels=ids,
             number_labels=numbers,
-            skip_logits=True,
+            token_loss_function=chunked_token_loss,
             use_cache=False,
         ).loss
     forward, memory.peak = memory.peak, memory.current

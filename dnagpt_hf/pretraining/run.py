@@ -44,7 +44,6 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.checkpoints import sole_run
 from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
 from dnagpt_hf.training.settings import stated_settings
-from dnagpt_hf.training.token_loss import choose_token_loss
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,6 @@ def _run(settings: PretrainingSettings) -> Pretrained:
         raise ValueError(
             f"positions is {context_length:,}, more than the model's {limit:,}: give fewer"
         )
-    choose_token_loss(model, model_arguments.token_loss)
     trainer = PretrainingTrainer(
         model=model,
         args=training,
@@ -155,6 +153,7 @@ def _run(settings: PretrainingSettings) -> Pretrained:
         processing_class=tokenizer,
         run=run,
         matmul_flops=measured_matmul_rate(training.device, _compute_dtype(training)),
+        token_loss=model_arguments.token_loss,
     )
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model()

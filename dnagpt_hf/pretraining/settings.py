@@ -10,6 +10,7 @@ from transformers import TrainingArguments
 
 from dnagpt_hf.presets import get_preset
 from dnagpt_hf.pretraining.objectives import Flip
+from dnagpt_hf.token_loss import TokenLoss
 from dnagpt_hf.training.settings import (
     Nested,
     check_training_arguments,
@@ -18,7 +19,6 @@ from dnagpt_hf.training.settings import (
     recipe_arguments,
     stated_argument,
 )
-from dnagpt_hf.training.token_loss import TokenLoss
 
 # for every pre-training, unless a recipe, a file or the command line state another value
 _DEFAULTS: dict[str, Any] = {

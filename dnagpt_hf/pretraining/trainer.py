@@ -16,6 +16,7 @@ from dnagpt_hf.configuration_dnagpt import IGNORED_TOKEN
 from dnagpt_hf.modeling_dnagpt import DNAGPTOutput
 from dnagpt_hf.planning.step import training_flops_per_token
 from dnagpt_hf.pretraining.dataset import EpochSampler
+from dnagpt_hf.token_loss import TokenLoss, choose_token_loss
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer, KmerVocabulary
 from dnagpt_hf.training.trainer import CheckpointingTrainer
 
@@ -146,10 +147,16 @@ class PretrainingTrainer(CheckpointingTrainer):
             tokenizer) must be given.
         matmul_flops: peak floating-point operations per second of one device, the basis of
             utilization.
+        token_loss: name of the computation of the token loss.
     """
 
     def __init__(
-        self, model: Any, *args: Any, matmul_flops: float | None = None, **kwargs: Any
+        self,
+        model: Any,
+        *args: Any,
+        matmul_flops: float | None = None,
+        token_loss: TokenLoss = "auto",
+        **kwargs: Any,
     ) -> None:
         super().__init__(model, *args, **kwargs)
         config = self.accelerator.unwrap_model(self.model).config
@@ -157,6 +164,7 @@ class PretrainingTrainer(CheckpointingTrainer):
         self.training_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
         self.evaluation_metrics = ObjectiveMetrics(self.processing_class, self.number_loss_weight)
         self.matmul_flops = matmul_flops
+        self.token_loss_function = choose_token_loss(config, token_loss)
         self._config = config
         self._targets = torch.ones(2)
         self._num_tokens = 0
@@ -192,7 +200,7 @@ class PretrainingTrainer(CheckpointingTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        outputs = model(**inputs, skip_logits=True, use_cache=False)
+        outputs = model(**inputs, token_loss_function=self.token_loss_function, use_cache=False)
         if model.training:
             self.training_metrics.update(inputs, outputs)
             loss = self._share_of_step(inputs, outputs)

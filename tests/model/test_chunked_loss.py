@@ -1,6 +1,5 @@
 """The token loss without logits: the same losses and gradients as with them, in less memory."""
 
-import copy
 import subprocess
 import sys
 import textwrap
@@ -10,8 +9,8 @@ import torch
 from torch import nn
 from transformers.utils import logging
 
-from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, modeling_dnagpt
-from dnagpt_hf.modeling_dnagpt import chunked_token_loss
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, token_loss
+from dnagpt_hf.token_loss import ChunkedCrossEntropy, chunked_token_loss
 
 NUMBER = 100
 ROWS = 7
@@ -21,7 +20,7 @@ CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch):
     """Chunks of 7 positions, into which no batch of these tests can be divided evenly."""
-    monkeypatch.setattr(modeling_dnagpt, "_rows_of_chunk", lambda weight: ROWS)
+    monkeypatch.setattr(token_loss, "_rows_of_chunk", lambda weight: ROWS)
 
 
 def make_model(**overrides) -> DNAGPTForMultiTask:
@@ -98,21 +97,21 @@ class TestEquality:
     @pytest.mark.parametrize("training", [True, False])
     def test_losses_and_gradients_are_those_of_the_logits(self, batch, tied, training):
         model = make_model(tie_word_embeddings=tied).train(training)
-        assert_same(step(model, batch, skip_logits=True), step(model, batch))
+        assert_same(step(model, batch, token_loss_function=chunked_token_loss), step(model, batch))
 
     def test_rows_within_the_vocabulary_can_be_unused(self, batch):
         # tokens that were added stand behind the number position
         model = make_model(num_tokens=120)
         batch["labels"][0, 1] = 110
-        assert_same(step(model, batch, skip_logits=True), step(model, batch))
+        assert_same(step(model, batch, token_loss_function=chunked_token_loss), step(model, batch))
         model.resize_token_embeddings(131)
         batch["labels"][0, 2] = 130
-        assert_same(step(model, batch, skip_logits=True), step(model, batch))
+        assert_same(step(model, batch, token_loss_function=chunked_token_loss), step(model, batch))
 
     @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
     def test_weights_of_low_precision(self, batch, dtype):
         model = make_model().to(dtype)
-        actual = step(model, batch, skip_logits=True)
+        actual = step(model, batch, token_loss_function=chunked_token_loss)
         assert_same(actual, step(model, batch), atol=3e-2, rtol=3e-2)
         assert actual[0].token_loss.dtype == torch.float32
         assert actual[1]["model.embed_tokens.weight"].dtype == dtype
@@ -120,7 +119,7 @@ class TestEquality:
     def test_autocast(self, batch):
         model = make_model()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            actual = step(model, batch, skip_logits=True)
+            actual = step(model, batch, token_loss_function=chunked_token_loss)
             # the weight that the loss has cast must not be taken for the one that has a gradient
             expected = step(model, batch)
         assert_same(actual, expected, atol=3e-2, rtol=3e-2)
@@ -132,7 +131,7 @@ class TestEquality:
         model.zero_grad()
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
         with torch.autocast("cpu", dtype=torch.float16):
-            outputs = model(**batch, skip_logits=True)
+            outputs = model(**batch, token_loss_function=chunked_token_loss)
         scaler.scale(outputs.loss).backward()
         scaler.unscale_(torch.optim.SGD(model.parameters()))
         assert_same((outputs, gradients(model)), expected, atol=2e-2, rtol=2e-2)
@@ -141,13 +140,13 @@ class TestEquality:
         model = make_model()
         expected = step(model, batch)
         model.gradient_checkpointing_enable({"use_reentrant": False})
-        assert_same(step(model, batch, skip_logits=True), expected)
+        assert_same(step(model, batch, token_loss_function=chunked_token_loss), expected)
 
     def test_gradients_add_up(self, batch):
         model = make_model()
         _, once = step(model, batch)
         model.zero_grad()
-        outputs = [model(**batch, skip_logits=True) for _ in range(2)]
+        outputs = [model(**batch, token_loss_function=chunked_token_loss) for _ in range(2)]
         outputs[0].loss.backward(retain_graph=True)
         outputs[0].loss.backward()
         (3 * outputs[1].loss).backward()
@@ -159,17 +158,18 @@ class TestEquality:
         model = make_model(tie_word_embeddings=False)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(frozen not in name)
-        actual = step(model, batch, skip_logits=True)
+        actual = step(model, batch, token_loss_function=chunked_token_loss)
         assert_same(actual, step(model, batch))
         assert actual[1] and not any(frozen in name for name in actual[1])
 
     @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-    def test_without_gradients(self, batch, mode, monkeypatch):
+    def test_without_gradients(self, batch, mode):
         model = make_model()
-        # no product is spent on gradients
-        monkeypatch.setattr(modeling_dnagpt, "_add_product", None)
         with mode():
-            outputs, expected = model(**batch, skip_logits=True), model(**batch)
+            outputs, expected = (
+                model(**batch, token_loss_function=chunked_token_loss),
+                model(**batch),
+            )
         torch.testing.assert_close(outputs.loss, expected.loss, **CLOSE)
         torch.testing.assert_close(outputs.token_losses, expected.token_losses, **CLOSE)
         assert not outputs.loss.requires_grad
@@ -179,7 +179,7 @@ class TestEquality:
         torch._dynamo.reset()
         compiled = torch.compile(model, backend="eager", fullgraph=True)
         model.zero_grad()
-        outputs = compiled(**batch, skip_logits=True)
+        outputs = compiled(**batch, token_loss_function=chunked_token_loss)
         outputs.loss.backward()
         assert_same((outputs, gradients(model)), step(model, batch))
 
@@ -188,13 +188,19 @@ class TestEquality:
         expected = step(model, batch)
         labels = batch.pop("labels")
         batch["shift_labels"] = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
-        assert_same(step(model, batch, skip_logits=True), expected)
+        assert_same(step(model, batch, token_loss_function=chunked_token_loss), expected)
 
     def test_a_second_derivative_is_refused(self, batch):
         model = make_model()
-        loss = model(**batch, skip_logits=True).token_loss
-        with pytest.raises(RuntimeError, match="no second derivative without logits"):
+        loss = model(**batch, token_loss_function=chunked_token_loss).token_loss
+        with pytest.raises(RuntimeError, match="no second derivative"):
             torch.autograd.grad(loss, model.model.norm.weight, create_graph=True)
+
+
+def chunked(states, weight, targets, number_token_id=16, num_tokens=18, dtype=None):
+    """Sum and losses of the function alone, whose products have the type of the weight."""
+    dtype = weight.dtype if dtype is None else dtype
+    return ChunkedCrossEntropy.apply(states, weight, targets, number_token_id, num_tokens, dtype)
 
 
 class TestFunction:
@@ -219,7 +225,7 @@ class TestFunction:
         states, weight, targets = self.inputs(dtype=torch.float64)
 
         def total(states, weight):
-            return chunked_token_loss(states, weight, targets, 16, 18)[0]
+            return chunked(states, weight, targets)[0]
 
         torch.testing.assert_close(total(states, weight), self.plain(states, weight, targets))
         assert torch.autograd.gradcheck(total, (states, weight))
@@ -230,7 +236,7 @@ class TestFunction:
     def test_any_number_of_positions(self, positions):
         states, weight, targets = self.inputs(positions)
         expected = torch.autograd.grad(self.plain(states, weight, targets), (states, weight))
-        total, losses = chunked_token_loss(states, weight, targets, 16, 18)
+        total, losses = chunked(states, weight, targets)
         torch.testing.assert_close(torch.autograd.grad(total, (states, weight)), expected)
         assert losses.shape == (positions,)
 
@@ -238,8 +244,7 @@ class TestFunction:
         states, weight, targets = self.inputs()
         scale = 2.0**20
         expected = torch.autograd.grad(self.plain(states, weight, targets), (states, weight))
-        with torch.autocast("cpu", dtype=torch.float16):
-            total, _ = chunked_token_loss(states, weight, targets, 16, 18)
+        total, _ = chunked(states, weight, targets, dtype=torch.float16)
         actual = torch.autograd.grad(total * scale, (states, weight))
         for ours, theirs in zip(actual, expected, strict=True):
             torch.testing.assert_close(ours / scale, theirs, atol=2e-2, rtol=2e-2)
@@ -250,7 +255,7 @@ class TestFunction:
         poisoned = states.detach().clone()
         poisoned[targets == -100] = torch.nan
         poisoned.requires_grad_()
-        total, losses = chunked_token_loss(poisoned, weight, targets, 16, 18)
+        total, losses = chunked(poisoned, weight, targets)
         torch.testing.assert_close(torch.autograd.grad(total, (poisoned, weight)), expected)
         assert losses.isfinite().all() and not losses[3:6].any()
 
@@ -258,7 +263,7 @@ class TestFunction:
         # in bfloat16, 1 less a probability of 0.9999 is 0
         states = torch.tensor([[9.25]], dtype=torch.bfloat16, requires_grad=True)
         weight = torch.tensor([[1.0], [0.0], [0.0]], dtype=torch.bfloat16)
-        total, _ = chunked_token_loss(states, weight, torch.tensor([0]), 2, 2)
+        total, _ = chunked(states, weight, torch.tensor([0]), 2, 2)
         (gradient,) = torch.autograd.grad(total, states)
         expected = -torch.sigmoid(torch.tensor(-9.25))
         torch.testing.assert_close(gradient.float()[0, 0], expected, atol=0, rtol=1e-2)
@@ -267,18 +272,18 @@ class TestFunction:
         # 700 equal terms in 100 chunks, of which bfloat16 would lose most
         states = torch.full((700, 1), 0.01, dtype=torch.bfloat16)
         weight = torch.zeros(2, 1, dtype=torch.bfloat16, requires_grad=True)
-        total, _ = chunked_token_loss(states, weight, torch.zeros(700, dtype=torch.long), 1, 2)
+        total, _ = chunked(states, weight, torch.zeros(700, dtype=torch.long), 1, 2)
         (gradient,) = torch.autograd.grad(total, weight)
         # one token is left, and with it nothing to learn
         assert not gradient.any()
         weight = torch.zeros(3, 1, dtype=torch.bfloat16, requires_grad=True)
-        total, _ = chunked_token_loss(states, weight, torch.zeros(700, dtype=torch.long), 2, 2)
+        total, _ = chunked(states, weight, torch.zeros(700, dtype=torch.long), 2, 2)
         (gradient,) = torch.autograd.grad(total, weight)
         torch.testing.assert_close(gradient.float()[0, 0], torch.tensor(-3.5), atol=0.02, rtol=0)
 
     def test_no_position_at_all(self):
         states, weight, targets = self.inputs(0)
-        total, losses = chunked_token_loss(states, weight, targets, 16, 18)
+        total, losses = chunked(states, weight, targets)
         total.backward()
         assert total == 0 and losses.shape == (0,) and not weight.grad.any()
 
@@ -286,7 +291,7 @@ class TestFunction:
 class TestOutput:
     def test_each_loss_stands_where_the_target_is_predicted(self, batch):
         model = make_model().eval()
-        outputs = model(**batch, skip_logits=True)
+        outputs = model(**batch, token_loss_function=chunked_token_loss)
         log_probabilities = model(**batch).logits.log_softmax(-1).tolist()
         for row in range(3):
             for position in range(15):
@@ -300,16 +305,16 @@ class TestOutput:
 
     def test_one_token_changes_the_losses_before_it_and_after_it(self, batch):
         model = make_model().eval()
-        before = model(**batch, skip_logits=True).token_losses
+        before = model(**batch, token_loss_function=chunked_token_loss).token_losses
         batch["input_ids"][0, 8] = batch["labels"][0, 8] = 50
-        changed = (model(**batch, skip_logits=True).token_losses != before)[0]
+        changed = (model(**batch, token_loss_function=chunked_token_loss).token_losses != before)[0]
         assert changed.nonzero()[:, 0].tolist() == [7, 8, 9, 10]
 
-    @pytest.mark.parametrize("skip_logits", [True, False])
-    def test_no_target(self, batch, skip_logits):
+    @pytest.mark.parametrize("token_loss_function", [chunked_token_loss, None])
+    def test_no_target(self, batch, token_loss_function):
         model = make_model()
         batch["labels"] = torch.full_like(batch["labels"], -100)
-        outputs, gradient = step(model, batch, skip_logits=skip_logits)
+        outputs, gradient = step(model, batch, token_loss_function=token_loss_function)
         assert outputs.token_loss == 0 and not outputs.token_losses.any()
         assert not gradient["token_head.in_proj.weight"].any()
         assert all(one.isfinite().all() for one in gradient.values())
@@ -318,7 +323,9 @@ class TestOutput:
     def test_the_shortest_rows(self, length):
         model = make_model()
         ids = torch.full((2, length), 50)
-        outputs, _ = step(model, {"input_ids": ids, "labels": ids}, skip_logits=True)
+        outputs, _ = step(
+            model, {"input_ids": ids, "labels": ids}, token_loss_function=chunked_token_loss
+        )
         assert outputs.token_losses.shape == (2, length)
         assert (outputs.token_losses != 0).sum() == 2 * (length - 1)
 
@@ -330,7 +337,7 @@ class TestOutput:
         batch["inputs_embeds"] = embeds.masked_fill(
             batch["attention_mask"][..., None] == 0, torch.nan
         )
-        actual = step(model, batch, skip_logits=True)
+        actual = step(model, batch, token_loss_function=chunked_token_loss)
         real = batch["attention_mask"].bool()
         torch.testing.assert_close(actual[0].loss, expected[0].loss, **CLOSE)
         torch.testing.assert_close(
@@ -342,22 +349,24 @@ class TestOutput:
         model = make_model()
         del batch["labels"]
         expected = model(**batch)
-        outputs = model(**batch, skip_logits=True)
+        outputs = model(**batch, token_loss_function=chunked_token_loss)
         assert outputs.logits is None and outputs.token_losses is None and outputs.token_loss == 0
         torch.testing.assert_close(outputs.loss, expected.loss)
 
     def test_what_is_refused(self, batch):
         model = make_model()
         with pytest.raises(ValueError, match="logits_to_keep"):
-            model(**batch, skip_logits=True, logits_to_keep=2)
+            model(**batch, token_loss_function=chunked_token_loss, logits_to_keep=2)
         del batch["labels"], batch["number_labels"]
-        with pytest.raises(ValueError, match="skip_logits leaves nothing without labels"):
-            model(**batch, skip_logits=True)
+        with pytest.raises(ValueError, match="token_loss_function leaves nothing without labels"):
+            model(**batch, token_loss_function=chunked_token_loss)
 
     def test_outputs_without_names(self, batch):
         model = make_model()
-        by_name = model(**batch, skip_logits=True, use_cache=False)
-        outputs = model(**batch, skip_logits=True, use_cache=False, return_dict=False)
+        by_name = model(**batch, token_loss_function=chunked_token_loss, use_cache=False)
+        outputs = model(
+            **batch, token_loss_function=chunked_token_loss, use_cache=False, return_dict=False
+        )
         loss, *_, numbers, losses = outputs
         assert len(outputs) == 5
         torch.testing.assert_close(loss, by_name.loss)
@@ -382,51 +391,24 @@ class Adapter(nn.Module):
 
 
 class TestHead:
-    def test_positions_without_a_target_cost_nothing(self, batch):
-        model = make_model()
-        seen = []
-
-        def loss_function(states, weight, targets, *sizes):
-            seen.append((len(states), int((targets == -100).sum())))
-            return chunked_token_loss(states, weight, targets, *sizes)
-
-        model.token_loss_function = loss_function
-        model(**batch, skip_logits=True)
-        targets = batch["labels"][:, 1:]
-        assert seen == [(int(((targets != -100) & (targets != NUMBER)).sum()), 0)]
-
-    def test_a_loss_function_that_does_not_tell_each_loss(self, batch):
-        model = make_model()
-        expected = model(**batch)
-        model.token_loss_function = lambda *inputs: (chunked_token_loss(*inputs)[0], None)
-        outputs = model(**batch, skip_logits=True)
-        assert outputs.token_losses is None
-        torch.testing.assert_close(outputs.loss, expected.loss, **CLOSE)
-
     def test_an_adapter_on_the_last_map(self, batch, caplog):
         model = make_model()
         model.token_head.out_proj = Adapter(model.token_head.out_proj)
-        logger = logging.get_logger("dnagpt_hf.modeling_dnagpt")
+        logger = logging.get_logger("dnagpt_hf.token_loss")
         logger.addHandler(caplog.handler)
         logger.warning_once.cache_clear()
-        actual = step(model, batch, skip_logits=True)
+        actual = step(model, batch, token_loss_function=chunked_token_loss)
         logger.removeHandler(caplog.handler)
         assert_same(actual, step(model, batch))
         assert actual[1]["token_head.out_proj.added.weight"].any()
-        assert "skip_logits computes the logits all the same" in caplog.text
-
-    def test_a_copy_and_a_loaded_model_have_it(self, batch, tmp_path):
-        model = make_model()
-        expected = model(**batch, skip_logits=True).loss
-        model.save_pretrained(tmp_path)
-        for other in (copy.deepcopy(model), DNAGPTForMultiTask.from_pretrained(tmp_path).train()):
-            torch.testing.assert_close(other(**batch, skip_logits=True).loss, expected)
+        assert "the logits are computed all the same" in caplog.text
 
 
 MEMORY = """
     import resource, sys, torch
     from dnagpt_hf import DNAGPTForMultiTask
     from dnagpt_hf.presets import preset_config
+    from dnagpt_hf.token_loss import chunked_token_loss
 
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -434,9 +416,9 @@ MEMORY = """
     model = DNAGPTForMultiTask(preset_config("dnagpt-test"))
     ids = torch.randint(34, 19000, (64, 64))
     # what the first call loads is not counted
-    model(ids[:1, :8], labels=ids[:1, :8], skip_logits=True).loss.backward()
+    model(ids[:1, :8], labels=ids[:1, :8], token_loss_function=chunked_token_loss).loss.backward()
     before = peak()
-    model(ids, labels=ids, skip_logits=sys.argv[1] == "skip").loss.backward()
+    model(ids, labels=ids, token_loss_function=chunked_token_loss).loss.backward()
     print(peak() - before)
 """
 
@@ -458,26 +440,27 @@ def test_the_logits_of_a_batch_never_exist(tmp_path):
     unit = 1 if sys.platform == "darwin" else 1024
     all_logits = 64 * 64 * 19_584 * 4
     # two chunks of 32 MB, and what a narrow layer keeps for its backward pass
-    assert int(run(MEMORY, "skip", tmp_path=tmp_path)) * unit < all_logits / 2
+    assert int(run(MEMORY, tmp_path=tmp_path)) * unit < all_logits / 2
 
 
 PROCESSES = """
     import sys, torch
     from torch import distributed
-    from dnagpt_hf import DNAGPTForMultiTask, modeling_dnagpt
+    from dnagpt_hf import DNAGPTForMultiTask, token_loss
 
     method, folder = sys.argv[1:]
-    modeling_dnagpt._rows_of_chunk = lambda weight: 7
+    token_loss._rows_of_chunk = lambda weight: 7
     distributed.init_process_group("gloo")
     rank, chunks = distributed.get_rank(), []
+    rows = token_loss.ChunkedCrossEntropy.apply
 
-    def token_loss(*inputs):
+    def counted(*inputs):
         chunks.append(len(inputs[0]))
-        return modeling_dnagpt.chunked_token_loss(*inputs)
+        return rows(*inputs)
 
+    token_loss.ChunkedCrossEntropy.apply = counted
     options = {"tp_plan": "auto"} if method == "tensor_parallel" else {}
     model = DNAGPTForMultiTask.from_pretrained(folder, **options).train()
-    model.token_loss_function = token_loss
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     forward, backward = model, torch.Tensor.backward
     if method == "ddp":
@@ -510,7 +493,7 @@ PROCESSES = """
         batch = {name: values[rank : rank + 1] for name, values in batch.items()}
     losses = []
     for _ in range(3):
-        outputs = forward(**batch, skip_logits=True)
+        outputs = forward(**batch, token_loss_function=token_loss.chunked_token_loss)
         losses.append(outputs.loss.detach().clone())
         if method == "tensor_parallel":
             continue

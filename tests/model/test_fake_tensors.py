@@ -8,6 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.presets import preset_config
+from dnagpt_hf.token_loss import chunked_token_loss
 
 SHAPE = (2, 16)
 INPUTS = ["ids", "mask", "positions", "numbers"]
@@ -36,8 +37,8 @@ def test_step_of_training_and_of_generation(mode: str, kind: str, attention: str
         config = preset_config("dnagpt-test", attn_implementation=attention)
         model, inputs = DNAGPTForMultiTask(config), _inputs(kind)
         labels = {"labels": inputs["input_ids"], "number_labels": torch.zeros(SHAPE)}
-        for skip_logits in (False, True):
-            loss = model.train()(**inputs, **labels, skip_logits=skip_logits).loss
+        for function in (None, chunked_token_loss):
+            loss = model.train()(**inputs, **labels, token_loss_function=function).loss
             loss.backward()
         first = model.eval()(**inputs, use_cache=True)
         cache = {key: first[key] for key in ("cache", "past_key_values") if key in first}

@@ -582,10 +582,10 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("inputs", "message"),
         [
-            ({}, "neither input_ids nor inputs_embeds"),
+            ({}, "exclude each other"),
             (
                 {"input_ids": torch.ones(1, 2).long(), "inputs_embeds": torch.ones(1, 2, 32)},
-                "both given",
+                "exclude each other",
             ),
             (
                 {"number_values": torch.ones(1, 2), "inputs_embeds": torch.ones(1, 2, 32)},

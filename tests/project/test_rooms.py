@@ -12,6 +12,7 @@ ROOMS = [
     "configuration_dnagpt",
     "tokenization_dnagpt",
     "modeling_dnagpt",
+    "token_loss",
     "messages",
     "presets",
     "atomic_files",
