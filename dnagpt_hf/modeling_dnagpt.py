@@ -120,7 +120,7 @@ class DNAGPTProjection(nn.Module):
         super().__init__()
         self.in_proj = DNAGPTLinear(in_features, config.hidden_size)
         self.norm = _layer_norm(config)
-        self.out_proj = DNAGPTLinear(config.hidden_size, out_features)
+        self.out_proj: nn.Linear = DNAGPTLinear(config.hidden_size, out_features)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         return self.out_proj(self.transform(hidden_states))
@@ -156,7 +156,7 @@ class DNAGPTTokenHead(DNAGPTProjection):
         Returns:
             `(batch, length, vocab_size)` scores; or what the function returns.
         """
-        if token_loss_function is not None:
+        if token_loss_function is not None and targets is not None:
             return token_loss_function(self, hidden_states, targets)
         scores = super().forward(hidden_states)
         lowest = torch.finfo(scores.dtype).min
@@ -434,10 +434,10 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         cache = kwargs.pop("cache", past_key_values)
         if use_cache and cache is None and not (self.gradient_checkpointing and self.training):
             cache = DynamicCache(config=config)
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("input_ids and inputs_embeds exclude each other: pass one of them")
-        if inputs_embeds is None:
+        if inputs_embeds is None and input_ids is not None:
             inputs_embeds = self.embed(input_ids, number_values)
+        elif inputs_embeds is None or input_ids is not None:
+            raise ValueError("input_ids and inputs_embeds exclude each other: pass one of them")
         elif number_values is not None:
             raise ValueError(
                 "number_values need input_ids, which say where numbers stand: with inputs_embeds, "
