@@ -18,27 +18,7 @@ IGNORED_TOKEN = -100
 
 # Rises when a configuration comes to mean something that older code would compute otherwise
 FORMAT_VERSION = 1
-
-
 _PROPERTY_TOKENS = 34
-_FIELDS_OF_TRANSFORMERS = ("tie_word_embeddings", "pad_token_id", "bos_token_id", "eos_token_id")
-_COUNTS = (
-    "vocab_size",
-    "kmer_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-)
-# the largest value of each real field; the smallest is 0
-_LARGEST = {
-    "attention_dropout": 1.0,
-    "hidden_dropout": 1.0,
-    "layer_norm_eps": sys.float_info.max,
-    "initializer_range": sys.float_info.max,
-    "number_loss_weight": sys.float_info.max,
-}
 
 
 class DNAGPTConfig(PreTrainedConfig):
@@ -155,21 +135,18 @@ class DNAGPTConfig(PreTrainedConfig):
 
     # the fields are set here rather than by Transformers, whose releases do so in two ways
     def __init__(self, **fields: Any) -> None:
-        own = {
-            name: fields.pop(name, getattr(DNAGPTConfig, name))
-            for name in DNAGPTConfig.__annotations__
-        }
-        for name, value in own.items():
-            setattr(self, name, value)
+        defaults = {name: getattr(DNAGPTConfig, name) for name in DNAGPTConfig.__annotations__}
+        fields = {"auto_map": dict(AUTO_MAP)} | defaults | fields
+        for name in defaults:
+            setattr(self, name, fields[name])
         if self.intermediate_size is None:
             self.intermediate_size = 4 * self.hidden_size
         self._check_sizes()
         if self.num_tokens is None:
             self.num_tokens = min(self.vocab_size, self.number_token_id + 1)
         self._check_ids_and_reals()
-        # releases of Transformers differ in which of these they keep
-        shared = {name: own[name] for name in own if name in _FIELDS_OF_TRANSFORMERS}
-        super().__init__(**{"auto_map": dict(AUTO_MAP), **shared, **fields})
+        # releases of Transformers differ in which fields of their own they keep without this
+        super().__init__(**fields | {name: getattr(self, name) for name in defaults})
 
     @property
     def dynamic_kmer(self) -> bool:
@@ -192,9 +169,10 @@ class DNAGPTConfig(PreTrainedConfig):
                 f"format_version is {self.format_version!r}, and this code knows {FORMAT_VERSION}: "
                 "install a newer dnagpt_hf"
             )
-        for name in _COUNTS:
-            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: give a whole number above 0")
+        for name in ("vocab_size", "kmer_size", "max_position_embeddings", "num_hidden_layers"):
+            self._check_range(name, int, 1)
+        for name in ("hidden_size", "num_attention_heads", "intermediate_size"):
+            self._check_range(name, int, 1)
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of "
@@ -206,20 +184,24 @@ class DNAGPTConfig(PreTrainedConfig):
             )
 
     def _check_ids_and_reals(self) -> None:
-        rows, tokens = self.vocab_size, self.num_tokens
-        if type(tokens) is not int or not 0 < tokens <= rows:
-            raise ValueError(f"num_tokens {tokens!r} does not lie between 1 and vocab_size {rows}")
-        ids = ("number_token_id", "number_instruction_token_id", "pad_token_id")
-        for name, token_id in ((name, getattr(self, name)) for name in ids):
-            if token_id is None and name == "pad_token_id":
-                continue
-            if type(token_id) is not int or not 0 <= token_id < rows:
-                raise ValueError(f"{name} {token_id!r} has no row in vocab_size {rows}")
-        for name, largest in _LARGEST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value <= largest:
-                most = " and 1 or less" if largest == 1.0 else ""
-                raise ValueError(f"{name} is {value!r}: give 0 or more{most}")
+        self._check_range("num_tokens", int, 1, self.vocab_size)
+        for name in ("number_token_id", "number_instruction_token_id", "pad_token_id"):
+            if name != "pad_token_id" or self.pad_token_id is not None:
+                self._check_range(name, int, 0, self.vocab_size - 1)
+        for name in ("attention_dropout", "hidden_dropout"):
+            self._check_range(name, float, 0, 1)
+        for name in ("layer_norm_eps", "initializer_range", "number_loss_weight"):
+            self._check_range(name, float, 0)
+
+    def _check_range(
+        self, name: str, kind: type, least: int, most: float = sys.float_info.max
+    ) -> None:
+        value = getattr(self, name)
+        is_number = type(value) in (int, kind)
+        if not is_number or not least <= value <= most:
+            limit = "or more" if most == sys.float_info.max else f"to {most}"
+            number = "a whole number, " if kind is int else ""
+            raise ValueError(f"{name} is {value!r}: give {number}{least} {limit}")
 
 
 DNAGPTConfig.register_for_auto_class()
