@@ -4,17 +4,15 @@ Text such as `<R>ATCGTA<+><M>-0.5 0.25<=><B>A` is read from left to right: names
 brackets are property tokens, letters are DNA cut into k-mers, and numbers stand right behind `<M>`.
 """
 
-import gc
 import importlib
 import itertools
 import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from transformers import AddedToken, BatchEncoding, PreTrainedTokenizer
@@ -65,8 +63,6 @@ _FILL: dict[str, Any] = {
 _FLOATS = ("number_values", "number_labels")
 # k-mers looked up at once: indices and sums of a block stay in a second-level cache.
 _BLOCK = 1 << 14
-# Letters read at once: a long list is read in groups whose intermediate arrays stay small.
-_GROUP = 1 << 16
 
 
 class KmerVocabulary:
@@ -144,17 +140,11 @@ class DNACodec:
     @cached_property
     def letters(self) -> np.ndarray:
         """Letters of every k-mer as bytes; shorter k-mers end in zeros."""
-        alphabet = np.frombuffer(ALPHABET.encode(), np.uint8)
-        blocks = []
-        for length in self.vocabulary.first_id:
-            # (k-mers, kmer_size)
-            block = np.zeros((5**length, self.vocabulary.kmer_size), np.uint8)
-            for column in range(length):
-                block[:, column] = alphabet[np.arange(5**length) // 5 ** (length - 1 - column) % 5]
-            blocks.append(block)
-        return np.concatenate(blocks)
+        # (k-mers, kmer_size)
+        kmers = np.array(self.vocabulary.tokens[len(PROPERTY_TOKENS) : -1], dtype=np.bytes_)
+        return kmers.view(np.uint8).reshape(len(kmers), -1)
 
-    def fill(self, ids: np.ndarray, bases: str | memoryview) -> bool:
+    def fill(self, ids: np.ndarray, bases: str) -> bool:
         """Write the ids of full k-mers, and return `False` if a letter is not DNA.
 
         Args:
@@ -167,10 +157,8 @@ class DNACodec:
         sums, share = np.empty((2, size), self.tables[0].dtype)
         for start in range(0, len(ids), _BLOCK):
             letters = bases[start * k : min(start + _BLOCK, len(ids)) * k]
-            if isinstance(letters, str):
-                letters = memoryview(letters.encode("ascii"))
             # (k-mers, columns)
-            block = np.frombuffer(letters, self.unit).reshape(-1, self.columns)
+            block = np.frombuffer(letters.encode("ascii"), self.unit).reshape(-1, self.columns)
             index, sums, share = index[: len(block)], sums[: len(block)], share[: len(block)]
             for column, table in enumerate(self.tables):
                 index[:] = block[:, column]
@@ -215,18 +203,6 @@ def _integers(count: int) -> np.ndarray:
     return integers
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python from searching the lists of a batch for cycles while they are being made."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def _segments(text: str) -> Iterator[tuple[int, str | None, int, str]]:
     """Offset and name of each token in angle brackets, offset and text of the stretch behind it."""
     head, *pieces = text.split("<")
@@ -262,10 +238,11 @@ def _write_number(value: float) -> str:
     return min(np.format_float_positional(single, trim="-"), exponent, key=len)
 
 
-def _raise_not_dna(stretch: str, at: int) -> NoReturn:
+def _check_dna(stretch: str, at: int) -> None:
+    """Refuse a stretch that holds anything but letters of DNA and white space."""
     found = _NOT_DNA.search(stretch)
     if found is None:
-        raise ValueError(f"text at position {at} is not DNA")
+        return
     character = found.group()
     hint = "DNA letters are ACGTUN and the IUPAC codes RYSWKMBDHV"
     if character in "0123456789+-.":
@@ -294,17 +271,17 @@ class _Stream:
         self.slot_ids.append(token_id)
         self.length += 1
 
-    def ids(self, codec: DNACodec, dtype: type) -> np.ndarray | None:
+    def ids(self, codec: DNACodec) -> np.ndarray | None:
         """All ids, or None where a stretch is not DNA; every stretch goes through one look-up."""
         bases = "".join(self.stretches)
-        kmers: np.ndarray = np.empty(self.kmer_count, dtype)
+        kmers: np.ndarray = np.empty(self.kmer_count, np.int32)
         if self.undecided or not bases.isascii() or not codec.fill(kmers, bases):
             return None
         for index, length in self.shorter:
             kmers[index] = codec.shorten(kmers[index], length)
         if not self.slots:
             return kmers
-        ids: np.ndarray = np.empty(self.length, dtype)
+        ids: np.ndarray = np.empty(self.length, np.int32)
         ids[self.slots] = self.slot_ids
         done = 0
         for start, count in self.spans:
@@ -478,61 +455,29 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         names = self._vocabulary.names | {
             token[1:-1]: index for token, index in self.get_added_vocab().items()
         }
-        integers = _integers(len(self))
-        objects = integers[:0]
-        rows: list[Any] = []
-        numbers: list[list[tuple[int, float]]] = []
-        start = 0
-        while start < len(texts):
-            end = start
-            letters = 0
-            while end < len(texts) and letters < _GROUP:
-                if not isinstance(texts[end], str):
-                    kind = type(texts[end]).__name__
-                    raise ValueError(f"record {end}: text must be str, not {kind}")
-                letters += len(texts[end])
-                end += 1
-            # NumPy takes objects by indices of this type without converting them first
-            dtype = np.intp if as_lists else np.int32
-            stream, ids = self._read_group(
-                texts[start:end], names, start if batched else None, dtype
-            )
-            if as_lists:
-                # One array for all groups: every new one would count its references up and down.
-                if len(objects) < len(ids):
-                    objects = np.empty(len(ids), dtype=object)
-                ids = integers.take(ids, out=objects[: len(ids)], mode="clip")
-            group = [ids[a:b] for a, b in zip([0, *stream.ends], stream.ends, strict=False)]
-            rows.extend([row.tolist() for row in group] if as_lists else group)
-            numbers.extend(stream.numbers)
-            start = end
-        return rows, numbers
-
-    def _read_group(
-        self,
-        texts: Sequence[str],
-        names: dict[str, int],
-        first_record: int | None,
-        dtype: type,
-    ) -> tuple[_Stream, np.ndarray]:
-        record = 0
+        record, ids = 0, None
         try:
             # White space is rare and slow to look for: only what fails as it stands is stripped.
             for strip in (False, True):
                 stream = _Stream()
                 for record, text in enumerate(texts):  # noqa: B007
+                    if not isinstance(text, str):
+                        raise ValueError(f"text must be str, not {type(text).__name__}")
                     self._read_text(text, stream, names, strip)
-                ids = stream.ids(self._codec, dtype)
+                ids = stream.ids(self._codec)
                 if ids is not None:
-                    return stream, ids
-            for record, text in enumerate(texts):  # noqa: B007
+                    break
+            for record, text in enumerate(texts if ids is None else ()):  # noqa: B007
                 for _, name, begin, stretch in _segments(text):
-                    if name != "M" and _NOT_DNA.search(stretch):
-                        _raise_not_dna(stretch, begin)
+                    if f"<{name}>" != NUMBER_INSTRUCTION:
+                        _check_dna(stretch, begin)
+            if ids is None:
+                raise ValueError("text is not in the token language")
         except ValueError as error:
-            where = "" if first_record is None else f"record {first_record + record}: "
-            raise ValueError(f"{where}{error}") from None
-        raise ValueError("text is not in the token language")
+            raise ValueError(f"record {record}: {error}" if batched else str(error)) from None
+        ids = _integers(len(self))[ids] if as_lists else ids
+        rows = [ids[a:b] for a, b in zip([0, *stream.ends], stream.ends, strict=False)]
+        return [row.tolist() for row in rows] if as_lists else rows, stream.numbers
 
     def _read_text(self, text: str, stream: _Stream, names: dict[str, int], strip: bool) -> None:
         start = stream.length
@@ -569,10 +514,13 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         elif rest and not strip:
             stream.undecided = True
         elif rest and self.remainder != "pad":
-            if _NOT_DNA.search(stretch):
-                _raise_not_dna(stretch, begin)
+            _check_dna(stretch, begin)
             if self.remainder == "error":
-                raise ValueError(self._remainder_message(rest, f" of the DNA at position {begin}"))
+                raise ValueError(
+                    f"the last {rest} bases of the DNA at position {begin} have no token in the "
+                    f"fixed {self.kmer_size}-mer vocabulary: cut them off, or choose "
+                    "remainder='drop' or 'pad'"
+                )
             bases, rest = bases[:-rest], 0
         if rest:
             count += 1
@@ -581,12 +529,6 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         stream.spans.append((stream.length, count))
         stream.length += count
         stream.kmer_count += count
-
-    def _remainder_message(self, rest: int, where: str = "") -> str:
-        return (
-            f"the last {rest} bases{where} have no token in the fixed {self.kmer_size}-mer "
-            "vocabulary: cut them off, or choose remainder='drop' or 'pad'"
-        )
 
     def _offsets(self, text: str) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
@@ -626,60 +568,25 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             >>> DNAGPTTokenizer().encode_dna("ATCGTANN").tolist()
             [10010, 39]
         """
-        bases = self._letters(sequence)
-        ids = self._encode(bases)
-        if ids is None:
-            written = bases.encode() if isinstance(bases, str) else bases.tobytes()
-            ids = self._encode(memoryview(written.translate(None, WHITE_SPACE.encode())))
-            if ids is None:
-                _raise_not_dna(written.decode("latin-1"), 0)
-        return ids
-
-    def _letters(self, sequence: Any) -> str | memoryview:
-        """A sequence as ASCII text or as bytes."""
-        if isinstance(sequence, str):
-            if not sequence.isascii():
-                _raise_not_dna(sequence, 0)
-            return sequence
         if isinstance(sequence, np.ndarray) and (sequence.dtype != np.uint8 or sequence.ndim != 1):
             raise ValueError(
                 f"sequence is an array of {sequence.dtype} with shape {sequence.shape}: it must be "
                 "one-dimensional uint8 (letters as ASCII codes)"
             )
-        if not isinstance(sequence, bytes | bytearray | memoryview | np.ndarray):
+        if not isinstance(sequence, str | bytes | bytearray | memoryview | np.ndarray):
             raise ValueError(f"sequence must be str, bytes or uint8, not {type(sequence).__name__}")
-        view = memoryview(sequence)  # type: ignore[arg-type]
-        return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
-
-    def _encode(self, bases: str | memoryview) -> np.ndarray | None:
-        """Ids of ASCII letters, or None if there is anything but DNA among them."""
-        count, rest = divmod(len(bases), self.kmer_size)
-        ids = np.empty(count + (rest > 0), np.int32)
-        if not self._codec.fill(ids[:count], bases):
-            return None
-        if not rest:
-            return ids
-        end = bases[count * self.kmer_size :]
-        last = end if isinstance(end, str) else end.tobytes().decode("latin-1")
-        if self.dynamic_kmer:
-            known = self._vocabulary.ids.get(last, -1)
-            if known >= len(PROPERTY_TOKENS):
-                ids[count] = known
+        text = sequence if isinstance(sequence, str) else bytes(sequence).decode("latin-1")
+        for strip in (False, True):
+            stream = _Stream()
+            self._read_dna(text, 0, stream, strip)
+            ids = stream.ids(self._codec)
+            if ids is not None:
                 return ids
-        padded = last + "N" * (self.kmer_size - rest)
-        if not padded.isascii() or not self._codec.fill(ids[count:], padded):
-            return None
-        if self.dynamic_kmer:
-            ids[count] = self._codec.shorten(ids[count], rest)
-        elif self.remainder == "drop":
-            return ids[:count]
-        elif self.remainder == "error":
-            raise ValueError(self._remainder_message(rest))
-        return ids
+        _check_dna(text, 0)
+        raise ValueError("sequence is not DNA")
 
     # -- the calls of Transformers -----------------------------------------------------------------
 
-    @_collector_paused()
     def _encode_plus(
         self,
         text: str | Sequence[str],
@@ -721,60 +628,55 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         batched = not isinstance(text, str)
         texts = [text] if isinstance(text, str) else text
         rows, numbers = self._read(texts, batched, as_lists=not return_tensors)
-        lengths = [len(row) for row in rows]
-        skipped = [0] * len(rows)
+        columns: dict[str, list[Any]] = {"input_ids": rows}
+        if return_attention_mask is not False:
+            columns["attention_mask"] = [[1] * len(row) for row in rows]
+        columns["number_values"] = [[0.0] * len(row) for row in rows]
+        for row, values in zip(columns["number_values"], numbers, strict=True):
+            for position, value in values:
+                row[position] = value
+        if return_special_tokens_mask:
+            columns["special_tokens_mask"] = [[0] * len(row) for row in rows]
+        if return_offsets_mapping:
+            columns["offset_mapping"] = [self._offsets(text) for text in texts]
         if truncation_strategy is not TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:
-            if self.truncation_side == "left":
-                skipped = [max(0, length - max_length) for length in lengths]
-            rows = [row[n : n + max_length] for row, n in zip(rows, skipped, strict=True)]
-            lengths = [len(row) for row in rows]
+            kept = slice(-max_length if self.truncation_side == "left" else None, None)
+            kept = slice(max_length) if self.truncation_side == "right" or not max_length else kept
+            columns = {key: [row[kept] for row in rows] for key, rows in columns.items()}
+        lengths = [len(row) for row in columns["input_ids"]]
         if max(lengths, default=0) > self.model_max_length:
             longest = range(max(lengths))
             self._eventual_warn_about_too_long_sequence(longest, max_length, verbose)
         width = _width(lengths, padding_strategy, max_length, pad_to_multiple_of, return_tensors)
-        left = self._pads_left(padding_side)
-
-        columns: dict[str, Any] = {}
-        pad_id = self.pad_token_id
-        if return_tensors:
-            shape = (len(rows), width)
-            columns["input_ids"] = np.empty(shape, np.int64)
-            columns["attention_mask"] = np.ones(shape, np.int64)
-            columns["number_values"] = np.zeros(shape, np.float32)
-            for index, row in enumerate(rows):
-                missing = width - len(row)
-                columns["input_ids"][index, missing if left else 0 :][: len(row)] = row
-                if missing:
-                    padding = slice(missing) if left else slice(len(row), None)
-                    columns["input_ids"][index, padding] = pad_id
-                    columns["attention_mask"][index, padding] = 0
-        else:
-            columns["input_ids"] = rows
-            columns["attention_mask"] = [[1] * n for n in lengths]
-            if width > min(lengths, default=0):
-                for key, fill in (("input_ids", pad_id), ("attention_mask", 0)):
-                    columns[key] = [_padded(row, width, fill, left) for row in columns[key]]
-            columns["number_values"] = [[0.0] * len(row) for row in columns["input_ids"]]
-        for index in filter(numbers.__getitem__, range(len(numbers))):
-            length = lengths[index]
-            shift = max(width - length, 0) if left else 0
-            for position, value in numbers[index]:
-                if 0 <= position - skipped[index] < length:
-                    columns["number_values"][index][position - skipped[index] + shift] = value
-        if return_attention_mask is False:
-            del columns["attention_mask"]
-        if return_special_tokens_mask:
-            columns["special_tokens_mask"] = [_padded([0] * n, width, 1, left) for n in lengths]
-        if return_offsets_mapping:
-            columns["offset_mapping"] = [
-                _padded(self._offsets(text)[n : n + length], width, (0, 0), left)
-                for text, n, length in zip(texts, skipped, lengths, strict=True)
-            ]
+        arrays = self._padded(columns, width, self._pads_left(padding_side), bool(return_tensors))
         if return_length:
-            columns["length"] = [len(row) for row in columns["input_ids"]]
+            arrays["length"] = [len(row) for row in arrays["input_ids"]]
         if not batched and not return_tensors:
-            columns = {key: values[0] for key, values in columns.items()}
-        return BatchEncoding(columns, tensor_type=return_tensors)
+            arrays = {key: values[0] for key, values in arrays.items()}
+        return BatchEncoding(arrays, tensor_type=return_tensors)
+
+    def _padded(
+        self, columns: dict[str, list[Any]], width: int, left: bool, as_arrays: bool
+    ) -> dict[str, Any]:
+        """Pad rows that have a value for each token, to lists or to arrays `(rows, width, …)`."""
+        padded: dict[str, Any] = {}
+        for key, rows in columns.items():
+            fill = self.pad_token_id if key == "input_ids" else _FILL[key]
+            if not as_arrays:
+                padded[key] = rows
+                if width > min(map(len, rows), default=0):
+                    empty = [[fill] * (width - len(row)) for row in rows]
+                    padded[key] = [
+                        [*gap, *row] if left else [*row, *gap]
+                        for gap, row in zip(empty, rows, strict=True)
+                    ]
+                continue
+            kind = np.float32 if key in _FLOATS else np.int64
+            padded[key] = np.full((len(rows), width, *np.shape(fill)), fill, kind)
+            for filled, row in zip(padded[key], rows, strict=True):
+                if len(row):
+                    filled[width - len(row) if left else 0 :][: len(row)] = row
+        return padded
 
     def _pads_left(self, side: str | None) -> bool:
         side = self.padding_side if side is None else side
@@ -815,7 +717,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         lengths = [len(row) for row in ids]
         width = _width(lengths, strategy, max_length, pad_to_multiple_of, return_tensors)
         left = self._pads_left(padding_side)
-        fills = _FILL | {"input_ids": self.pad_token_id}
+        fills = {"input_ids", *_FILL}
         for key, rows in columns.items():
             if len(rows) != len(ids):
                 raise ValueError(f"{key} has {len(rows)} rows, input_ids {len(ids)}")
@@ -827,12 +729,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             ):
                 continue  # targets of whole records, even if they are as many as the tokens
             if key in fills and all(aligned):
-                columns[key] = [_padded(row, width, fills[key], left) for row in rows]
-                if return_tensors:
-                    kind = np.float32 if key in _FLOATS else np.int64
-                    columns[key] = np.array(columns[key], kind).reshape(
-                        len(ids), width, *np.shape(fills[key])
-                    )
+                columns |= self._padded({key: rows}, width, left, bool(return_tensors))
             elif key in fills and key not in ("labels", "number_labels"):
                 index = aligned.index(False)
                 raise ValueError(f"{key} of example {index} is not as long as its input_ids")
@@ -949,13 +846,6 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
                 pieces.append(" " * (behind_number and at == 0) + text)
                 in_stretch = length < self.kmer_size
         return "".join(pieces)
-
-
-def _padded(row: list[Any], width: int, fill: Any, left: bool) -> list[Any]:
-    missing = width - len(row)
-    if missing <= 0:
-        return row
-    return [fill] * missing + row if left else row + [fill] * missing
 
 
 def _width(
