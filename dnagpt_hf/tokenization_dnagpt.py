@@ -628,15 +628,22 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
         batched = not isinstance(text, str)
         texts = [text] if isinstance(text, str) else text
         rows, numbers = self._read(texts, batched, as_lists=not return_tensors)
+
+        def filled(value: float) -> list[Any]:
+            """Make rows with a value for each token."""
+            if return_tensors:
+                return [np.full(len(row), value) for row in rows]
+            return [[value] * len(row) for row in rows]
+
         columns: dict[str, list[Any]] = {"input_ids": rows}
         if return_attention_mask is not False:
-            columns["attention_mask"] = [[1] * len(row) for row in rows]
-        columns["number_values"] = [[0.0] * len(row) for row in rows]
+            columns["attention_mask"] = filled(1)
+        columns["number_values"] = filled(0.0)
         for row, values in zip(columns["number_values"], numbers, strict=True):
             for position, value in values:
                 row[position] = value
         if return_special_tokens_mask:
-            columns["special_tokens_mask"] = [[0] * len(row) for row in rows]
+            columns["special_tokens_mask"] = filled(0)
         if return_offsets_mapping:
             columns["offset_mapping"] = [self._offsets(text) for text in texts]
         if truncation_strategy is not TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:

@@ -1,14 +1,12 @@
-"""Generation under constraints: exact lengths, alphabets, answers, stop tokens, seeds per sequence.
+"""Generation under constraints: exact lengths, alphabets, answers, seeds per sequence.
 
-Constraints are logits processors and stopping criteria of Transformers, and `generate_dna` and
-`generate_records` call `model.generate` in batches. `decoding` has a leaner
-loop for many sequences of one length.
+Constraints are logits processors of Transformers, and `generate_dna` and `generate_records` call
+`model.generate` in batches. `decoding` has a leaner loop for many sequences of one length.
 """
 
 from dnagpt_hf.generation.constraints import AnswersOnly, DNAOnly, ExactBases, WellFormedText
 from dnagpt_hf.generation.sampling import Sampling, SeededNoise, sequence_keys
 from dnagpt_hf.generation.sequences import generate_dna, generate_records, split_remainder
-from dnagpt_hf.generation.stopping import StopAfterTokens, StopWhenComplete, stops_in_place
 from dnagpt_hf.generation.vocabulary import KmerTable
 
 __all__ = [
@@ -18,12 +16,9 @@ __all__ = [
     "KmerTable",
     "Sampling",
     "SeededNoise",
-    "StopAfterTokens",
-    "StopWhenComplete",
     "WellFormedText",
     "generate_dna",
     "generate_records",
     "sequence_keys",
     "split_remainder",
-    "stops_in_place",
 ]

@@ -152,7 +152,7 @@ class ExactBases(Constraint):
     """Writes an exact number of bases behind the prompt, cut as the tokenizer cuts them.
 
     All tokens have `kmer_size` bases but the last, which has the remainder. A row that has its
-    bases gets the stop token, if one is asked for, and padding from then on.
+    bases gets padding from then on.
 
     A prompt whose DNA ends in fewer than `kmer_size` bases would put the new tokens out of frame.
     Take this remainder off the prompt ([`split_remainder`]) and pass it here: the first token then
@@ -163,12 +163,10 @@ class ExactBases(Constraint):
         num_bases (`int` or `Sequence[int]`): New bases, for all rows or for each.
         prompt_length (`int`): Length of the (padded) prompt in tokens, `input_ids.shape[1]`.
         remainders (`Sequence[str]`, *optional*): Bases that were taken off each prompt.
-        stop_token (`str` or `int`, *optional*): Token to write behind the last base.
         allow_n (`bool`, defaults to `False`): Allow N.
 
     Raises:
-        ValueError: if a length is below 1 or, in the fixed vocabulary, fits no whole
-            k-mers, or if the stop token is DNA.
+        ValueError: if a length is below 1 or, in the fixed vocabulary, fits no whole k-mers.
     """
 
     def __init__(
@@ -177,7 +175,6 @@ class ExactBases(Constraint):
         num_bases: int | Sequence[int],
         prompt_length: int,
         remainders: Sequence[str] | None = None,
-        stop_token: str | int | None = None,
         allow_n: bool = False,
     ) -> None:
         lengths = [num_bases] if isinstance(num_bases, int) else list(num_bases)
@@ -195,49 +192,26 @@ class ExactBases(Constraint):
         self.prompt_length = prompt_length
         self.kmer_size = tokenizer.kmer_size
         self.pad = tokenizer.pad_token_id
-        self.has_stop = stop_token is not None
-        self.stop = self.pad if stop_token is None else token_id(tokenizer, stop_token)
-        if table.lengths[self.stop]:
-            raise ValueError(f"stop_token {stop_token!r} is DNA: choose a token such as '<X>'")
         self.lengths = table.lengths
         self.total = torch.tensor([n + len(r) for n, r in zip(lengths, begun, strict=True)])
         self.first = torch.stack([table.starting_with(bases, allow_n) for bases in distinct])
         self.first_index = torch.tensor([distinct.index(bases) for bases in begun])
         self.later = table.starting_with("", allow_n)
 
-    @property
-    def max_new_tokens(self) -> int:
-        """Count the tokens that the longest row needs, the stop token included."""
-        return -(-int(self.total.max()) // self.kmer_size) + self.has_stop
-
-    def is_done(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Mark the rows that have their bases and their stop token, `(rows,)`."""
-        done = self._missing(input_ids) <= 0
-        return done & self._stopped(input_ids) if self.has_stop else done
-
     def allowed(self, input_ids: torch.Tensor) -> torch.Tensor:
         self.lengths = self.lengths.to(input_ids.device)
         self.first = self.first.to(input_ids.device)
         self.later = self.later.to(input_ids.device)
-        missing = self._missing(input_ids)
+        # bases that are still to be written, (rows, 1)
+        written = self.lengths[input_ids[:, self.prompt_length :]].sum(-1)
+        missing = (per_row(self.total, input_ids) - written)[:, None]
         may_stand_here = self.later
         if input_ids.shape[1] == self.prompt_length:
             may_stand_here = self.first[per_row(self.first_index, input_ids)]
-        fits = self.lengths == missing.clamp(0, self.kmer_size)[:, None]
+        is_pad = torch.arange(len(self.lengths), device=input_ids.device) == self.pad
         # (rows, tokens)
-        dna = fits & may_stand_here & (missing > 0)[:, None]
-
-        closing = torch.where(self._stopped(input_ids), self.pad, self.stop)
-        ids = torch.arange(len(self.lengths), device=input_ids.device)
-        return dna | ((missing <= 0)[:, None] & (ids == closing[:, None]))
-
-    def _missing(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Bases that are still to be written, `(rows,)`."""
-        written = self.lengths.to(input_ids.device)[input_ids[:, self.prompt_length :]].sum(-1)
-        return per_row(self.total, input_ids) - written
-
-    def _stopped(self, input_ids: torch.Tensor) -> torch.Tensor:
-        return (input_ids[:, self.prompt_length :] == self.stop).any(-1)
+        dna = (self.lengths == missing.clamp(max=self.kmer_size)) & may_stand_here
+        return torch.where(missing > 0, dna, is_pad)
 
 
 def check_num_bases(tokenizer: DNAGPTTokenizer, num_bases: int, remainder: int) -> None:

@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-from transformers.generation import StoppingCriteriaList
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.generation import (
@@ -13,14 +12,11 @@ from dnagpt_hf.generation import (
     DNAOnly,
     ExactBases,
     SeededNoise,
-    StopAfterTokens,
-    StopWhenComplete,
     WellFormedText,
     generate_dna,
     generate_records,
     sequence_keys,
     split_remainder,
-    stops_in_place,
 )
 
 POSITIONS = 48
@@ -130,7 +126,7 @@ def test_prompt_and_new_bases_are_cut_as_the_tokenizer_cuts_them(vocabulary, req
     width = inputs["input_ids"].shape[1]
     exact = ExactBases(tokenizer, lengths, width, remainders)
     sequences = model.generate(
-        **inputs, max_new_tokens=exact.max_new_tokens, logits_processor=[exact]
+        **inputs, max_new_tokens=int(exact.total.max()), logits_processor=[exact]
     )
     for row, (prompt, n, remainder) in enumerate(zip(prompts, lengths, remainders, strict=True)):
         ids = without_padding(tokenizer, sequences[row])
@@ -179,29 +175,17 @@ def test_n_in_the_prompt_and_on_request(model, tokenizer):
     assert any("N" in bases for bases in dna)
 
 
-def test_stop_token_behind_the_last_base_then_padding(model, tokenizer):
+def test_padding_behind_the_last_base(model, tokenizer):
     inputs = encode(tokenizer, ["<R>ACGTAC", "<R>"])
     width = inputs["input_ids"].shape[1]
-    exact = ExactBases(tokenizer, [20, 6], width, stop_token=STOP)
-    assert exact.max_new_tokens == 5
-    output = model.generate(
-        **inputs,
-        max_new_tokens=30,
-        logits_processor=[exact],
-        stopping_criteria=StoppingCriteriaList([StopWhenComplete(exact)]),
-    )
-    new, stop, pad = output[:, width:], tokenizer.convert_tokens_to_ids(STOP), 20
-    # all rows are done after five tokens
-    assert new.shape[1] == 5
-    assert new[0, 4] == stop
-    assert new[1, 1:].tolist() == [stop, pad, pad, pad]
+    exact = ExactBases(tokenizer, [20, 6], width)
+    new = model.generate(**inputs, max_new_tokens=5, logits_processor=[exact])[:, width:]
+    assert new[:, 4].tolist() == [20, 20] and new[1, 1:].tolist() == [20] * 4
     assert len(tokenizer.decode_dna(new[0, :4])) == 20
     assert len(tokenizer.decode_dna(new[1, :1])) == 6
 
 
 def test_arguments_of_exact_length(tokenizer):
-    with pytest.raises(ValueError, match="stop_token 'A' is DNA"):
-        ExactBases(tokenizer, 5, 1, stop_token="A")
     with pytest.raises(ValueError, match="2 lengths do not fit 3 remainders"):
         ExactBases(tokenizer, [5, 6], 1, ["", "A", "C"])
     with pytest.raises(ValueError, match="2 lengths or remainders do not fit 3 rows"):
@@ -214,7 +198,7 @@ def test_rows_that_generate_repeats_keep_their_length(model, tokenizer):
     exact = ExactBases(tokenizer, [14, 5], width, ["", "GA"])
     beams = model.generate(
         **inputs,
-        max_new_tokens=exact.max_new_tokens,
+        max_new_tokens=4,
         logits_processor=[exact],
         num_beams=3,
         num_return_sequences=2,
@@ -292,58 +276,6 @@ def test_answers_must_be_tokens(tokenizer):
         AnswersOnly(tokenizer, "AN")
     with pytest.raises(ValueError, match=r"\[\]: pass a list"):
         AnswersOnly(tokenizer, [])
-
-
-def test_stop_token_after_so_many_tokens(small_model, small_tokenizer):
-    inputs = encode(small_tokenizer, ["<R>AC", "<R>", "<S>GATT"])
-    width = inputs["input_ids"].shape[1]
-    stop = small_tokenizer.convert_tokens_to_ids(STOP)
-    with torch.no_grad():
-        # a model that would write nothing but the stop token
-        eager = make_model(small_tokenizer)
-        eager.token_head.out_proj.register_forward_hook(
-            lambda module, inputs, scores: scores.index_fill(-1, torch.tensor(stop), 1e3)
-        )
-    for places in (3, [0, 5, 2]):
-        stops = StopAfterTokens(small_tokenizer, STOP, places, width)
-        output = eager.generate(
-            **inputs,
-            max_new_tokens=20,
-            logits_processor=[stops],
-            stopping_criteria=StoppingCriteriaList([StopWhenComplete(stops)]),
-        )
-        rows = [places] * 3 if isinstance(places, int) else places
-        assert output.shape[1] == width + max(rows) + 1
-        for new, place in zip(output[:, width:].tolist(), rows, strict=True):
-            assert new.index(stop) == place
-            assert set(new[place + 1 :]) <= {small_tokenizer.pad_token_id}
-            assert stops_in_place(
-                torch.tensor([new]), small_tokenizer, STOP, 0, num_tokens=place
-            ).all()
-    with pytest.raises(ValueError, match="-1 lies below 0"):
-        StopAfterTokens(small_tokenizer, STOP, -1, width)
-
-
-def test_sequences_with_the_stop_token_in_place(tokenizer):
-    texts = [
-        "ACGTACGT<X><P>",  # in place
-        "ACGTACGTA<X>",  # one base late
-        "ACGTAC<X>",  # early
-        "ACGTACGT",  # never
-        "ACGTAC<X>GT<X>",  # two
-        "ACGTAC<R>GT<X>",  # not only DNA
-    ]
-    sequences = tokenizer(texts, return_tensors="pt", padding=True)["input_ids"]
-    # the prompt is not looked at
-    prompt = torch.full((len(texts), 1), tokenizer.convert_tokens_to_ids(STOP))
-    sequences = torch.cat([prompt, sequences], dim=1)
-    by_bases = stops_in_place(sequences, tokenizer, STOP, 1, num_bases=8)
-    assert by_bases.tolist() == [True, False, False, False, False, False]
-    by_tokens = stops_in_place(sequences, tokenizer, STOP, 1, num_tokens=2)
-    assert by_tokens.tolist() == [True, True, False, False, False, False]
-    for places in ({}, {"num_bases": 8, "num_tokens": 2}):
-        with pytest.raises(ValueError, match="one of the two"):
-            stops_in_place(sequences, tokenizer, STOP, 1, **places)
 
 
 # -- sampling --------------------------------------------------------------------------------------
