@@ -159,10 +159,10 @@ class DNAGPTTokenHead(DNAGPTProjection):
         if token_loss_function is not None and targets is not None:
             return token_loss_function(self, hidden_states, targets)
         scores = super().forward(hidden_states)
-        lowest = torch.finfo(scores.dtype).min
-        scores[..., self.config.number_token_id] = lowest
-        scores[..., self.config.num_tokens :] = lowest
-        return scores
+        ids = torch.arange(scores.shape[-1], device=scores.device)
+        is_no_token = (ids == self.config.number_token_id) | (ids >= self.config.num_tokens)
+        # not in place: tensor parallelism gives a view, which autograd lets nobody write to
+        return scores.masked_fill(is_no_token, torch.finfo(scores.dtype).min)
 
 
 # Head, last states and targets to the sum of the losses in nats, and the loss of each target,
