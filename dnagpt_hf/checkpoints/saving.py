@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,8 @@ def save_checkpoint(
         raise ValueError(f"{type(model).__name__} is no DNAGPT model: use its own save_pretrained")
     # a model loaded from the Hub points there; this folder has its own code
     config.auto_map = dict(AUTO_MAP)
-    with new_folder(destination, overwrite=overwrite) as folder:
+    # DeepSpeed reports on standard output that Transformers imports it here, if it is installed
+    with new_folder(destination, overwrite=overwrite) as folder, redirect_stdout(sys.stderr):
         # the code goes along, as the classes are registered for it
         model.save_pretrained(folder, max_shard_size=max_shard_size)
         tokenizer.save_pretrained(folder)
