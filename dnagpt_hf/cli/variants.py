@@ -116,6 +116,7 @@ def variants(
     settings = VariantSettings(species, window, stride, right, phases, strand, mode)
     if figure is not None:
         check_figure(figure, overwrite=overwrite)
+    checkpoint = open_checkpoint(model)
     genome = open_genome(file if fasta is None else fasta)
     aliases = None if chrom_aliases is None else read_aliases(chrom_aliases, genome.contigs)
     names = ContigNames(genome.contigs, aliases)
@@ -132,7 +133,6 @@ def variants(
         check_output(output, written_format, overwrite=overwrite)
         with counter("checking references", unit="record") as bar:
             contents = check_assembly(read, genome, names, max_mismatches, bar.update)
-        checkpoint = open_checkpoint(model)
         loaded = loading.load(checkpoint)
         source = f"{checkpoint.source}; revision {checkpoint.revision}"
         fields = Fields(mode == "full", site or mode == "site", source, settings)
