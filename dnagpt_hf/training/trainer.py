@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import ProgressCallback, Trainer
@@ -158,11 +159,21 @@ class CheckpointingTrainer(Trainer):
             if not self.args.should_save:
                 super()._save(output_dir, state_dict)
                 return
+            self._check_weights(self.model.state_dict() if state_dict is None else state_dict)
             with new_files(output_dir or str(self.args.output_dir)) as partial:
                 super()._save(str(partial), state_dict)
                 share_weights(partial)
         finally:
             model.__class__ = wrapped
+
+    def _check_weights(self, weights: Mapping[str, Any]) -> None:
+        """Refuse to save a model that diverged; the log of Trainer has no losses that are NaN."""
+        for name, weight in weights.items():
+            if not torch.isfinite(weight).all():
+                raise ValueError(
+                    f"weight {name} is not finite in step {self.state.global_step}, and is not "
+                    "saved: the training has diverged, so give a lower learning_rate"
+                )
 
     def save_state(self) -> None:
         if self.is_world_process_zero():

@@ -217,6 +217,18 @@ def test_checkpoints_are_sealed_and_rotated(
     }
 
 
+def test_a_training_that_diverged_saves_nothing(
+    contig: Bases, tokenizer: DNAGPTTokenizer, tmp_path: Path
+) -> None:
+    options = {**SAVED, "learning_rate": 1e30, "num_train_epochs": 1}
+    trainer = make_trainer(contig, tokenizer, tmp_path, **options)
+    with pytest.raises(ValueError, match=r"not finite in step 2, .* lower learning_rate"):
+        trainer.train()
+    with pytest.raises(ValueError, match="not finite"):
+        trainer.save_model()
+    assert checkpoints(tmp_path) == [] and not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_a_limit_of_0_keeps_all_checkpoints_as_in_trainer(
     contig: Bases, tokenizer: DNAGPTTokenizer, tmp_path: Path
 ) -> None:
