@@ -320,7 +320,7 @@ class TrainingOverlap:
 
     def __init__(self, folder: Path) -> None:
         path = folder / self.FILE
-        self.hashes = np.load(path) if path.is_file() else _hashes([])
+        self.hashes = np.load(path, allow_pickle=False) if path.is_file() else _hashes([])
         self.records = self.known = 0
 
     @classmethod
