@@ -215,6 +215,6 @@ def _draw_features(
             (left + right + 1) / 2, line, name, fontsize=6, ha="center", va="center", clip_on=True
         )
     axes.set_yticks(range(len(kinds)), kinds, fontsize=6)
-    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.set_ylim(max(len(kinds), 1) - 0.5, -0.5)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
