@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from dnagpt_hf.atomic_files import named_write_errors, write_text
+
 
 class ResumptionError(ValueError):
     """A file of finished sequences from which a run cannot resume."""
@@ -52,8 +54,8 @@ class PartialGeneration:
             return
         header = json.dumps(dict(run)).encode()
         if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(header + b"\n")
+            # whole or not at all: without room, an empty file would be that of another run
+            write_text(self.path, header.decode() + "\n")
         found, _, content = self.path.read_bytes().partition(b"\n")
         if found != header:
             raise ResumptionError(
@@ -79,7 +81,7 @@ class PartialGeneration:
         block["number"], block["rejected"], block["ids"] = numbers, rejected, ids
         self._blocks.append(block)
         if self.path is not None:
-            with open(self.path, "ab") as stream:
+            with named_write_errors(self.path), open(self.path, "ab") as stream:
                 stream.write(block.tobytes())
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,22 @@ def test_records_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         assert one.records["number"].tolist() == [1, 2, 3]
         assert one.records["ids"].tolist() == [[10, 11], [20, 21], [30, 31]]
         assert one.records["rejected"].tolist() == [[2, 0], [0, 0], [0, 1]]
+
+
+def test_a_full_disk_names_the_file_and_leaves_one_to_resume_from(tmp_path: Path) -> None:
+    path = tmp_path / "a.partial"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    numbers = np.arange(2)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
+        with pytest.raises(OSError, match="File too large") as error:
+            PartialGeneration(path, {"seed": 1}, 4, 1)
+        assert error.value.filename == str(path) and not path.exists()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+        partial = PartialGeneration(path, {"seed": 1}, 4, 1)
+        with pytest.raises(OSError, match="File too large") as error:
+            partial.append(numbers, np.zeros((2, 1)), np.ones((2, 4)))
+        assert error.value.filename == str(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert PartialGeneration(path, {"seed": 1}, 4, 1).records["number"].tolist() == [0]
