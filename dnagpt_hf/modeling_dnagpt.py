@@ -544,8 +544,9 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                     "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
                 )
             return
-        # in the precision of the model, in which a large number may be infinite
-        is_wrong = is_number & ~number_values.to(self.embed_tokens.weight.dtype).isfinite()
+        # in the precision of the model, in which a large number may be infinite; it is not read
+        # from a weight, which ZeRO-3 would gather on those processes alone that have a number
+        is_wrong = is_number & ~number_values.to(self.dtype).isfinite()
         if is_wrong.any():
             row, position = is_wrong.nonzero()[0].tolist()
             raise ValueError(
