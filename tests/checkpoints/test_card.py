@@ -14,7 +14,7 @@ from dnagpt_hf.presets import PRESETS, get_preset, preset_config
 
 CARDS = Path(__file__).parents[2] / "model_cards"
 ALL = sorted(CARDS.glob("*.md"))
-MEASURED = ("dnagpt-tiny", "dnagpt-tiny-pas")
+MEASURED = ("dnagpt-tiny", "dnagpt-small", "dnagpt-tiny-pas")
 
 
 @pytest.fixture

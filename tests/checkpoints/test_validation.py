@@ -120,7 +120,7 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "unknown activation": (change("config.json", hidden_act="foo"), ("config.json", "foo")),
     "text for a number": (
         change("config.json", number_token_id="x"),
-        ("config.json: number_token_id 'x'",),
+        ("config.json: number_token_id is 'x'", "a whole number"),
     ),
     "unknown pooling": (
         change("config.json", classifier_pooling="max"),
@@ -128,7 +128,7 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
     ),
     "dropout": (
         change("config.json", hidden_dropout=-1),
-        ("config.json: hidden_dropout is -1", "0 or more"),
+        ("config.json: hidden_dropout is -1", "give 0 to 1"),
     ),
     "wrong width": (
         change("config.json", hidden_size=64, intermediate_size=128),

@@ -206,7 +206,7 @@ BAD = [
     (",signal,1,2", {}, "record 8 (line 9): its sequence is empty"),
     ("ACGT!,signal,1,2", {}, "record 8 (line 9): sequence: character '!'"),
     ("ACGTAC,signal,1", {}, "line 9: 3 fields, but the header has 4"),
-    ("ACGTAC,rare,1,2", {"answers": None}, "line 9: class 'rare' has 1 of 41 records"),
+    ("ACGTAC,rare,1,2", {"answers": None}, "record 8 (line 9): class 'rare' has 1 of 41 records"),
     (GOOD[2], {"duplicates": "error"}, "record 8 (line 9): its sequence, or its reverse"),
     (
         "ACGTAC,signal,1,2",

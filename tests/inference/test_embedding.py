@@ -96,8 +96,8 @@ def test_layers_that_do_not_exist(
 
 
 def test_unknown_pooling(model: DNAGPTModel, tiny_tokenizer: DNAGPTTokenizer) -> None:
-    with pytest.raises(ValueError, match="unknown pooling 'max': choose mean, last, token"):
-        list(embed_records(model, tiny_tokenizer, records(), pooling="max"))  # type: ignore
+    with pytest.raises(ValueError, match="unknown pooling 'sum': choose mean, last, max, token"):
+        list(embed_records(model, tiny_tokenizer, records(), pooling="sum"))  # type: ignore
 
 
 def test_too_long_and_truncated(model: DNAGPTModel, tiny_tokenizer: DNAGPTTokenizer) -> None:

@@ -305,7 +305,7 @@ PITFALLS: list[tuple[str, list[str]]] = [
         [
             "generation/test_constraints.py::test_exact_length_behind_prompts_of_any_length",
             "generation/test_constraints.py::test_n_in_the_prompt_and_on_request",
-            "generation/test_constraints.py::test_stop_token_behind_the_last_base_then_padding",
+            "generation/test_constraints.py::test_padding_behind_the_last_base",
             "generation/test_constraints.py::test_a_sequence_does_not_depend_on_its_batch",
         ],
     ),
