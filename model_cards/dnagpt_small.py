@@ -2,8 +2,8 @@
 
     python model_cards/train_dnagpt_small.py genomes/dnagpt-tiny.yaml small --minutes 97
     python model_cards/dnagpt_small.py small
-    python benchmarks/benchmark_held_out.py dnagpt_hf/weights/dnagpt-small genomes/dnagpt-tiny.yaml \
-        --cache-folder cache > held_out.jsonl
+    python benchmarks/benchmark_held_out.py dnagpt_hf/weights/dnagpt-small \
+        genomes/dnagpt-tiny.yaml --cache-folder cache > held_out.jsonl
     python model_cards/dnagpt_small.py small held_out.jsonl
 
 The results are stored in `dnagpt-small.json`; without arguments, the program writes the card alone
@@ -34,12 +34,13 @@ chromosomes I and VIII, 0.5 Mb of E. coli, a piece of chromosome arm 3L of the f
 chromosome IV of the worm.
 
 The program was `model_cards/train_dnagpt_small.py`: {steps:,} steps of 16 rows of 512 tokens
-({megabases:.0f} million bases, {hours:.1f} hours of one core of an AMD EPYC, bfloat16). Muon trained
-the matrices of the layers (learning rate 2.5e-3, scaled to the size of AdamW's steps), AdamW with
-betas (0.9, 0.98) all other weights (4e-3); 100 steps of warm-up, then constant rates, which fell to 0
-in the last two fifths; weight decay 0.05, λ = 1. Four fifths of the records are plain sequence, 2 in
-25 have the question of GC content, and 3 in 25 that of sequence order. The activation is the square
-of ReLU. Size and recipe were chosen by short runs (`docs/pretraining.md` in the repository)."""
+({megabases:.0f} million bases, {hours:.1f} hours of one core of an AMD EPYC, bfloat16). Muon
+trained the matrices of the layers (learning rate 2.5e-3, scaled to the size of AdamW's steps),
+AdamW with betas (0.9, 0.98) all other weights (4e-3): 100 steps of warm-up, then constant rates,
+which fell to 0 in the last two fifths; weight decay 0.05, λ = 1. Four fifths of the records are
+plain sequence, 2 in 25 have the question of GC content, and 3 in 25 that of sequence order. The
+activation is the square of ReLU. Size and recipe follow from short runs (`docs/pretraining.md` in
+the repository)."""
 
 
 def card(facts: dict[str, Any]) -> str:
@@ -51,8 +52,8 @@ def card(facts: dict[str, Any]) -> str:
         config,
         summary="DNAGPT with 3.6 million parameters, pre-trained on parts of six genomes.",
         origin="Trained for the package `dnagpt_hf`, with which it comes: "
-        f'`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("{NAME}"))`. It models DNA better '
-        "than `dnagpt-tiny`, and is no substitute for the models of the paper: its k-mers have "
+        f'`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("{NAME}"))`. It models DNA '
+        "better than `dnagpt-tiny`, and is no substitute for the models of the paper: its k-mers have "
         "three bases instead of six.",
         released=False,
         training=TRAINING.format(
