@@ -53,8 +53,8 @@ def card(facts: dict[str, Any]) -> str:
         summary="DNAGPT with 3.6 million parameters, pre-trained on parts of six genomes.",
         origin="Trained for the package `dnagpt_hf`, with which it comes: "
         f'`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("{NAME}"))`. It models DNA '
-        "better than `dnagpt-tiny`, and is no substitute for the models of the paper: its k-mers have "
-        "three bases instead of six.",
+        "better than `dnagpt-tiny`, and is no substitute for the models of the paper: its k-mers "
+        "have three bases instead of six.",
         released=False,
         training=TRAINING.format(
             steps=facts["steps"],
