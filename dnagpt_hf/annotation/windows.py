@@ -12,7 +12,7 @@ from pathlib import Path
 from dnagpt_hf.genomes.bases import Interval, reverse_complement
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta import open_genome
-from dnagpt_hf.genomes.regions import similar_contigs
+from dnagpt_hf.genomes.regions import no_such_contig
 from dnagpt_hf.records.files import RecordError
 
 logger = logging.getLogger(__name__)
@@ -129,10 +129,10 @@ class GenomeWindows:
         if found is None:
             if not self.is_selection:
                 raise RecordError(
-                    f"{self.regions}, line {line}: contig {name} is not in {self.genome}, which "
-                    f"has {similar_contigs(name, self.contigs)}: name those to use with contigs, "
-                    "as [chr1, chr2], or as {chr1: NC_000001.11} where the FASTA file calls them "
-                    "otherwise"
+                    f"{self.regions}, line {line}: "
+                    f"{no_such_contig(name, self.contigs, self.genome)}: name those to use with "
+                    "contigs, as [chr1, chr2], or as {chr1: NC_000001.11} where the FASTA file "
+                    "calls them otherwise"
                 )
             counts["left out: on other contigs"] += 1
             return None
@@ -186,8 +186,6 @@ def open_windows(
     )
     for name in pairs.values():
         if name not in found:
-            raise ValueError(
-                f"contigs: {genome} has no contig {name}; there are {similar_contigs(name, found)}"
-            )
+            raise ValueError(f"contigs: {no_such_contig(name, found, genome)}")
     chosen = {name: found[theirs] for name, theirs in pairs.items()}
     return GenomeWindows(Path(genome), chosen, Path(regions), contigs is not None)

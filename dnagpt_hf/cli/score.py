@@ -176,7 +176,7 @@ def score(
 def _regions(genome: Genome, texts: list[str]) -> list[tuple[str, int, int]]:
     from dnagpt_hf.genomes.regions import find_intervals
 
-    found = [one for text in texts for one in find_intervals(text, genome.contigs)]
+    found = [one for text in texts for one in find_intervals(text, genome.contigs, genome.path)]
     return [(contig, interval.start, interval.end) for contig, interval in found]
 
 

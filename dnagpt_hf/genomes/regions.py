@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from dnagpt_hf.genomes.bases import Interval
 from dnagpt_hf.genomes.contigs import Contig, ContigPart
 
+if TYPE_CHECKING:
+    from dnagpt_hf.genomes.fasta import Genome
+
 _REGION = re.compile(r"(.+):([\d,]*\d[\d,]*)-([\d,]*)")
 # comparing a name with more contigs takes seconds
-_MOST_COMPARED = 10_000
+_MOST_COMPARED, _MOST_LISTED = 10_000, 5
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,16 @@ class Region:
         return f"{self.contig}:{self.start:,}-{'' if self.end is None else f'{self.end:,}'}"
 
 
-def find_intervals(name: str, contigs: Mapping[str, Contig]) -> list[tuple[str, Interval]]:
+def find_intervals(
+    name: str, contigs: Mapping[str, Contig], genome: object = "the genome"
+) -> list[tuple[str, Interval]]:
     """Find the bases that a name stands for, as contigs and intervals.
 
     Args:
         name: a contig, a region `X:1-10000` or a pattern `KI27*`. An exact name has priority over a
             region, a region over a pattern.
         contigs: contigs of the genome by name.
+        genome: its file, for errors.
 
     Raises:
         ValueError: the name fits no contig, or the region does not lie in its contig.
@@ -86,17 +93,61 @@ def find_intervals(name: str, contigs: Mapping[str, Contig]) -> list[tuple[str, 
         return [(region.contig, Interval(region.start - 1, end))]
     fitting = [contig for contig in contigs if fnmatchcase(contig, name)]
     if not fitting:
-        raise ValueError(f"no contig {name}; there are {similar_contigs(name, contigs)}")
+        raise ValueError(no_such_contig(region.contig, contigs, genome))
     return [(contig, Interval(0, len(contigs[contig]))) for contig in fitting]
 
 
+def check_region(genome: Genome, contig: str, start: int, end: int, where: str = "") -> None:
+    """Refuse a region that does not lie in a genome.
+
+    Args:
+        genome: the genome.
+        contig: name of the contig.
+        start: first base, from 0.
+        end: end of the region, excluded.
+        where: place that names the region, such as the line of a file.
+
+    Raises:
+        ValueError: the genome has no such contig, or the contig ends before the region.
+    """
+    region = f"{where}{': ' if where else ''}region {contig}:{start + 1:,}-{end:,}"
+    if contig not in genome.contigs:
+        raise ValueError(f"{region}: {no_such_contig(contig, genome.contigs, genome.path)}")
+    length = len(genome.contigs[contig])
+    if not 0 <= start <= end <= length:
+        raise ValueError(f"{region}: contig {contig} has the positions 1 to {length:,}")
+
+
+def no_such_contig(name: str, contigs: Mapping[str, Contig], genome: object) -> str:
+    """Say that a genome lacks a contig, for an error message.
+
+    Example:
+
+        >>> no_such_contig("chrI", {"I": None}, "genome.fa")
+        'genome.fa has no contig chrI; its contigs are I (only the prefix chr differs: write I)'
+    """
+    bare = name.removeprefix("chr")
+    other = bare if bare != name else f"chr{name}"
+    hint = f" (only the prefix chr differs: write {other})" if other in contigs else ""
+    return f"{genome} has no contig {name}; its contigs are {similar_contigs(name, contigs)}{hint}"
+
+
 def similar_contigs(name: str, contigs: Mapping[str, Contig]) -> str:
-    """List contigs that a mistyped name may mean, for an error message; else the first ones."""
-    name = name.partition(":")[0].lower().removeprefix("chr")
+    """List contigs for an error message; of many, first those that a mistyped name may mean.
+
+    Example:
+
+        >>> similar_contigs("CHR7", dict.fromkeys("123456789"))
+        '7, 1, 2, 3, 4, …'
+    """
+    if len(contigs) <= _MOST_LISTED:
+        return ", ".join(contigs)
     known = list(islice(contigs, _MOST_COMPARED))
-    close = [one for one in known if one.lower().removeprefix("chr") == name]
+    bare = name.lower().removeprefix("chr")
+    close = [one for one in known if one.lower().removeprefix("chr") == bare]
     close += difflib.get_close_matches(name, known, n=3)
-    return ", ".join(list(dict.fromkeys(close)) or known[:5]) + ", …"
+    listed = list(dict.fromkeys([*close, *known]))[:_MOST_LISTED]
+    return ", ".join([*listed, *["…"] * (len(listed) < len(contigs))])
 
 
 def without(intervals: Sequence[Interval], removed: Sequence[Interval]) -> list[Interval]:

@@ -14,7 +14,7 @@ import torch
 from dnagpt_hf.annotation.bed import read_bed
 from dnagpt_hf.genomes.bases import Bases, Interval, reverse_complement
 from dnagpt_hf.genomes.fasta import Genome
-from dnagpt_hf.genomes.regions import similar_contigs
+from dnagpt_hf.genomes.regions import check_region
 from dnagpt_hf.inference.embedding import hidden_states, layer_index
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS, SPECIES
@@ -103,15 +103,17 @@ def find_regions(
     if regions is None:
         return [(name, Interval(0, len(contig))) for name, contig in genome.contigs.items()]
     if isinstance(regions, str | os.PathLike):
-        regions = [(one.contig, one.start, one.end) for one in read_bed(regions)]
+        places = [
+            (f"{os.fspath(regions)}, line {one.line}", one.contig, one.start, one.end)
+            for one in read_bed(regions)
+        ]
+    else:
+        places = [("", *region) for region in regions]
     found = []
-    for contig, start, end in regions:
-        length = len(genome.contigs.get(contig, ()))
-        if not 0 <= start < end <= length:
-            has = f"the contig has {length:,} bases"
-            if not length:
-                has = f"there is no such contig, but {similar_contigs(contig, genome.contigs)}"
-            raise ValueError(f"{genome.path} has no region {contig}:{start + 1:,}-{end:,}: {has}")
+    for where, contig, start, end in places:
+        check_region(genome, contig, start, end, where)
+        if start == end:
+            raise ValueError(f"{where or 'regions'}: a region of {contig} has no bases")
         found.append((contig, Interval(start, end)))
     return found
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dnagpt_hf.annotation.bed import read_bed
 from dnagpt_hf.genomes.bases import Bases, GenomeError, normalize_bases
-from dnagpt_hf.genomes.regions import similar_contigs
+from dnagpt_hf.genomes.regions import check_region
 from dnagpt_hf.likelihoods.sequences import BaseScores, SequenceScorer
 from dnagpt_hf.likelihoods.strands import Array
 from dnagpt_hf.records.reading import Record
@@ -171,21 +171,19 @@ def region_parts(
     """
     if isinstance(regions, str | os.PathLike):
         for region in read_bed(regions):
-            yield _part(genome, region.contig, region.start, region.end, region.name)
+            where = f"{os.fspath(regions)}, line {region.line}"
+            yield _part(genome, region.contig, region.start, region.end, region.name, where)
     else:
         for contig, start, end in regions:
             yield _part(genome, contig, start, end)
 
 
-def _part(genome: Genome, contig: str, start: int, end: int, name: str = "") -> SequencePart:
-    place = f"{contig}:{start + 1}-{end}"
-    if contig not in genome.contigs:
-        similar = similar_contigs(contig, genome.contigs)
-        raise ValueError(f"region {place}: {genome.path} has no such contig; there are {similar}")
-    whole = genome.contigs[contig]
-    if not 0 <= start <= end <= len(whole):
-        raise ValueError(f"region {place}: the contig has the positions 1 to {len(whole):,}")
-    return SequencePart(contig, whole, start, end, name or place, is_region=True)
+def _part(
+    genome: Genome, contig: str, start: int, end: int, name: str = "", where: str = ""
+) -> SequencePart:
+    check_region(genome, contig, start, end, where)
+    name = name or f"{contig}:{start + 1}-{end}"
+    return SequencePart(contig, genome.contigs[contig], start, end, name, is_region=True)
 
 
 def score_part(

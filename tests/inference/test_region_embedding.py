@@ -140,10 +140,17 @@ def test_regions_of_a_genome(genome: Genome, tmp_path: Path) -> None:
     assert find_regions(genome, None) == [("chr1", (0, 900)), ("chrM", (0, 300))]
     (tmp_path / "a.bed").write_text("chrM\t5\t9\n")
     assert find_regions(genome, tmp_path / "a.bed") == [("chrM", (5, 9))]
-    with pytest.raises(ValueError, match="no region chr1:6-901: the contig has 900 bases"):
+    with pytest.raises(
+        ValueError, match="region chr1:6-901: contig chr1 has the positions 1 to 900"
+    ):
         find_regions(genome, [("chr1", 5, 901)])
-    with pytest.raises(ValueError, match="there is no such contig, but chr1"):
+    with pytest.raises(ValueError, match=r"has no contig chr9; its contigs are chr1, chrM$"):
         find_regions(genome, [("chr9", 5, 9)])
+    with pytest.raises(ValueError, match="a region of chr1 has no bases"):
+        find_regions(genome, [("chr1", 5, 5)])
+    (tmp_path / "a.bed").write_text("chrM\t5\t9\nchrM\t5\t301\n")
+    with pytest.raises(ValueError, match=r"a\.bed, line 2: region chrM:6-301: contig chrM has the"):
+        find_regions(genome, tmp_path / "a.bed")
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,17 @@ def test_a_region_is_a_part_of_its_contig(model: LoadedModel, tmp_path: Path) ->
     assert table[["contig", "start", "end", "name"]].iloc[0].tolist() == ["c", 40, 200, "exon"]
     assert table[["start", "name"]].iloc[1].tolist() == [0, "d:1-50"]
     for regions, message in (
-        ([("chrc", 0, 9)], "region chrc:1-9: .*no such contig; there are c"),
-        ([("c", 290, 301)], "region c:291-301: the contig has the positions 1 to 300"),
+        (
+            [("chrc", 0, 9)],
+            r"region chrc:1-9: .*\.fa has no contig chrc; its contigs are c, d \(only",
+        ),
+        ([("c", 290, 301)], "region c:291-301: contig c has the positions 1 to 300"),
     ):
         with pytest.raises(ValueError, match=message):
             model.score(genome, regions=regions)
+    bed.write_text("c\t40\t200\nc\t290\t301\n")
+    with pytest.raises(ValueError, match=r"regions\.bed, line 2: region c:291-301: contig c has"):
+        model.score(genome, regions=bed)
 
 
 def test_records_that_are_no_dna_are_named(model: LoadedModel) -> None:
