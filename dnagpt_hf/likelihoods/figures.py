@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# bases of a row of letters, and of a figure
-_IN_ROW, _MOST_LETTERS = 100, 1000
+# bases of a row, of a logo, and between two positions below a row
+_IN_ROW, _MOST_LETTERS, _TICKS = 100, 1000, 10
 # green, blue, orange and red, as genome browsers color A, C, G and T
 _LETTER_COLORS = (COLORS[2], COLORS[0], COLORS[5], COLORS[1])
 # whole contigs and assemblies tell nothing of a region
@@ -53,7 +53,7 @@ def logo_figure(
         >>> model = dnagpt_hf.load("dnagpt-tiny")
         >>> [score] = model.score(["ACGTACGTAC"], species="U", per_base="all")
         >>> dnagpt_hf.logo_figure(score).axes[0].get_ylabel()
-        'bits'
+        'bits (2 at most)'
     """
     part, scores = score.part, score.per_base
     check_logo(part)
@@ -75,9 +75,9 @@ def logo_figure(
         behind = min(len(scores), first + _IN_ROW)
         place = part.start + first
         _draw_letters(letters, heights[first:behind], place)
-        letters.set_xticks(
-            range(place + 1, part.start + behind + 1), list(bases[first:behind]), fontsize=7
-        )
+        _mark_bases(letters, bases[first:behind], place)
+        # no axis behind the last base
+        letters.spines["bottom"].set_bounds(place + 0.5, part.start + behind + 0.5)
         letters.set_ylim(0, highest)
         _draw_features(track, features, kinds, place, part.start + behind)
         for panel in (letters, track):
@@ -100,11 +100,16 @@ def check_logo(part: SequencePart) -> None:
         )
 
 
-def saturation_figure(found: Saturation) -> Figure:
-    """Draw the scores of all substitutions of a region as a heat map.
+def saturation_figure(
+    found: Saturation, *, title: str = "", mode: Literal["full", "site"] | None = None
+) -> Figure:
+    """Draw the scores of all substitutions of a region as a heat map, in rows of 100 bases.
 
     Args:
-        found: the scores; blue where a substitution makes the sequence less likely.
+        found: the scores; blue where a substitution makes the sequence less likely, a dot at the
+            base of the reference, gray where there is no score.
+        title: text in front of the region, such as model and species.
+        mode: mode of the scores, which the color bar names.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -114,34 +119,50 @@ def saturation_figure(found: Saturation) -> Figure:
         >>> import dnagpt_hf
         >>> scores = np.array([[0.0, -1.0, -0.5, 0.3]])
         >>> found = Saturation("chr1", 40, np.frombuffer(b"A", np.uint8), scores)
-        >>> dnagpt_hf.saturation_figure(found).axes[0].get_xlabel()
-        'position on chr1'
+        >>> dnagpt_hf.saturation_figure(found, title="dnagpt-tiny").get_suptitle()
+        'dnagpt-tiny, chr1:41-41'
     """
+    import matplotlib
+
     length = len(found.bases)
-    figure = new_figure(min(4.0 + 0.12 * length, 24.0), 2.4)
-    axes = figure.subplots()
+    columns, rows = min(length, _IN_ROW), -(-length // _IN_ROW)
+    figure = new_figure(3.5 + 0.11 * columns, 1.4 * rows + 0.8)
+    panels = figure.subplots(rows, 1, squeeze=False)[:, 0]
     largest = float(np.nanmax(np.abs(found.scores), initial=0.0)) or 1.0
-    image = axes.imshow(
-        np.ma.masked_invalid(found.scores.T),
-        extent=(found.start + 0.5, found.start + length + 0.5, len(BASES) - 0.5, -0.5),
-        vmin=-largest,
-        vmax=largest,
-        cmap="RdBu_r",
-        aspect="auto",
-        interpolation="nearest",
+    colors = matplotlib.colormaps["RdBu_r"].with_extremes(bad="lightgray")
+    for row, axes in enumerate(panels):
+        part = slice(row * _IN_ROW, min(length, (row + 1) * _IN_ROW))
+        bases, start = found.bases[part].tobytes().decode(), found.start + part.start
+        image = axes.imshow(
+            np.ma.masked_invalid(found.scores[part].T),
+            extent=(start + 0.5, start + len(bases) + 0.5, len(BASES) - 0.5, -0.5),
+            vmin=-largest,
+            vmax=largest,
+            cmap=colors,
+            aspect="auto",
+            interpolation="nearest",
+        )
+        column, line = np.nonzero(found.bases[part, None] == np.frombuffer(BASES, np.uint8))
+        axes.plot(start + 1 + column, line, "k.", markersize=3)
+        axes.set_xlim(start + 0.5, start + columns + 0.5)
+        axes.set_yticks(range(len(BASES)), list(BASES.decode()))
+        axes.spines[:].set_visible(False)
+        _mark_bases(axes, bases, start)
+    panels[0].set_ylabel("alternative")
+    panels[-1].set_xlabel(f"position on {found.contig}; dots: the reference")
+    region = f"{found.contig}:{found.start + 1:,}-{found.start + length:,}"
+    figure.suptitle(", ".join(filter(None, (title, region))), fontsize=10)
+    name = {"full": "LLR", "site": "site", None: "score"}[mode]
+    # as high as one row, beside the first
+    figure.colorbar(
+        image,
+        ax=list(panels),
+        label=f"{name} (nats)",
+        shrink=1 / rows,
+        anchor=(0.0, 1.0),
+        aspect=10,
+        pad=0.01,
     )
-    axes.set_facecolor("lightgrey")
-    axes.set_yticks(range(len(BASES)), list(BASES.decode()))
-    axes.set_ylabel("alternative")
-    axes.set_xlabel(f"position on {found.contig}")
-    axes.ticklabel_format(axis="x", useOffset=False, style="plain")
-    if length <= 2 * _IN_ROW:
-        letters = list(found.bases.tobytes().decode())
-        places = range(found.start + 1, found.start + length + 1)
-        axes.xaxis.remove_overlapping_locs = False
-        axes.set_xticks(places, letters, minor=True, fontsize=6)
-        axes.tick_params(axis="x", which="major", pad=12)
-    figure.colorbar(image, ax=axes, label="log-likelihood ratio\n(nats)", pad=0.01)
     return figure
 
 
@@ -166,6 +187,16 @@ def letter_heights(log_probabilities: Array) -> Array:
     return heights
 
 
+def _mark_bases(axes: Axes, bases: str, start: int) -> None:
+    """Write the bases of the reference below an axis, and below them every tenth position."""
+    places = range(start + 1, start + len(bases) + 1)
+    axes.xaxis.remove_overlapping_locs = False
+    axes.set_xticks(places, list(bases), minor=True, fontsize=7)
+    tens = [place for place in places if place % _TICKS == 0] or places[:1]
+    axes.set_xticks(tens, [f"{place:,}" for place in tens], fontsize=7)
+    axes.tick_params(axis="x", which="major", length=2, pad=12)
+
+
 def _draw_letters(axes: Axes, heights: Array, start: int) -> None:
     from matplotlib.font_manager import FontProperties
     from matplotlib.patches import PathPatch
@@ -184,7 +215,7 @@ def _draw_letters(axes: Axes, heights: Array, start: int) -> None:
             path = shapes[letter].transformed(move.translate(place - 0.45, bottom))
             axes.add_patch(PathPatch(path, color=_LETTER_COLORS[letter], linewidth=0))
             bottom += column[letter]
-    axes.set_ylabel("bits")
+    axes.set_ylabel("bits (2 at most)")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -32,7 +32,11 @@ def test_a_logo_has_rows_of_letters_above_the_features(tmp_path: Path) -> None:
     annotation.write_text("".join(f"chr1\t.\t{line}\t.\t-\t.\tID=x;Name=abc\n" for line in lines))
     figure = logo_figure(score, annotation=annotation)
     letters, track, second, _ = figure.axes
-    text = [label.get_text() for label in letters.get_xticklabels()]
+    text = [label.get_text() for label in letters.get_xticklabels(minor=True)]
+    places = [label.get_text() for label in letters.get_xticklabels()]
+    assert places == [str(place) for place in range(50, 141, 10)]
+    # the axis of a short row ends with its bases
+    assert second.spines["bottom"].get_bounds() == (140.5, 190.5)
     assert "".join(text) == contig[40:140] and letters.get_xlim() == (40.5, 140.5)
     # each column is as high as its information
     tops = [patch.get_path().get_extents().y1 for patch in letters.patches]
@@ -63,3 +67,19 @@ def test_a_heat_map_has_the_substitutions_at_their_positions() -> None:
     assert image.get_clim() == (-2.0, 2.0)
     letters = [label.get_text() for label in figure.axes[0].get_xticklabels(minor=True)]
     assert letters == ["A", "C"]
+    [dots] = figure.axes[0].lines
+    assert np.transpose(dots.get_data()).tolist() == [[41, 0], [42, 1]]
+
+
+def test_a_long_heat_map_has_rows_with_positions_and_a_title() -> None:
+    bases = np.frombuffer(dna(150, 1).encode(), np.uint8)
+    found = Saturation("chr1", 4_990, bases, np.zeros((150, 4)))
+    figure = saturation_figure(found, title="dnagpt-tiny, species U", mode="site")
+    first, second, bar = figure.axes
+    assert [list(one.images[0].get_extent())[:2] for one in (first, second)] == [
+        [4990.5, 5090.5], [5090.5, 5140.5],
+    ]  # fmt: skip
+    assert second.get_xlim() == (5090.5, 5190.5)
+    assert [label.get_text() for label in first.get_xticklabels()][:2] == ["5,000", "5,010"]
+    assert figure.get_suptitle() == "dnagpt-tiny, species U, chr1:4,991-5,140"
+    assert bar.get_ylabel() == "site (nats)"
