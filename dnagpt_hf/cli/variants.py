@@ -54,12 +54,13 @@ def variants(
     mode: Annotated[
         Literal["full", "site"] | None,
         typer.Option(
-            help="full: haplotypes with the bases behind the variant; site: the single base, given "
-            "those before it. By default full, and site with --saturate."
+            help="full: haplotypes with the bases behind the variant (DNAGPT_LLR); site: the "
+            "single base, given those before it (DNAGPT_SITE). By default full; with --saturate "
+            "site, unless --site asks for both."
         ),
     ] = None,
     site: Annotated[
-        bool, typer.Option("--site", help="Write DNAGPT_SITE beside DNAGPT_LLR.")
+        bool, typer.Option("--site", help="Write DNAGPT_SITE beside DNAGPT_LLR of mode full.")
     ] = False,
     saturate: Annotated[
         str | None,
@@ -112,7 +113,7 @@ def variants(
     from dnagpt_hf.variants.saturation import RegionVariants, Watched
     from dnagpt_hf.variants.writing import check_output
 
-    mode = mode or ("full" if saturate is None else "site")
+    mode = mode or ("full" if saturate is None or site else "site")
     settings = VariantSettings(species, window, stride, right, phases, strand, mode)
     if figure is not None:
         check_figure(figure, overwrite=overwrite)
@@ -123,7 +124,7 @@ def variants(
     with ExitStack() as stack:
         watched = None
         if saturate is not None:
-            region = RegionVariants(genome, saturate)
+            region = RegionVariants(genome, saturate, names)
             read: VariantFile = region
             watched = Watched(region) if figure is not None else None
         else:
@@ -146,5 +147,7 @@ def variants(
                 scored, output, written_format, read, contents, fields, overwrite=overwrite
             )
     if watched is not None and figure is not None:
-        save_figure(saturation_figure(watched.found), figure, overwrite=overwrite)
+        title = ", ".join([checkpoint.source, *([f"species {species}"] if species else [])])
+        drawn = saturation_figure(watched.found, title=title, mode=mode)
+        save_figure(drawn, figure, overwrite=overwrite)
     typer.echo(f"dnagpt: {summary}", err=True)

@@ -38,12 +38,13 @@ class Contents:
     Args:
         records: number of records.
         alleles: number of alternative alleles, or of records without any.
-        contigs: names of the chromosomes in the file, in their order.
+        contigs: names of the chromosomes in the file, in their order, and their lengths where the
+            genome has them.
     """
 
     records: int = 0
     alleles: int = 0
-    contigs: dict[str, None] = field(default_factory=dict)
+    contigs: dict[str, int | None] = field(default_factory=dict)
 
 
 def check_assembly(
@@ -71,8 +72,8 @@ def check_assembly(
     for record in variants:
         contents.records += 1
         contents.alleles += len(record.alleles)
-        contents.contigs[record.chrom] = None
         contig = names.find(record.chrom)
+        contents.contigs[record.chrom] = None if contig is None else len(genome.contigs[contig])
         if contig is not None:
             on_contigs += 1
             ref = Variant(contig, record.position, record.ref, record.ref)
@@ -97,9 +98,14 @@ def check_assembly(
 
 
 def _difference(genome: Genome, record: VariantRecord, contig: str) -> str:
-    start, end = max(record.position, 0), record.position + len(record.ref)
-    found = shorten(genome.contigs[contig][start:end].tobytes().decode()) or "nothing"
-    return f"{record} with REF {shorten(record.ref)}, where the FASTA has {found}"
+    whole, start, end = genome.contigs[contig], record.position, record.position + len(record.ref)
+    if end > len(whole):
+        verb = "lies" if start >= len(whole) else "reaches"
+        has = f"which {verb} behind the end of contig {contig} ({len(whole):,} bases)"
+    else:
+        found = shorten(whole[max(start, 0) : end].tobytes().decode()) or "nothing"
+        has = f"where the FASTA has {found}"
+    return f"{record} with REF {shorten(record.ref)}, {has}"
 
 
 @dataclass
@@ -186,9 +192,7 @@ def write_scores(
         fields: the fields to write.
         overwrite: replace a file that exists.
     """
-    writer = scores_writer(
-        output, format, variants, list(contents.contigs), fields, overwrite=overwrite
-    )
+    writer = scores_writer(output, format, variants, contents.contigs, fields, overwrite=overwrite)
     with writer as (write, written):
         summary = Summary(written=written)
         for record, scores in scored:

@@ -76,8 +76,15 @@ class Fields:
     def header(self) -> list[str]:
         """Write the lines of a VCF header."""
         described = {
-            LLR: ("Float", "log p(ALT) - log p(REF) in nats; negative: ALT is less likely"),
-            SITE: ("Float", "The same of the single base, given the bases before it, in nats"),
+            LLR: (
+                "Float",
+                "log p(ALT) - log p(REF) of haplotypes in nats; negative: ALT is less likely",
+            ),
+            SITE: (
+                "Float",
+                "log p(ALT) - log p(REF) of the single base given those before it in nats; "
+                "negative: ALT is less likely",
+            ),
             NOTE: ("String", "Reason for which the allele has no score"),
         }
         wanted = [LLR] * self.llr + [SITE] * self.site + [NOTE]

@@ -30,6 +30,7 @@ class RegionVariants:
     Args:
         genome: the genome.
         region: the region, such as `chrI:71,486-72,091`; positions count from 1, both included.
+        names: other names of the contigs; by default with and without `chr`.
 
     Raises:
         ValueError: the genome has no such region.
@@ -45,10 +46,10 @@ class RegionVariants:
         [('chrI:4', 'T', ('A', 'C', 'G'))]
     """
 
-    def __init__(self, genome: Genome, region: str) -> None:
+    def __init__(self, genome: Genome, region: str, names: ContigNames | None = None) -> None:
         contig = Region.parse(region).contig
-        known = ContigNames(genome.contigs).find(contig) or contig
-        found = find_intervals(region.replace(contig, known, 1), genome.contigs)
+        known = (names or ContigNames(genome.contigs)).find(contig) or contig
+        found = find_intervals(region.replace(contig, known, 1), genome.contigs, genome.path)
         self.contig, (self.start, self.end) = found[0]
         self.genome, self.source = genome, f"region {region}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -165,14 +165,17 @@ def annotated_line(line: bytes, info: str) -> tuple[bytes, bool]:
 
 
 def annotated_header(
-    header: Sequence[bytes], lines: Iterable[str], contigs: Iterable[str] = ()
+    header: Sequence[bytes],
+    lines: Iterable[str],
+    contigs: Mapping[str, int | None] | None = None,
 ) -> tuple[list[bytes], bool]:
     """Add lines to a header, in place of those of an earlier run.
 
     Args:
         header: the lines of the header, the last of which names the columns.
         lines: lines to add.
-        contigs: contigs to add where the header does not name them, as BCF needs.
+        contigs: contigs to add where the header does not name them, as BCF needs, and their
+            lengths.
 
     Returns:
         `tuple`: the lines, and true if some were replaced.
@@ -183,16 +186,21 @@ def annotated_header(
         for line in kept
         if line.startswith(b"##contig=<")
     }
-    missing = [name for name in contigs if name.encode() not in known]
-    new = [f"##contig=<ID={name}>".encode() for name in missing] + [one.encode() for one in lines]
+    added = (contigs or {}).items()
+    missing = {name: size for name, size in added if name.encode() not in known}
+    new = [one.encode() for one in (*_contig_lines(missing), *lines)]
     return [*kept, *new, header[-1]], len(kept) < len(header) - 1
 
 
-def plain_header(contigs: Iterable[str] = ()) -> list[bytes]:
+def plain_header(contigs: Mapping[str, int | None]) -> list[bytes]:
     """Write the header of a VCF file without samples."""
-    named = [f"##contig=<ID={name}>" for name in contigs]
-    lines = ["##fileformat=VCFv4.2", *named, "#" + "\t".join(COLUMNS)]
+    lines = ["##fileformat=VCFv4.2", *_contig_lines(contigs), "#" + "\t".join(COLUMNS)]
     return [line.encode() for line in lines]
+
+
+def _contig_lines(contigs: Mapping[str, int | None]) -> list[str]:
+    lengths = {name: "" if size is None else f",length={size}" for name, size in contigs.items()}
+    return [f"##contig=<ID={name}{length}>" for name, length in lengths.items()]
 
 
 def plain_line(chrom: str, position: int, ref: str, alts: Sequence[str], id: str = "") -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def scores_writer(
     output: str | os.PathLike[str],
     format: OutputFormat,
     variants: VariantFile,
-    contigs: Sequence[str],
+    contigs: Mapping[str, int | None],
     fields: Fields,
     *,
     overwrite: bool = False,
@@ -81,7 +81,7 @@ def scores_writer(
         output: its name; `-` for standard output.
         format: its format.
         variants: the input.
-        contigs: names of the chromosomes of the input, for the header.
+        contigs: names of the chromosomes of the input and their lengths, for the header.
         fields: the fields to write.
         overwrite: replace a file that exists.
 
@@ -100,7 +100,7 @@ def scores_writer(
         return
     if isinstance(variants, VcfFile | BcfFile):
         # BCF has the number of a contig in the header in place of its name
-        added = contigs if format == "bcf" else ()
+        added = contigs if format == "bcf" else {}
         header, written.replaced = annotated_header(variants.header, fields.header(), added)
     else:
         header, _ = annotated_header(plain_header(contigs), fields.header())

@@ -169,6 +169,13 @@ def test_the_wrong_assembly(work: Path) -> None:
     assert "ref_mismatch 1" in result.stderr
 
 
+def test_a_position_behind_the_end_of_its_contig(work: Path) -> None:
+    write_vcf(work / "a.vcf", ["chr1\t20000\t.\tA\tC\t.\t.\t."])
+    result = run("a.vcf", "genome.fa", "-o", "b.vcf", status=1)
+    end = f"lies behind the end of contig chr1 ({len(bases()):,} bases)"
+    assert f"chr1:20000 with REF A, which {end}" in result.stderr
+
+
 def test_no_chromosome_of_the_genome(work: Path) -> None:
     write_vcf(work / "a.vcf", [line.replace("chr1", "NC_1", 1) for line in lines()])
     result = run("a.vcf", "genome.fa", "-o", "b.vcf", status=1)
@@ -230,13 +237,22 @@ def test_columns_of_other_names(work: Path) -> None:
 
 def test_saturation(work: Path) -> None:
     pytest.importorskip("matplotlib")
-    run("genome.fa", "-o", "b.vcf", "--saturate", "1:491-510", "--figure", "b.png")
+    Path("names.tsv").write_text("chr1\tNC_1\n")
+    region = ("--saturate", "NC_1:491-510", "--chrom-aliases", "names.tsv")
+    run("genome.fa", "-o", "b.vcf", *region, "--figure", "b.png")
+    assert f"##contig=<ID=chr1,length={len(bases())}>" in Path("b.vcf").read_text()
     body = [line for line in Path("b.vcf").read_text().splitlines() if line[0] != "#"]
     # the base 500 is N
     assert len(body) == 19
     assert all(len(own_fields(line)["DNAGPT_SITE"]) == 3 for line in body if "NOTE" not in line)
     assert Path("b.png").read_bytes().startswith(b"\x89PNG")
-    assert "chrX" in run("genome.fa", "-o", "d.vcf", "--saturate", "chrX:1-9", status=1).stderr
+    result = run("genome.fa", "-o", "d.vcf", "--saturate", "chrX:1-9", status=1)
+    assert "genome.fa has no contig chrX; its contigs are chr1, " in result.stderr
+    run("genome.fa", "-o", "c.vcf", "--saturate", "1:491-492", "--site")
+    assert set(own_fields(Path("c.vcf").read_text().splitlines()[-1])) == {
+        "DNAGPT_LLR",
+        "DNAGPT_SITE",
+    }
 
 
 def test_an_output_that_exists(work: Path) -> None:

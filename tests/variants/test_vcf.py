@@ -34,7 +34,7 @@ def test_info_without_an_entry_stays() -> None:
 def test_a_header_gets_lines_and_loses_those_of_an_earlier_run() -> None:
     header = [line.encode() for line in HEADER]
     new = ['##INFO=<ID=DNAGPT_LLR,Description="new">', "##dnagpt_variants=new"]
-    first, was_replaced = annotated_header(header, new, ["chr1", "chr2"])
+    first, was_replaced = annotated_header(header, new, {"chr1": 9, "chr2": None})
     assert not was_replaced
     assert first == [
         *header[:-1], b"##contig=<ID=chr2>", *(line.encode() for line in new), header[-1]
