@@ -18,6 +18,7 @@ Example:
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,7 @@ from dnagpt_hf.records.files import (
 )
 
 _PARQUET_MAGIC = b"PAR1"
+_DNA = re.compile(r"[ACGTN\s]+", re.IGNORECASE)
 # rows of parquet in memory at a time; promoters are long
 _PARQUET_ROWS = 256
 # the texts that pandas.read_csv takes for missing by default
@@ -187,7 +189,7 @@ def to_records(data: Any) -> Iterator[Record]:
         missing value of a table is an empty text, and a class of a dataset its name.
 
     Raises:
-        RecordError: the file cannot be read.
+        RecordError: the file cannot be read, or the path is a sequence.
         TypeError: the object is none of these.
 
     Example:
@@ -196,6 +198,11 @@ def to_records(data: Any) -> Iterator[Record]:
         [{'sequence': 'ACGT'}, {'sequence': 'TTT', 'x': 1}]
     """
     if isinstance(data, str | os.PathLike):
+        if isinstance(data, str) and _DNA.fullmatch(data) and not os.path.exists(data):
+            raise RecordError(
+                f"there is no file {shorten(data)}, which looks like a sequence: give a list of "
+                "sequences"
+            )
         with RecordReader(data) as reader:
             yield from reader
     # by the name of the type, since a table in memory was made by a library that is imported

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record, to_records
 
 
@@ -53,3 +54,11 @@ def test_anything_else_is_refused() -> None:
         rows(pd.DataFrame([["ACGT", 1, 2]], columns=["sequence", "x", "x"]))
     with pytest.raises(TypeError, match="the list, record 2 is of type float"):
         rows(["ACGT", 0.5])
+
+
+def test_a_sequence_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecordError, match=r"no file acgtN.*…, which looks like .*: give a list of"):
+        rows("acgtN" * 1000)
+    monkeypatch.chdir(tmp_path)
+    Path("cat").write_text(">a\nACGT\n")
+    assert [values["sequence"] for _, values in rows("cat")] == ["ACGT"]
