@@ -103,11 +103,11 @@ def variants(
         raise typer.BadParameter("--figure needs --saturate")
     from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.evaluation.figures import check_figure, save_figure
+    from dnagpt_hf.genomes.contig_names import ContigNames, read_aliases
     from dnagpt_hf.genomes.fasta import open_genome
     from dnagpt_hf.likelihoods.figures import saturation_figure
     from dnagpt_hf.likelihoods.settings import VariantSettings
     from dnagpt_hf.variants.annotation import check_assembly, score_records, write_scores
-    from dnagpt_hf.variants.contig_names import ContigNames, read_aliases
     from dnagpt_hf.variants.files import choose_format, open_variants
     from dnagpt_hf.variants.records import Fields
     from dnagpt_hf.variants.saturation import RegionVariants, Watched
@@ -126,7 +126,7 @@ def variants(
         if saturate is not None:
             region = RegionVariants(genome, saturate, names)
             read: VariantFile = region
-            watched = Watched(region) if figure is not None else None
+            watched = Watched(region, mode) if figure is not None else None
         else:
             renamed = options.parse_pairs("columns", columns)
             read = stack.enter_context(open_variants(file, format=format, columns=renamed))
@@ -148,6 +148,6 @@ def variants(
             )
     if watched is not None and figure is not None:
         title = ", ".join([checkpoint.source, *([f"species {species}"] if species else [])])
-        drawn = saturation_figure(watched.found, title=title, mode=mode)
+        drawn = saturation_figure(watched.found, title=title)
         save_figure(drawn, figure, overwrite=overwrite)
     typer.echo(f"dnagpt: {summary}", err=True)

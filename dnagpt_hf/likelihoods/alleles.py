@@ -35,11 +35,13 @@ _COMPARED = 4096
 class Variant:
     """One alternative allele.
 
+    Lower case is scored as upper case.
+
     Args:
-        contig: name of a contig of the genome.
+        contig: name of a contig of the genome, with or without `chr`.
         position: first base of `ref`, counted from 0.
-        ref: the reference allele, upper case; empty for an insertion without an anchor base.
-        alt: the alternative allele, upper case, or what a VCF file has in its place: `<DEL>`, a
+        ref: the reference allele; empty, or `-`, for an insertion without an anchor base.
+        alt: the alternative allele, likewise, or what a VCF file has in its place: `<DEL>`, a
             breakend, `*`, or `.`.
 
     Example:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -100,16 +100,13 @@ def check_logo(part: SequencePart) -> None:
         )
 
 
-def saturation_figure(
-    found: Saturation, *, title: str = "", mode: Literal["full", "site"] | None = None
-) -> Figure:
+def saturation_figure(found: Saturation, *, title: str = "") -> Figure:
     """Draw the scores of all substitutions of a region as a heat map, in rows of 100 bases.
 
     Args:
         found: the scores; blue where a substitution makes the sequence less likely, a dot at the
             base of the reference, gray where there is no score.
         title: text in front of the region, such as model and species.
-        mode: mode of the scores, which the color bar names.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -118,7 +115,7 @@ def saturation_figure(
 
         >>> import dnagpt_hf
         >>> scores = np.array([[0.0, -1.0, -0.5, 0.3]])
-        >>> found = Saturation("chr1", 40, np.frombuffer(b"A", np.uint8), scores)
+        >>> found = Saturation("chr1", 40, np.frombuffer(b"A", np.uint8), scores, "site")
         >>> dnagpt_hf.saturation_figure(found, title="dnagpt-tiny").get_suptitle()
         'dnagpt-tiny, chr1:41-41'
     """
@@ -152,7 +149,7 @@ def saturation_figure(
     panels[-1].set_xlabel(f"position on {found.contig}; dots: the reference")
     region = f"{found.contig}:{found.start + 1:,}-{found.start + length:,}"
     figure.suptitle(", ".join(filter(None, (title, region))), fontsize=10)
-    name = {"full": "LLR", "site": "site", None: "score"}[mode]
+    name = "LLR" if found.mode == "full" else "site"
     # as high as one row, beside the first
     figure.colorbar(
         image,

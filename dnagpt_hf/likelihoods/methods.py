@@ -97,6 +97,7 @@ class LikelihoodMethods:
             `note` where there is none.
 
         Raises:
+            TypeError: these are no `Variant`s.
             ValueError: the settings do not fit the model.
 
         Example:
@@ -123,10 +124,11 @@ class LikelihoodMethods:
 
         Args:
             genome: the path of a FASTA file, or an opened genome.
-            contig: name of the contig.
+            contig: name of the contig, with or without `chr`.
             start: first base, from 0.
             end: end of the region, excluded.
-            **settings: as for [`variants`]; `mode="site"` takes a fraction of the time.
+            **settings: as for [`variants`], but `mode` is `"site"` by default, which costs no more
+                than the reference; `"full"` reads each alternative.
 
         Raises:
             ValueError: the region does not lie in the genome, or the settings do not fit the model.
@@ -137,13 +139,13 @@ class LikelihoodMethods:
             >>> path = pathlib.Path(tempfile.mkdtemp()) / "genome.fa"
             >>> _ = path.write_text(">chr1\\n" + "ACGTTGCATG" * 9 + "\\n")
             >>> model = dnagpt_hf.load("dnagpt-tiny")
-            >>> model.saturate(path, "chr1", 40, 50, mode="site").scores.shape
+            >>> model.saturate(path, "chr1", 40, 50).scores.shape
             (10, 4)
         """
         from dnagpt_hf.likelihoods.saturation import saturate
         from dnagpt_hf.likelihoods.settings import VariantSettings
 
-        chosen = VariantSettings(**settings)
+        chosen = VariantSettings(**{"mode": "site", **settings})
         opened = _genome(genome)
         return saturate(self.model, self.tokenizer, opened, contig, start, end, chosen)
 

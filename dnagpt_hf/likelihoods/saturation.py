@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dnagpt_hf.genomes.bases import Bases
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.likelihoods.alleles import Variant
-from dnagpt_hf.likelihoods.settings import VariantSettings
+from dnagpt_hf.likelihoods.settings import Mode, VariantSettings
 from dnagpt_hf.likelihoods.strands import BASES, Array
 from dnagpt_hf.likelihoods.variants import score_variants
 
@@ -32,19 +33,22 @@ class Saturation:
         bases: the reference, uint8 `(bases,)`.
         scores: float64 `(bases, 4)` in nats: log p with A, C, G or T in place of a base less log p
             of the reference. 0 for the base itself, NaN where it is N or was not scored.
+        mode: `"full"` scores are of haplotypes, `"site"` ones of bases given those before them.
     """
 
     contig: str
     start: int
     bases: Bases
     scores: Array
+    mode: Mode
 
     def to_pandas(self) -> pandas.DataFrame:
         """Lay the substitutions out as a table.
 
         Returns:
-            `pandas.DataFrame`: `chrom`, `pos` (from 1), `ref`, `alt` and `score`, a row for each of
-            the three alternatives of each base.
+            `pandas.DataFrame`: `chrom`, `pos` (from 1), `ref`, `alt`, and the score as `llr` in
+            mode `"full"` or `site` in mode `"site"`; a row for each of the three alternatives of
+            each base.
         """
         import pandas
 
@@ -54,7 +58,8 @@ class Saturation:
             for column, alt in enumerate(BASES)
             if alt != ref
         ]
-        return pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "score"])
+        score = "llr" if self.mode == "full" else "site"
+        return pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", score])
 
 
 def saturate(
@@ -76,7 +81,7 @@ def saturate(
         model: the model, in evaluation mode.
         tokenizer: its tokenizer.
         genome: the genome.
-        contig: name of the contig.
+        contig: name of the contig, with or without `chr`.
         start: first base, from 0.
         end: end of the region, excluded.
         settings: definition of the scores: log-likelihood ratios of haplotypes in mode `"full"`, of
@@ -97,6 +102,7 @@ def saturate(
         >>> found.scores.shape, found.scores[0, 0]
         ((5, 4), np.float64(0.0))
     """
+    contig = ContigNames(genome.contigs).find(contig) or contig
     length = len(genome.contigs[contig]) if contig in genome.contigs else 0
     if not 0 <= start < end <= length:
         raise ValueError(
@@ -116,4 +122,4 @@ def saturate(
     scores = np.zeros(is_alternative.shape)
     # None becomes NaN
     scores[is_alternative] = np.array([one.llr if is_full else one.site for one in found], float)
-    return Saturation(contig, start, bases, scores)
+    return Saturation(contig, start, bases, scores, settings.mode)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 Normalization = Literal["acgt", "vocabulary"]
+Mode = Literal["full", "site"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class VariantSettings:
     right: int = 180
     phases: Literal["all", "first"] = "all"
     strand: Literal["both", "forward"] = "both"
-    mode: Literal["full", "site"] = "full"
+    mode: Mode = "full"
 
     def __post_init__(self) -> None:
         _check_choices(self)

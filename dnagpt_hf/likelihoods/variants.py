@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.likelihoods.alleles import (
     Haplotypes,
     Note,
@@ -78,6 +79,7 @@ def score_variants(
         progress: called with the number of variants of each finished block.
 
     Raises:
+        TypeError: these are no `Variant`s.
         ValueError: the settings do not fit the model, or its output is not finite.
         GenomeError: the genome cannot be read.
 
@@ -95,13 +97,35 @@ def score_variants(
         >>> [score.note for score in scores]
         [None, 'ref_mismatch']
     """
+    if isinstance(variants, str) or not isinstance(variants, Iterable):
+        raise _no_variant(variants)
     grid = WindowGrid(KmerModel(model, tokenizer, species=settings.species), settings)
-    stream = iter(variants)
+    names = ContigNames(genome.contigs)
+    stream = (_normalized(variant, names) for variant in variants)
     while ahead := list(islice(stream, _AHEAD)):
         block = _Block(grid, genome, ahead)
         block.compare()
         yield from block.scores()
         progress(len(ahead))
+
+
+def _normalized(variant: Variant, names: ContigNames) -> Variant:
+    """Write a variant with the genome's name of its contig, and alleles in upper case."""
+    if not isinstance(variant, Variant):
+        raise _no_variant(variant)
+    ref, alt = (
+        "" if allele == "-" else allele.upper() if allele.isalpha() else allele
+        for allele in (variant.ref, variant.alt)
+    )
+    contig = names.find(variant.contig) or variant.contig
+    return Variant(contig, variant.position, ref, alt)
+
+
+def _no_variant(found: object) -> TypeError:
+    return TypeError(
+        f"variants cannot be read from a {type(found).__name__}: give a list of "
+        "Variant(contig, position, ref, alt), and a file to the command dnagpt variants"
+    )
 
 
 class _Block:

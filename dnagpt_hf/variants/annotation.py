@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.genomes.fasta import Genome
 from dnagpt_hf.genomes.regions import similar_contigs
 from dnagpt_hf.likelihoods.alleles import Variant, note_of_reference
@@ -16,7 +17,6 @@ from dnagpt_hf.likelihoods.settings import VariantSettings
 from dnagpt_hf.likelihoods.variants import VariantScore, score_variants
 from dnagpt_hf.messages import count
 from dnagpt_hf.records.files import RecordError, shorten
-from dnagpt_hf.variants.contig_names import ContigNames
 from dnagpt_hf.variants.files import OutputFormat
 from dnagpt_hf.variants.records import Fields, VariantFile, VariantRecord
 from dnagpt_hf.variants.writing import Written, scores_writer

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.genomes.fasta import Genome
 from dnagpt_hf.genomes.regions import Region, find_intervals
 from dnagpt_hf.likelihoods.saturation import Saturation
+from dnagpt_hf.likelihoods.settings import Mode
 from dnagpt_hf.likelihoods.variants import VariantScore
-from dnagpt_hf.variants.contig_names import ContigNames
 from dnagpt_hf.variants.records import VariantRecord
 from dnagpt_hf.variants.vcf import plain_line
 
@@ -70,6 +71,7 @@ class Watched:
 
     Args:
         region: the variants.
+        mode: definition of their scores.
 
     Attributes:
         found: the scores, of haplotypes or else of single bases.
@@ -78,7 +80,7 @@ class Watched:
         ValueError: the region is too long to be drawn.
     """
 
-    def __init__(self, region: RegionVariants) -> None:
+    def __init__(self, region: RegionVariants, mode: Mode) -> None:
         length = region.end - region.start
         if length > MOST_DRAWN:
             raise ValueError(
@@ -87,7 +89,7 @@ class Watched:
             )
         bases = region.genome.contigs[region.contig][region.start : region.end]
         scores = np.full((length, len(_BASES)), np.nan)
-        self.found = Saturation(region.contig, region.start, bases, scores)
+        self.found = Saturation(region.contig, region.start, bases, scores, mode)
 
     def watch(
         self, scored: Iterable[tuple[VariantRecord, list[VariantScore]]]
@@ -97,6 +99,6 @@ class Watched:
             row = self.found.scores[record.position - self.found.start]
             row[_BASES.index(record.ref)] = 0.0
             for alt, score in zip(record.alts, scores, strict=True):
-                value = score.site if score.llr is None else score.llr
+                value = score.llr if self.found.mode == "full" else score.site
                 row[_BASES.index(alt)] = np.nan if value is None else value
             yield record, scores

@@ -60,7 +60,9 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
 
 def test_a_heat_map_has_the_substitutions_at_their_positions() -> None:
     scores = np.array([[0.0, -1.0, 2.0, np.nan], [1.0, 0.0, 0.5, 0.5]])
-    figure = saturation_figure(Saturation("chr1", 40, np.frombuffer(b"AC", np.uint8), scores))
+    figure = saturation_figure(
+        Saturation("chr1", 40, np.frombuffer(b"AC", np.uint8), scores, "full")
+    )
     [image] = figure.axes[0].images
     np.testing.assert_array_equal(image.get_array().filled(np.nan), scores.T)
     assert list(image.get_extent()) == [40.5, 42.5, 3.5, -0.5]
@@ -73,8 +75,8 @@ def test_a_heat_map_has_the_substitutions_at_their_positions() -> None:
 
 def test_a_long_heat_map_has_rows_with_positions_and_a_title() -> None:
     bases = np.frombuffer(dna(150, 1).encode(), np.uint8)
-    found = Saturation("chr1", 4_990, bases, np.zeros((150, 4)))
-    figure = saturation_figure(found, title="dnagpt-tiny, species U", mode="site")
+    found = Saturation("chr1", 4_990, bases, np.zeros((150, 4)), "site")
+    figure = saturation_figure(found, title="dnagpt-tiny, species U")
     first, second, bar = figure.axes
     assert [list(one.images[0].get_extent())[:2] for one in (first, second)] == [
         [4990.5, 5090.5], [5090.5, 5140.5],

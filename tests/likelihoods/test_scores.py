@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,8 +106,43 @@ def test_saturation_holds_the_scores_of_all_substitutions(
     ]
     scores = model.variants(variants, genome, **settings)
     expected = [score.llr if mode == "full" else score.site for score in scores]
-    assert known["score"].tolist() == expected
+    assert found.mode == mode
+    assert known["llr" if mode == "full" else "site"].tolist() == expected
+    if mode == "site":
+        del settings["mode"]
+        by_default = model.saturate(genome, "chrc", 50, 65, **settings)
+        assert (by_default.contig, by_default.mode) == ("c", "site")
+        np.testing.assert_array_equal(by_default.scores, found.scores)
     with pytest.raises(ValueError, match="the contig has 121"):
         model.saturate(genome, "c", 100, 122)
     with pytest.raises(ValueError, match="no such contig"):
         model.saturate(genome, "d", 0, 9)
+
+
+def test_alleles_in_other_spellings_have_the_same_scores(
+    model: LoadedModel, tmp_path: Path
+) -> None:
+    genome = genome_of(tmp_path, chr1="ACGTTGCATG" * 9)
+    usual = [
+        Variant("chr1", 40, "AC", "GT"),
+        Variant("chr1", 41, "CG", ""),
+        Variant("chr1", 41, "", "T"),
+    ]
+    other = [
+        Variant("1", 40, "ac", "gt"),
+        Variant("1", 41, "cg", "-"),
+        Variant("1", 41, "-", "t"),
+    ]
+    settings = {"species": "R", "window": 45, "stride": 9, "right": 9}
+    scores = model.variants(usual, genome, **settings)
+    assert [score.note for score in scores] == [None] * 3
+    assert model.variants(other, genome, **settings) == scores
+
+
+@pytest.mark.parametrize("variants", ["calls.vcf", Path("calls.vcf"), [("chr1", 40, "A", "G")]])
+def test_other_objects_than_variants(variants: Any, model: LoadedModel, tmp_path: Path) -> None:
+    genome = genome_of(tmp_path, chr1="ACGTTGCATG" * 9)
+    with pytest.raises(
+        TypeError, match=r"give a list of Variant\(contig.* command dnagpt variants"
+    ):
+        model.variants(variants, genome, window=45, stride=9, right=9)

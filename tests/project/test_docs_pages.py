@@ -61,13 +61,13 @@ def test_likelihoods(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("pyBigWig")
     contig = list("ACGTTGCAGATTACAGG" * 30)
-    contig[100], contig[200:202] = "A", "CA"
+    contig[100], contig[200:202] = "G", "AC"
     Path("genome.fa").write_text(f">chrI\n{''.join(contig)}\n")
     Path("regions.bed").write_text("chrI\t10\t90\tpromoter\n")
     Path("genes.gff3").write_text("chrI\t.\tgene\t120\t300\t.\t+\t.\tID=g\n")
     Path("calls.vcf").write_text(
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
-        "chrI\t101\t.\tA\tG,<DEL>\t50\tPASS\tAC=1,1\n"
+        "chrI\t101\t.\tG\tA,<DEL>\t50\tPASS\tAC=1,1\n"
     )
     for text in blocks("likelihoods.md", "bash"):
         for line in text.splitlines():

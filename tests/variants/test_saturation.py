@@ -28,4 +28,4 @@ def test_a_region_that_is_too_long_to_be_drawn(
     monkeypatch.setattr(saturation, "MOST_DRAWN", 100)
     region = RegionVariants(open_genome(write_genome(tmp_path)), "chr1:1-101")
     with pytest.raises(ValueError, match="region chr1:1-101 has 101 bases, and a figure shows 100"):
-        Watched(region)
+        Watched(region, "site")

@@ -1,4 +1,4 @@
-"""Names of chromosomes: those of a file of variants and those of a genome."""
+"""Names of chromosomes: those that a user or a file gives, and those of a genome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MITOCHONDRION = ("M", "MT")
 
 
 class ContigNames:
-    """Finds the contig of a genome that a file of variants names.
+    """Finds the contig of a genome that another file names.
 
     A name of an alias file has priority, then the same name, then the name with or without `chr`;
     `M`, `MT`, `chrM` and `chrMT` are the same.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dnagpt_hf.genomes.contig_names import ContigNames, read_aliases
 from dnagpt_hf.records.files import RecordError
-from dnagpt_hf.variants.contig_names import ContigNames, read_aliases
 
 
 @pytest.mark.parametrize(
