@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from dnagpt_tiny import RESULTS, ROOT, measured, table, write_card, write_facts, write_folder
+from dnagpt_tiny import ROOT, pretraining_card, write_card, write_facts, write_folder
 from safetensors.torch import load_file, save_file
-
-from dnagpt_hf import DNAGPTConfig
-from dnagpt_hf.checkpoints.card import render_model_card
 
 NAME = "dnagpt-small"
 FOLDER = ROOT / "dnagpt_hf" / "weights" / NAME
@@ -45,24 +42,12 @@ the repository)."""
 
 def card(facts: dict[str, Any]) -> str:
     """Write the card from the contents of `FACTS`."""
-    config = DNAGPTConfig.from_pretrained(FOLDER)
-    positions, kmer_size = config.max_position_embeddings, config.kmer_size
-    return render_model_card(
+    return pretraining_card(
         NAME,
-        config,
+        facts,
         summary="DNAGPT with 3.6 million parameters, pre-trained on parts of six genomes.",
-        origin="Trained for the package `dnagpt_hf`, with which it comes: "
-        f'`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("{NAME}"))`. It models DNA '
-        "better than `dnagpt-tiny`, and is no substitute for the models of the paper: its k-mers "
-        "have three bases instead of six.",
-        released=False,
-        training=TRAINING.format(
-            steps=facts["steps"],
-            megabases=facts["steps"] * 16 * positions * kmer_size / 1e6,
-            hours=facts["hours"],
-        ),
-        results=RESULTS.format(window=(positions - 4) * kmer_size, rows=table(facts["results"])),
-        measured=measured(facts["results"]),
+        use="It is a better model of DNA than `dnagpt-tiny`",
+        training=TRAINING,
     )
 
 

@@ -119,18 +119,38 @@ def plot(history: list[dict[str, Any]]) -> None:
 
 def card(facts: dict[str, Any]) -> str:
     """Write the card from the contents of `FACTS`."""
-    config = DNAGPTConfig.from_pretrained(FOLDER)
+    return pretraining_card(
+        "dnagpt-tiny",
+        facts,
+        summary="DNAGPT with under a million parameters, pre-trained on parts of six genomes.",
+        use="It is small enough for first experiments on any machine",
+        training=TRAINING,
+    )
+
+
+def pretraining_card(
+    name: str, facts: dict[str, Any], *, summary: str, use: str, training: str
+) -> str:
+    """Write the card of a pre-trained model of the package.
+
+    Args:
+        name: the model.
+        facts: `steps`, `hours`, and the `results` on each species.
+        summary: first sentence.
+        use: beginning of the sentence on its use.
+        training: text on data and recipe, with gaps for steps, megabases and hours.
+    """
+    config = DNAGPTConfig.from_pretrained(FOLDER.with_name(name))
     positions, kmer_size = config.max_position_embeddings, config.kmer_size
     return render_model_card(
-        "dnagpt-tiny",
+        name,
         config,
-        summary="DNAGPT with under a million parameters, pre-trained on parts of six genomes.",
+        summary=summary,
         origin="Trained for the package `dnagpt_hf`, with which it comes: "
-        '`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("dnagpt-tiny"))`. It is small '
-        "enough for first experiments on any machine, and no substitute for the models of the "
-        "paper: its k-mers have three bases instead of six.",
+        f'`AutoModelForCausalLM.from_pretrained(dnagpt_hf.bundled("{name}"))`. {use}, and no '
+        "substitute for the models of the paper: its k-mers have three bases instead of six.",
         released=False,
-        training=TRAINING.format(
+        training=training.format(
             steps=facts["steps"],
             megabases=facts["steps"] * 16 * positions * kmer_size / 1e6,
             hours=facts["hours"],

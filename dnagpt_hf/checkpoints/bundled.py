@@ -21,9 +21,14 @@ def bundled(name: str = "dnagpt-tiny") -> Path:
     """
     folder = _FOLDER / name
     if not (folder / "config.json").is_file():
-        names = ", ".join(sorted(path.parent.name for path in _FOLDER.glob("*/config.json")))
+        names = ", ".join(bundled_names())
         raise ValueError(f"no checkpoint {name!r} comes with this package: choose one of {names}")
     return folder
+
+
+def bundled_names() -> list[str]:
+    """List the checkpoints that come with this package."""
+    return sorted(path.parent.name for path in _FOLDER.glob("*/config.json"))
 
 
 def resolve_checkpoint(name: str | Path) -> str:

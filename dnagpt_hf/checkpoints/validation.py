@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
-from dnagpt_hf.messages import on_one_line
+from dnagpt_hf.checkpoints.bundled import bundled_names, is_hub_name, resolve_checkpoint
+from dnagpt_hf.messages import did_you_mean, on_one_line
 
 if TYPE_CHECKING:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
@@ -54,7 +54,8 @@ def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
     path = folder / CONFIG
     problem = None
     if not folder.is_dir():
-        problem = ": no such checkpoint folder: make one with convert or init"
+        advice = did_you_mean(str(folder), bundled_names()) or ": make one with convert or init"
+        problem = f": no such checkpoint folder{advice}"
     elif not any(folder.iterdir()):
         problem = " is an empty folder: copy the checkpoint there, or make one with convert or init"
     elif not path.is_file() and (folder / ADAPTER).is_file():

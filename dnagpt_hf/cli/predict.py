@@ -122,7 +122,9 @@ def embed(
 
     if windows != RegionOptions():
         if windows.bed is None and windows.window is None:
-            raise BadParameter("windows of a genome need --window or --bed")
+            raise BadParameter(
+                "--species, --phases and other options of windows need --window or --bed"
+            )
         if records != options.RecordOptions():
             raise BadParameter("windows of a genome are read from FASTA alone")
         chosen = {"pooling": pooling, "layer": layer, **vars(windows)}

@@ -34,11 +34,11 @@ class Genome:
     contigs: dict[str, Contig]
 
 
-def open_genome(path: str | os.PathLike[str], cache_folder: Path | None = None) -> Genome:
+def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None = None) -> Genome:
     """Open a FASTA file, plain or compressed with bgzip or gzip.
 
     Args:
-        path: the file. A compressed file is unpacked once.
+        path: the file. A compressed file is unpacked once. A genome that is open stays as it is.
         cache_folder: folder for the index and the unpacked file; by default next to the file.
 
     Raises:
@@ -54,6 +54,8 @@ def open_genome(path: str | os.PathLike[str], cache_folder: Path | None = None) 
         >>> genome.contigs["chr1"][2:9].tobytes()
         b'GTACGTN'
     """
+    if isinstance(path, Genome):
+        return path
     source = Path(path)
     if not source.is_file():
         problem = "is a folder: give a FASTA file" if source.is_dir() else "no such file"

@@ -125,14 +125,14 @@ class EmbeddingMethods:
             >>> found.start.tolist(), found.vectors.shape
             ([0, 30, 60], (3, 128))
         """
-        from dnagpt_hf.genomes.fasta import Genome, open_genome
+        from dnagpt_hf.genomes.fasta import open_genome
         from dnagpt_hf.inference.region_embedding import (
             RegionEmbedder,
             RegionSettings,
             find_regions,
         )
 
-        opened = genome if isinstance(genome, Genome) else open_genome(genome)
+        opened = open_genome(genome)
         embedder = RegionEmbedder(
             self.model.base_model,
             self.tokenizer,

@@ -92,7 +92,7 @@ class Haplotypes:
 
     @property
     def is_single_base(self) -> bool:
-        """Whether one base stands in the place of another."""
+        """True if one base stands in the place of another."""
         return len(self.ref) == len(self.alt) == 1
 
     def alternative(self, start: int, end: int) -> Bases:

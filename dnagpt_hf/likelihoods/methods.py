@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dnagpt_hf.genomes.fasta import Genome
     from dnagpt_hf.likelihoods.saturation import Saturation
     from dnagpt_hf.likelihoods.scores import PerBase, SequenceScore, SequenceScores
     from dnagpt_hf.likelihoods.variants import Variant, VariantScore
@@ -69,6 +68,7 @@ class LikelihoodMethods:
             RecordError: a record has no sequence.
             ValueError: the settings do not fit the model, or a region the genome.
         """
+        from dnagpt_hf.genomes.fasta import open_genome
         from dnagpt_hf.likelihoods.scores import record_parts, region_parts, score_part
         from dnagpt_hf.likelihoods.sequences import SequenceScorer
         from dnagpt_hf.likelihoods.settings import ScoreSettings
@@ -78,7 +78,7 @@ class LikelihoodMethods:
         if regions is None:
             parts = record_parts(change_columns(to_records(data), columns, None))
         else:
-            parts = region_parts(_genome(data), regions)
+            parts = region_parts(open_genome(data), regions)
         return (score_part(scorer, part, per_base=per_base) for part in parts)
 
     def variants(
@@ -111,11 +111,13 @@ class LikelihoodMethods:
             >>> [type(one.llr) for one in model.variants(alleles, path, species="U")]
             [<class 'float'>, <class 'float'>]
         """
+        from dnagpt_hf.genomes.fasta import open_genome
         from dnagpt_hf.likelihoods.settings import VariantSettings
         from dnagpt_hf.likelihoods.variants import score_variants
 
         chosen = VariantSettings(**settings)
-        return list(score_variants(self.model, self.tokenizer, _genome(genome), variants, chosen))
+        opened = open_genome(genome)
+        return list(score_variants(self.model, self.tokenizer, opened, variants, chosen))
 
     def saturate(
         self, genome: Any, contig: str, start: int, end: int, **settings: Any
@@ -142,16 +144,10 @@ class LikelihoodMethods:
             >>> model.saturate(path, "chr1", 40, 50).scores.shape
             (10, 4)
         """
+        from dnagpt_hf.genomes.fasta import open_genome
         from dnagpt_hf.likelihoods.saturation import saturate
         from dnagpt_hf.likelihoods.settings import VariantSettings
 
         chosen = VariantSettings(**{"mode": "site", **settings})
-        opened = _genome(genome)
+        opened = open_genome(genome)
         return saturate(self.model, self.tokenizer, opened, contig, start, end, chosen)
-
-
-def _genome(source: Any) -> Genome:
-    """Open a genome, unless it is an opened one."""
-    from dnagpt_hf.genomes.fasta import Genome, open_genome
-
-    return source if isinstance(source, Genome) else open_genome(source)

@@ -33,7 +33,7 @@ Progress = Callable[[int], object]
 
 @dataclass
 class Contents:
-    """What a file of variants holds, and how it fits a genome.
+    """Numbers of records and alleles of a file of variants, and its contigs.
 
     Args:
         records: number of records.
@@ -110,7 +110,7 @@ def _difference(genome: Genome, record: VariantRecord, contig: str) -> str:
 
 @dataclass
 class Summary:
-    """What was scored and written.
+    """Numbers of records and alleles that were scored, for the message at the end.
 
     Args:
         records: number of records.

@@ -37,7 +37,7 @@ _WriteLine = Callable[[bytes], object]
 
 @dataclass
 class Written:
-    """What became of an output.
+    """Facts of a written file, complete when it is closed.
 
     Args:
         replaced: entries of an earlier run were replaced.
