@@ -5,6 +5,7 @@
 The manifest is `examples/manifests/dnagpt-tiny.yaml`, beside its files. Matrices of the layers are
 trained by Muon, all other weights by AdamW; the learning rates are constant for three fifths of the
 time and fall to 0 in the rest. The program ends with a checkpoint and a line of `training.json`.
+`--start dnagpt-small --seed 8` trains these weights further, on other positions of the genomes.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, load
 from dnagpt_hf.genomes.manifest import load_manifest, open_species
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 from dnagpt_hf.pretraining.dataset import (
@@ -51,12 +52,17 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--cache-folder", type=Path)
+    parser.add_argument("--start", help="weights to begin with, a folder or a bundled name")
+    parser.add_argument("--seed", type=int, default=7, help="of the positions of the rows")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
     tokenizer = preset_tokenizer("dnagpt-tiny")
     config = DNAGPTConfig(**{**preset_config("dnagpt-tiny").to_dict(), **SIZES})
-    model = DNAGPTForMultiTask(config).train()
+    model = DNAGPTForMultiTask(config)
+    if options.start:
+        model = load(options.start, device="cpu", dtype="float32").model
+    model.train()
     species = open_species(load_manifest(options.manifest), options.cache_folder)
     rows = PretrainingDataset(
         [SpeciesSequences(one.token, one.training, one.weight, one.name) for one in species],
@@ -64,7 +70,7 @@ def main() -> None:
         context_length=config.max_position_embeddings,
         length=1 << 20,
         objectives=Objectives(next_token=1.0, gc_content=0.1, sequence_order=0.15),
-        seed=7,
+        seed=options.seed,
     )
     optimizers = optimizers_of(model)
     rates = [MUON_RATE, ADAM_RATE]
