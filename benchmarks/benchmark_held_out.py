@@ -19,10 +19,10 @@ import torch
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.genomes.bases import Bases, N, gc_content, reverse_complement
 from dnagpt_hf.genomes.manifest import SpeciesGenome, load_manifest, open_species
-from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))
 from baselines import MarkovModel
+from objective_readout import ObjectiveReader
 
 
 def windows_of(species: SpeciesGenome, window: int, number: int) -> list[Bases]:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from baselines import UNIFORM_LOSS, MarkovModel
+from objective_readout import ObjectiveReader
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments, set_seed
@@ -37,7 +38,6 @@ from dnagpt_hf.genomes.bases import (
     reverse_complement,
 )
 from dnagpt_hf.pretraining.dataset import PretrainingDataset, SpeciesSequences, stack_sequences
-from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 from dnagpt_hf.pretraining.objectives import Objectives
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 

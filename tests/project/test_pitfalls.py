@@ -288,7 +288,7 @@ PITFALLS: list[tuple[str, list[str]]] = [
         [
             "interpretation/test_mutagenesis.py::test_batches_change_nothing",
             "project/test_baselines.py::test_probabilities_sum_to_one_and_little_data_means_uniform",
-            "pretraining/test_objective_readout.py::test_loss_per_base",
+            "project/test_objective_readout.py::test_loss_per_base",
         ],
     ),
     (

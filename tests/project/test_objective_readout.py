@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from objective_readout import ObjectiveReader
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
 from dnagpt_hf.genomes.bases import normalize_bases
-from dnagpt_hf.pretraining.objective_readout import ObjectiveReader
 
 TEXTS = ["ACGTACGGTTAC", "GGGTTTCCA", "TTGACANNACGTACCATGAT"]
 SEQUENCES = [normalize_bases(text.encode()) for text in TEXTS]
