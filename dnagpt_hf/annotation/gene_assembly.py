@@ -175,19 +175,11 @@ class _Genes:
     def _add_part(self, feature: Feature, parents: list[str]) -> None:
         is_numbered = feature.is_gtf and feature.kind == _EXON
         order = _number(feature.attribute("part"))
-        part = _Part(
-            sys.intern(feature.contig),
-            feature.strand,
-            feature.kind,
-            feature.start,
-            feature.end,
-            feature.phase,
-            feature.line,
-            tuple(parents),
-            exon_number=_number(feature.attribute("exon_number")) if is_numbered else 0,
-            order=order,
-            is_linked=order > 0 or feature.attribute("exception") == _TRANS_SPLICING,
-        )
+        number = _number(feature.attribute("exon_number")) if is_numbered else 0
+        is_linked = order > 0 or feature.attribute("exception") == _TRANS_SPLICING
+        contig, kind, start, end, strand, phase, *_, line = feature
+        place = sys.intern(contig), strand, kind, start, end, phase, line
+        part = _Part(*place, tuple(parents), number, order, is_linked)
         for parent in parents:
             self._parts.setdefault(parent, []).append(part)
 
@@ -222,7 +214,7 @@ class _Genes:
 
 def _number(text: str) -> int:
     """Read the number at the start of a text; 0 if there is none."""
-    found = _NUMBER.match(text)
+    found = _NUMBER.match(text) if text else None
     return int(found[0]) if found else 0
 
 

@@ -66,9 +66,15 @@ class Feature(NamedTuple):
 
     def parents(self, name: str) -> list[str]:
         """Return the values of an attribute of GFF3 that holds several, separated by commas."""
-        return [unquote(part) for part in self._value(name).split(",") if part]
+        values = self._value(name).split(",") if name in self.text else []
+        return [unquote(part) if "%" in part else part for part in values if part]
 
     def _value(self, name: str) -> str:
+        if not self.is_gtf and '"' not in self.text:
+            # nearly all lines of GFF3: `name=value` between semicolons
+            _, start, rest = f";{self.text}".partition(f";{name}=")
+            if start or ("; " not in self.text and " =" not in self.text):
+                return rest.partition(";")[0].strip()
         found = _attribute_pattern(name, self.is_gtf).match(self.text)
         return found[1].strip() if found else ""
 
@@ -127,7 +133,8 @@ def _feature(fields: list[str], is_gtf: bool, line: int) -> Feature:
     if len(fields) != 9:
         raise RecordError(f"{len(fields)} fields with tabs between them, but GFF3 and GTF have 9")
     contig, _, kind, first, last, _, strand, phase, text = fields
-    start, end = (int(one) if one.isdecimal() else 0 for one in (first, last))
+    start = int(first) if first.isdecimal() else 0
+    end = int(last) if last.isdecimal() else 0
     if not 1 <= start <= end:
         raise RecordError(
             f"{shorten(first)} to {shorten(last)} are no positions: they count from 1, and the end "
@@ -139,6 +146,5 @@ def _feature(fields: list[str], is_gtf: bool, line: int) -> Feature:
         raise RecordError(f"phase {shorten(phase)!r}: write 0, 1, 2 or .")
     # some programs write ? for a strand that matters, but is not known
     strand = "." if strand == "?" else strand
-    return Feature(
-        unquote(contig), kind, start - 1, end, strand, _PHASES[phase], text, is_gtf, line
-    )
+    contig = unquote(contig) if "%" in contig else contig
+    return Feature(contig, kind, start - 1, end, strand, _PHASES[phase], text, is_gtf, line)
