@@ -21,7 +21,7 @@ import sys
 import torch
 
 from dnagpt_hf import DNAGPTConfig, DNAGPTForMultiTask, preset_config
-from dnagpt_hf.planning.memory import CONTEXT, training_memory
+from dnagpt_hf.planning.plan import CONTEXT, training_memory
 from dnagpt_hf.planning.step import PRECISIONS, TrainingStep
 from dnagpt_hf.token_loss import chunked_token_loss
 

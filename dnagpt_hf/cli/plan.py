@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Option
@@ -17,22 +17,20 @@ from dnagpt_hf.planning.hardware import GIB, GPU, GPUS, get_gpu, parse_memory
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config
 
 if TYPE_CHECKING:
+    from dnagpt_hf.planning.plan import Plan
     from dnagpt_hf.planning.step import TrainingStep
 
 # Numbers and sizes of GPUs, and utilizations, of the tables over all presets
 GPU_COUNTS = (1, 8, 16, 64)
 MEMORIES = (16, 32, 40, 80)
 UTILIZATIONS = (0.1, 0.2, 0.3, 0.4, 0.5)
-# GPUs of the paper (supplementary text above figure S3)
-PAPER_GPUS = {"dnagpt-h": 8, "dnagpt-m": 8, "dnagpt-s-512": 8, "dnagpt-b-512": 16}
-# Parts of the memory and their titles
-PARTS = {
-    "weights": "weights",
-    "gradients": "grads",
-    "optimizer": "AdamW",
-    "activations": "activ.",
-    "rest": "rest",
-    "total": "total",
+# Bases and GPUs that the presets were trained on (paper, section 3, supplementary tables and text
+# above figure S3; for the mammals "about 200 billion")
+PAPER_RUNS = {
+    "dnagpt-h": (3_088_286_401, 8),
+    "dnagpt-m": (10_159_412_992, 8),
+    "dnagpt-s-512": (200_000_000_000, 8),
+    "dnagpt-b-512": (200_000_000_000, 16),
 }
 
 
@@ -89,191 +87,173 @@ def plan(
     from dnagpt_hf.planning import plan as planning
 
     kind = None if gpu is None else get_gpu(gpu)
-    if table is not None:
-        typer.echo(
-            _memory_table(precision) if table == "memory" else _time_table(kind, gpus, precision)
-        )
+    if table == "memory":
+        typer.echo(_memory_table(precision))
+        return
+    if table == "time":
+        typer.echo(_time_table(kind, gpus, precision))
         return
     if memory is None and kind is None:
         raise ValueError("the memory of a GPU is not given: give --gpu a100-80 or --memory 32GB")
     size = kind.memory if memory is None and kind is not None else parse_memory(str(memory))
-    step = _step(preset, precision, positions, attention)
-    steps = get_preset(preset).pretraining.gradient_accumulation_steps
-    batch = planning.Batch(gpus or 1, micro_batch, global_batch, steps)
-    only = None if strategy == "auto" else strategy
-    configs = [*planning.plan_strategies(step, batch, size, only)]
-    best = planning.recommend(step, configs)
-    warnings = [] if best else [planning.nothing_fits(configs, size)]
+    step, number = _step(preset, precision, positions, attention), gpus or 1
+    recipe = get_preset(preset).pretraining
+    plans = [
+        *planning.plan_strategies(
+            step,
+            size,
+            number,
+            strategy=None if strategy == "auto" else strategy,
+            micro_batch=micro_batch,
+            global_batch=global_batch,
+            accumulation_steps=recipe.gradient_accumulation_steps,
+        )
+    ]
+    best = planning.recommend(step, plans)
+    warnings = [] if best else [planning.nothing_fits(plans, size)]
     time = None
     if kind is not None:
         try:
-            time = _time(preset, step, batch.gpus, kind, mfu, genome_bp, epochs)
-        except MissingFigureError as error:
+            time = planning.training_time(
+                step,
+                kind,
+                number,
+                bases=PAPER_RUNS.get(preset, (None,))[0] if genome_bp is None else genome_bp,
+                epochs=recipe.epochs if epochs is None else epochs,
+                utilization=mfu,
+            )
+        except planning.MissingFigureError as error:
             warnings.append(str(error))
-    launch = planning.launch_config(best.strategy) if best and batch.gpus > 1 else None
-    facts = {
-        "preset": preset,
-        "gpus": batch.gpus,
-        "memory": size,
-        "precision": step.precision,
-        "positions": step.positions,
-        "candidates": [asdict(each) for each in configs],
-        "recommended": best and asdict(best),
-        "global_batch": best and batch.gpus * best.micro_batch * best.accumulation_steps,
-        "config_file": launch,
-        "estimate": time,
-        "warnings": warnings,
-    }
+    rows = best and number * best.micro_batch * best.accumulation_steps
+    launch = planning.launch_config(best.strategy) if best and number > 1 else None
     if as_json:
+        facts = {
+            "preset": preset,
+            "gpus": number,
+            "memory": size,
+            "precision": step.precision,
+            "positions": step.positions,
+            "candidates": [asdict(each) for each in plans],
+            "recommended": best and asdict(best),
+            "global_batch": rows,
+            "config_file": launch,
+            "estimate": time,
+            "warnings": warnings,
+        }
         typer.echo(json.dumps(facts, indent=2))
         return
-    for line in _strategies(facts):
+    filled = f"{size / GIB:g} GB ({planning.USABLE * size / GIB:.1f} to fill)"
+    typer.echo(
+        f"{preset}, {step.precision}, rows of {step.positions:,} tokens, {number:,} x {filled}\n"
+    )
+    for line in _columns(plans):
         typer.echo(line)
-    if best is not None:
-        typer.echo(_recommendation(facts))
-    if time is not None and kind is not None:
-        typer.echo(_duration(facts, mfu, kind.title))
+    if best and rows:
+        typer.echo(_recommendation(best, step, rows, number, launch))
+    if time and kind:
+        steps = f", {time['tokens'] / (rows * step.positions):,.0f} steps" if rows else ""
+        typer.echo(
+            f"training: {time['tokens']:.3g} tokens, {time['flops']:.3g} FLOPs{steps}\n"
+            f"at an assumed {100 * mfu:g}% of the rate of {kind.title}: "
+            f"{time['tokens_per_second']:,.0f} tokens/s, {format_duration(time['seconds'])}, "
+            f"{time['gpu_hours']:,.0f} GPU hours"
+        )
     for warning in warnings:
         typer.echo(f"dnagpt: warning: {warning}", err=True)
 
 
-class MissingFigureError(ValueError):
-    """A duration that cannot be estimated; the message says why."""
-
-
-def _time(
-    preset: str,
-    step: TrainingStep,
-    gpus: int,
-    gpu: GPU,
-    utilization: float,
-    bases: float | None = None,
-    epochs: float | None = None,
-) -> dict[str, float]:
-    """Estimate the duration of a preset's recipe, by `training_time`.
-
-    Raises:
-        MissingFigureError: the number of bases or the rate of the GPU is not known.
-        ValueError: a number is out of range.
-    """
-    from dnagpt_hf.planning.duration import PRETRAINING_BASES, training_time
-    from dnagpt_hf.planning.step import training_flops_per_token
-
-    bases = PRETRAINING_BASES.get(preset) if bases is None else bases
-    if bases is None:
-        raise MissingFigureError(
-            "no time is given without the size of the genomes: give --genome-bp 3e9"
-        )
-    if step.precision not in gpu.rates:
-        raise MissingFigureError(
-            f"no time is given, since {gpu.title} has no matrix unit for {step.precision}: choose "
-            f"--precision {' or '.join(gpu.rates)}"
-        )
-    epochs = get_preset(preset).pretraining.epochs if epochs is None else epochs
-    for name, value in {"bases": bases, "epochs": epochs}.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} is {value}: give more than 0")
-    # a few instructions, numbers and answers in a row are not counted
-    tokens = bases * epochs / step.config.kmer_size
-    flops = training_flops_per_token(step.config, step.positions)
-    return training_time(tokens, flops, gpus, gpu.rates[step.precision], utilization)
-
-
-def _strategies(facts: dict[str, Any]) -> Iterator[str]:
+def _columns(plans: Sequence[Plan]) -> Iterator[str]:
     """Lay out the memory of the strategies in columns."""
-    from dnagpt_hf.planning.plan import USABLE
 
-    memory = facts["memory"] / GIB
-    yield (
-        f"{facts['preset']}, {facts['precision']}, rows of {facts['positions']:,} tokens, "
-        f"{facts['gpus']:,} x {memory:g} GB ({USABLE * memory:.1f} to fill)\n"
-    )
-    yield _columns("strategy", "rows", *PARTS.values(), "most", "fits")
-    for each in facts["candidates"]:
-        yield _columns(
-            each["strategy"] + (" +" if each["gradient_checkpointing"] else ""),
-            f"{each['micro_batch']:,}",
-            *(f"{each['bytes'][part] / GIB:.1f}" for part in PARTS),
-            f"{each['largest_micro_batch']:,}",
-            "yes" if each["fits"] else "no",
+    def line(name: str, *cells: str) -> str:
+        return f"{name:<8}" + "".join(f"{cell:>8}" for cell in cells)
+
+    parts = ("weights", "grads", "AdamW", "activ.", "rest", "total")
+    yield line("strategy", "rows", *parts, "most", "fits")
+    for each in plans:
+        yield line(
+            each.strategy + (" +" if each.gradient_checkpointing else ""),
+            f"{each.micro_batch:,}",
+            *(f"{part / GIB:.1f}" for part in each.bytes.values()),
+            f"{each.largest_micro_batch:,}",
+            "yes" if each.fits else "no",
         )
     yield "\n+: gradient checkpointing; GiB on each GPU; most: rows that fit at a time"
 
 
-def _columns(name: str, *cells: str) -> str:
-    return f"{name:<8}" + "".join(f"{cell:>8}" for cell in cells)
-
-
-def _recommendation(facts: dict[str, Any]) -> str:
+def _recommendation(
+    best: Plan, step: TrainingStep, rows: int, gpus: int, config_file: str | None
+) -> str:
     """Write the settings for `dnagpt pretrain`, and its command."""
-    best, rows = facts["recommended"], facts["global_batch"]
     start = "dnagpt pretrain"
-    if facts["config_file"] is not None:
+    if config_file is not None:
         start = (
-            f"accelerate launch --config_file {facts['config_file']} "
-            f"--num_processes {facts['gpus']} -m dnagpt_hf.cli pretrain"
+            f"accelerate launch --config_file {config_file} --num_processes {gpus} "
+            "-m dnagpt_hf.cli pretrain"
         )
     return (
-        f"recommended: {best['strategy']}, {rows:,} rows or {rows * facts['positions']:,} tokens "
+        f"recommended: {best.strategy}, {rows:,} rows or {rows * step.positions:,} tokens "
         "in a step, by these settings:\n"
-        f"  per_device_train_batch_size: {best['micro_batch']}\n"
-        f"  gradient_accumulation_steps: {best['accumulation_steps']}\n"
-        f"  gradient_checkpointing: {str(best['gradient_checkpointing']).lower()}\n"
-        f"  fp16: {str(facts['precision'] == 'float16').lower()}\n"
-        f"  bf16: {str(facts['precision'] == 'bfloat16').lower()}\n"
+        f"  per_device_train_batch_size: {best.micro_batch}\n"
+        f"  gradient_accumulation_steps: {best.accumulation_steps}\n"
+        f"  gradient_checkpointing: {str(best.gradient_checkpointing).lower()}\n"
+        f"  fp16: {str(step.precision == 'float16').lower()}\n"
+        f"  bf16: {str(step.precision == 'bfloat16').lower()}\n"
         f"start: {start} SETTINGS.yaml"
     )
 
 
-def _duration(facts: dict[str, Any], utilization: float, gpu: str) -> str:
-    from dnagpt_hf.planning.duration import format_duration
+def format_duration(seconds: float) -> str:
+    """Write a duration in the unit that suits it.
 
-    time, steps = facts["estimate"], ""
-    if facts["global_batch"]:
-        number = time["tokens"] / (facts["global_batch"] * facts["positions"])
-        steps = f", {number:,.0f} steps"
-    return (
-        f"training: {time['tokens']:.3g} tokens, {time['flops']:.3g} FLOPs{steps}\n"
-        f"at an assumed {100 * utilization:g}% of the rate of {gpu}: "
-        f"{time['tokens_per_second']:,.0f} tokens/s, {format_duration(time['seconds'])}, "
-        f"{time['gpu_hours']:,.0f} GPU hours"
-    )
+    Example:
+
+        >>> [format_duration(each) for each in (90, 90 * 60, 200 * 3600, 400 * 86400)]
+        ['2 minutes', '1.5 hours', '8.3 days', '400 days']
+    """
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    if hours < 1:
+        return f"{minutes:.0f} minutes" if minutes >= 1 else f"{seconds:.0f} seconds"
+    if days < 2:
+        return f"{hours:.1f} hours"
+    return f"{days:.1f} days" if days < 100 else f"{days:,.0f} days"
 
 
 def _memory_table(precision: options.DType | None) -> str:
     """Tabulate recommended strategies and the most rows that fit, for numbers and sizes of GPUs."""
-    from dnagpt_hf.planning.plan import Batch, plan_strategies, recommend
+    from dnagpt_hf.planning.plan import plan_strategies, recommend
 
-    def cell(step: TrainingStep, batch: Batch, memory: int) -> str:
-        best = recommend(step, plan_strategies(step, batch, memory * GIB))
+    def cell(step: TrainingStep, gpus: int, memory: int, steps: int) -> str:
+        plans = plan_strategies(step, memory * GIB, gpus, accumulation_steps=steps)
+        best = recommend(step, plans)
         if best is None:
             return "nothing fits"
         checkpointing = "+" if best.gradient_checkpointing else ""
         return f"{best.strategy}{checkpointing}, {best.largest_micro_batch}"
 
     rows = []
-    for preset in PAPER_GPUS:
+    for preset in PAPER_RUNS:
         step = _step(preset, precision)
         steps = get_preset(preset).pretraining.gradient_accumulation_steps
         for gpus in GPU_COUNTS:
-            batch = Batch(gpus, accumulation_steps=steps)
-            rows.append([preset, gpus, *(cell(step, batch, memory) for memory in MEMORIES)])
+            rows.append([preset, gpus, *(cell(step, gpus, each, steps) for each in MEMORIES)])
     return markdown_table(["preset", "GPUs", *(f"{memory} GB" for memory in MEMORIES)], rows)
 
 
 def _time_table(gpu: GPU | None, gpus: int | None, precision: options.DType | None) -> str:
     """Tabulate the durations of the presets' recipes at several utilizations."""
-    from dnagpt_hf.planning.duration import format_duration
+    from dnagpt_hf.planning.plan import training_time
 
     if gpu is None:
         raise ValueError("a table of times needs a kind of GPU: give --gpu a100-80")
     rows = []
-    for preset, paper in PAPER_GPUS.items():
-        step = _step(preset, precision)
-        run = _time(preset, step, gpus or paper, gpu, utilization=1)
+    for preset, (bases, gpus_of_paper) in PAPER_RUNS.items():
+        step, epochs = _step(preset, precision), get_preset(preset).pretraining.epochs
+        number = gpus or gpus_of_paper
+        run = training_time(step, gpu, number, bases=bases, epochs=epochs, utilization=1)
         figures = (run["tokens"], run["flops"] / run["tokens"], run["flops"])
         durations = [format_duration(run["seconds"] / each) for each in UTILIZATIONS]
-        rows.append([preset, gpus or paper, *(f"{each:.3g}" for each in figures), *durations])
+        rows.append([preset, number, *(f"{each:.3g}" for each in figures), *durations])
     shares = [f"{utilization:.0%}" for utilization in UTILIZATIONS]
     return markdown_table(["preset", "GPUs", "tokens", "FLOPs per token", "FLOPs", *shares], rows)
 

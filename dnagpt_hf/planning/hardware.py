@@ -1,11 +1,4 @@
-"""GPUs: their memory, and the rates of matrix products, stated by makers or measured.
-
-Example:
-
-    >>> gpu = get_gpu("a100-80")
-    >>> gpu.memory // GIB, gpu.rates["bfloat16"] / 1e12
-    (80, 312.0)
-"""
+"""GPUs: their memory, and the rates of matrix products, stated by makers or measured."""
 
 from __future__ import annotations
 
@@ -62,6 +55,12 @@ def get_gpu(name: str) -> GPU:
 
     Raises:
         ValueError: none has this name; the message lists those that are known.
+
+    Example:
+
+        >>> gpu = get_gpu("a100-80")
+        >>> gpu.memory // GIB, gpu.rates["bfloat16"] / 1e12
+        (80, 312.0)
     """
     if name not in GPUS:
         raise ValueError(f"unknown GPU {name!r}: choose one of {', '.join(GPUS)}")

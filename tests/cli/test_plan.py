@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from dnagpt_hf.cli.plan import plan
+from dnagpt_hf.cli.plan import PAPER_RUNS, plan
 from dnagpt_hf.planning.hardware import GIB
-from dnagpt_hf.presets import PRESETS
+from dnagpt_hf.presets import PRESETS, get_preset
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "slurm" / "pretrain.sbatch"
@@ -123,6 +123,15 @@ def test_time_follows_from_genome_epochs_and_utilisation() -> None:
     assert hours(*genome, "--epochs", 1) == pytest.approx(once / 2)
     # the paper's genomes and epochs
     assert hours("--preset", "dnagpt-s-512") == pytest.approx(once / 2 * 200 / 3)
+
+
+def test_bases_of_the_paper_belong_to_presets() -> None:
+    assert set(PAPER_RUNS) == {
+        name for name in PRESETS if get_preset(name).pretraining.source == "Fig. S3"
+    }
+    for name, (bases, _) in PAPER_RUNS.items():
+        stated = get_preset(name).data
+        assert f"{bases:,}" in stated or f"{round(bases / 1e9)} billion" in stated
 
 
 def test_why_there_is_no_time() -> None:

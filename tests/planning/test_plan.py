@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dnagpt_hf.planning.duration import PRETRAINING_BASES, training_time
-from dnagpt_hf.planning.hardware import GIB, GPUS, get_gpu, parse_memory
-from dnagpt_hf.planning.memory import STRATEGIES, training_memory
+from dnagpt_hf.planning.hardware import GIB, GPU, GPUS, get_gpu, parse_memory
 from dnagpt_hf.planning.plan import (
+    STRATEGIES,
     USABLE,
-    Batch,
-    ParallelConfig,
+    Plan,
     launch_config,
     nothing_fits,
     plan_strategies,
     recommend,
+    training_memory,
+    training_time,
 )
-from dnagpt_hf.planning.step import TrainingStep
-from dnagpt_hf.presets import PRESETS, get_preset, preset_config
+from dnagpt_hf.planning.step import TrainingStep, training_flops_per_token
+from dnagpt_hf.presets import preset_config
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "benchmark_planned_memory.py"
 STEPS = {
@@ -38,9 +38,9 @@ def small_step(precision: str) -> TrainingStep:
     return TrainingStep(preset_config("dnagpt-test"), 64, precision)
 
 
-def recommended(preset: str, batch: Batch, memory: int) -> ParallelConfig:
+def recommended(preset: str, memory: int, gpus: int, **batch: int) -> Plan:
     step = STEPS[preset]
-    best = recommend(step, plan_strategies(step, batch, memory))
+    best = recommend(step, plan_strategies(step, memory, gpus, **batch))
     assert best is not None
     return best
 
@@ -109,7 +109,7 @@ def test_accumulation_keeps_whole_gradients_under_fsdp2() -> None:
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_the_largest_micro_batch_is_the_last_that_fits(strategy: str, checkpointing: bool) -> None:
     step = STEPS["dnagpt-b-512"]
-    plain, checkpointed = plan_strategies(step, Batch(16), 80 * GIB, strategy)
+    plain, checkpointed = plan_strategies(step, 80 * GIB, 16, strategy=strategy)
     rows = (checkpointed if checkpointing else plain).largest_micro_batch
     assert rows > 0
     fits, exceeds = (
@@ -120,48 +120,48 @@ def test_the_largest_micro_batch_is_the_last_that_fits(strategy: str, checkpoint
 
 
 def test_the_simplest_that_fits_is_recommended() -> None:
-    small = recommended("dnagpt-s-512", Batch(8, accumulation_steps=5), 32 * GIB)
+    small = recommended("dnagpt-s-512", 32 * GIB, 8, accumulation_steps=5)
     assert (small.strategy, small.gradient_checkpointing) == ("ddp", False)
-    large = recommended("dnagpt-b-512", Batch(8, accumulation_steps=5), 32 * GIB)
+    large = recommended("dnagpt-b-512", 32 * GIB, 8, accumulation_steps=5)
     # fewer than 4,096 tokens would fit without checkpointing
     assert (large.strategy, large.gradient_checkpointing) == ("fsdp2", True)
 
 
 def test_one_gpu_has_nothing_to_share() -> None:
-    plain, checkpointed = plan_strategies(STEPS["dnagpt-s-512"], Batch(1), 32 * GIB)
+    plain, checkpointed = plan_strategies(STEPS["dnagpt-s-512"], 32 * GIB)
     assert plain.strategy == checkpointed.strategy == "ddp"
 
 
 def test_a_batch_is_dealt_out() -> None:
-    best = recommended("dnagpt-s-512", Batch(8, global_batch=1920), 32 * GIB)
+    best = recommended("dnagpt-s-512", 32 * GIB, 8, global_batch=1920)
     # 240 rows for each GPU, of which fewer than 160 fit: the largest part that divides them is 120
     assert (best.micro_batch, best.accumulation_steps) == (120, 2)
-    stated = recommended("dnagpt-s-512", Batch(8, 16, global_batch=1920), 32 * GIB)
+    stated = recommended("dnagpt-s-512", 32 * GIB, 8, micro_batch=16, global_batch=1920)
     assert (stated.micro_batch, stated.accumulation_steps) == (16, 15)
 
 
 def test_without_a_batch_the_recipe_and_a_usual_step_decide() -> None:
-    best = recommended("dnagpt-s-512", Batch(8, accumulation_steps=5), 80 * GIB)
+    best = recommended("dnagpt-s-512", 80 * GIB, 8, accumulation_steps=5)
     assert (best.micro_batch, best.accumulation_steps) == (25, 5)
 
 
 def test_batches_that_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"100 rows cannot be dealt to 8 GPUs.*as 96"):
-        Batch(8, global_batch=100)
+        plan_strategies(small_step("float32"), GIB, 8, global_batch=100)
     with pytest.raises(ValueError, match=r"96 rows cannot be dealt to 8 GPUs, 5 rows at a time"):
-        Batch(8, 5, global_batch=96)
+        plan_strategies(small_step("float32"), GIB, 8, micro_batch=5, global_batch=96)
 
 
 def test_nothing_fits() -> None:
     step = STEPS["dnagpt-b-512"]
-    configs = list(plan_strategies(step, Batch(1), 32 * GIB))
-    assert recommend(step, configs) is None
-    assert not any(config.fits for config in configs)
-    advice = nothing_fits(configs, 32 * GIB)
+    plans = list(plan_strategies(step, 32 * GIB))
+    assert recommend(step, plans) is None
+    assert not any(plan.fits for plan in plans)
+    advice = nothing_fits(plans, 32 * GIB)
     assert "ddp with gradient checkpointing" in advice
     assert "30.4 GiB can be filled" in advice
     small = STEPS["dnagpt-s-512"]
-    assert recommend(small, plan_strategies(small, Batch(1, 10_000), 16 * GIB)) is None
+    assert recommend(small, plan_strategies(small, 16 * GIB, micro_batch=10_000)) is None
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -179,26 +179,21 @@ def test_launch_configs_come_with_the_package(
 
 
 def test_time() -> None:
-    run = training_time(2e9, 7e8, gpus=4, rate=100e12, utilization=0.5)
-    assert run["flops"] == 2e9 * 7e8
-    assert run["tokens_per_second"] == pytest.approx(4 * 50e12 / 7e8)
+    step, gpu = small_step("float32"), GPU("any", 32 * GIB, {"float32": 100e12})
+    run = training_time(step, gpu, 4, bases=6e9, epochs=2, utilization=0.5)
+    flops_per_token = training_flops_per_token(step.config, 64)
+    assert run["tokens"] == 12e9 / step.config.kmer_size
+    assert run["flops"] == run["tokens"] * flops_per_token
+    assert run["tokens_per_second"] == pytest.approx(4 * 50e12 / flops_per_token)
     assert run["seconds"] == pytest.approx(run["flops"] / (4 * 50e12))
     assert run["gpu_hours"] == pytest.approx(4 * run["seconds"] / 3600)
 
 
 @pytest.mark.parametrize("utilization", [0, 40, float("nan")])
 def test_utilizations_that_cannot_be(utilization: float) -> None:
+    step = small_step("float32")
     with pytest.raises(ValueError, match=f"utilization of {utilization} cannot be"):
-        training_time(2e9, 7e8, 4, 100e12, utilization)
-
-
-def test_bases_of_the_paper_belong_to_presets() -> None:
-    assert set(PRETRAINING_BASES) == {
-        name for name in PRESETS if get_preset(name).pretraining.source == "Fig. S3"
-    }
-    for name, bases in PRETRAINING_BASES.items():
-        stated = get_preset(name).data
-        assert f"{bases:,}" in stated or f"{round(bases / 1e9)} billion" in stated
+        training_time(step, GPUS["v100"], 4, bases=2e9, epochs=1, utilization=utilization)
 
 
 # -- hardware --------------------------------------------------------------------------------------
