@@ -18,8 +18,8 @@ from dnagpt_hf.messages import count, markdown_table, on_one_line
 
 if TYPE_CHECKING:
     from dnagpt_hf.genomes.composition import SpeciesReport
-    from dnagpt_hf.genomes.download.fetch import FailedDownload, LocatedGenome
-    from dnagpt_hf.genomes.download.http import HttpClient
+    from dnagpt_hf.genomes.download.fetch import FailedDownload
+    from dnagpt_hf.genomes.download.requests import LocatedGenome
 
 # contigs that are named where they stand out
 NAMED = 5
@@ -76,7 +76,7 @@ def fetch(
     Complete files are kept, and the same command resumes an interrupted one. Lengths and
     checksums are compared with those of the server.
     """
-    from dnagpt_hf.genomes.download.fetch import locate_genomes
+    from dnagpt_hf.genomes.download.fetch import GenomeFolder
     from dnagpt_hf.genomes.download.http import HttpClient
     from dnagpt_hf.genomes.download.requests import find_requests
 
@@ -85,55 +85,35 @@ def fetch(
     urls = (ensembl_url, ensembl_genomes_url, ncbi_url, datasets_url)
     client = HttpClient(Servers(*(url.rstrip("/") for url in urls)))
     requests = find_requests(client, manifest, accession or [], accessions, taxon)
+    target = GenomeFolder(folder, client, jobs)
     with counter("looking up", total=len(requests)) as bar:
-        genomes, failures = locate_genomes(
-            requests, folder, client=client, jobs=jobs, progress=bar.update
-        )
-    _report(failures)
+        genomes = target.locate(requests, bar.update)
+    unknown = len(target.failures)
+    _report(target.failures)
+    total, there = sum(genome.size or 0 for genome in genomes), _received(genomes)
     if dry_run:
-        _list(genomes)
+        for one in genomes:
+            size = "unknown" if one.size is None else one.size
+            typer.echo(f"{one.name}\t{one.entry['token']}\t{size}\t{one.remote.url}")
+        number, sizes = count(len(genomes), "genome"), (size_text(total), size_text(there))
+        typer.echo(f"dnagpt: {number}, {sizes[0]}, of which {sizes[1]} are there", err=True)
     else:
-        failures += _fetch(genomes, folder, client, jobs)
-    if failures:
-        names = ", ".join(failure.name for failure in failures)
+        with counter("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:
+            arrived = target.fetch(genomes, bar.update)
+        _report(target.failures[unknown:])
+        if arrived:
+            size = size_text(_received(arrived))
+            typer.echo(f"{folder / 'manifest.yaml'}: {count(len(arrived), 'genome')}, {size}")
+    if target.failures:
+        names = ", ".join(failure.name for failure in target.failures)
         raise ValueError(
-            f"{len(failures)} of {len(requests)} genomes could not be fetched: {names}; complete "
-            "and partial files are kept, and the same command resumes"
+            f"{len(target.failures)} of {len(requests)} genomes could not be fetched: {names}; "
+            "complete and partial files are kept, and the same command resumes"
         )
 
 
-def _fetch(
-    genomes: Sequence[LocatedGenome], folder: Path, client: HttpClient, jobs: int
-) -> list[FailedDownload]:
-    from dnagpt_hf.atomic_files import sole_writer_of_folder
-    from dnagpt_hf.genomes.download import folder_manifest
-    from dnagpt_hf.genomes.download.fetch import check_space, fetch_genomes
-
-    folder_manifest.merge_entries(folder / folder_manifest.NAME, genomes)
-    check_space(genomes, folder)
-    with sole_writer_of_folder(folder):
-        total = sum(genome.size or 0 for genome in genomes)
-        there = sum(genome.received for genome in genomes)
-        with counter("fetching", total=total, initial=there, unit="B", unit_scale=True) as bar:
-            failures = fetch_genomes(genomes, client=client, jobs=jobs, progress=bar.update)
-        _report(failures)
-        arrived = [genome for genome in genomes if genome.path.exists()]
-        if arrived:
-            path = folder_manifest.update_manifest(folder, arrived)
-            size = size_text(sum(genome.received for genome in arrived))
-            typer.echo(f"{path}: {count(len(arrived), 'genome')}, {size}")
-    return failures
-
-
-def _list(genomes: Sequence[LocatedGenome]) -> None:
-    for genome in genomes:
-        size = "unknown" if genome.size is None else genome.size
-        typer.echo(f"{genome.name}\t{genome.entry['token']}\t{size}\t{genome.remote.url}")
-    total = size_text(sum(genome.size or 0 for genome in genomes))
-    there = size_text(sum(genome.received for genome in genomes))
-    typer.echo(
-        f"dnagpt: {count(len(genomes), 'genome')}, {total}, of which {there} are there", err=True
-    )
+def _received(genomes: Sequence[LocatedGenome]) -> int:
+    return sum(genome.received for genome in genomes)
 
 
 def _report(failures: Sequence[FailedDownload]) -> None:

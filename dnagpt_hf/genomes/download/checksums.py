@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 
 _FORMS = {"md5": r"[0-9a-f]{32}", "sha256": r"[0-9a-f]{64}", "sum": r"\d{5} \d+"}
 ALGORITHMS = tuple(_FORMS)
@@ -74,17 +75,14 @@ def parse_checksums(text: str, algorithm: str, url: str) -> dict[str, Checksum]:
 def file_checksum(path: str | os.PathLike[str], algorithm: str) -> Checksum:
     """Compute the checksum of a file; `algorithm` is one of `ALGORITHMS`."""
     with open(path, "rb") as file:
-        chunks = iter(lambda: file.read(_CHUNK), b"")
         if algorithm != "sum":
-            digest = hashlib.new(algorithm, usedforsecurity=False)
-            for chunk in chunks:
-                digest.update(chunk)
-            return Checksum(algorithm, digest.hexdigest())
+            digest = partial(hashlib.new, algorithm, usedforsecurity=False)
+            return Checksum(algorithm, hashlib.file_digest(file, digest).hexdigest())
         # `sum -r`, which no library computes: for each byte, rotate 16 bits to the right by one,
         # then add the byte. One look-up rotates, also a number to which a byte was added.
         rotated = [(number & 0xFFFF) >> 1 | (number & 1) << 15 for number in range((1 << 16) + 255)]
         value = 0
-        for chunk in chunks:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
             for byte in chunk:
                 value = rotated[value] + byte
         return Checksum("sum", f"{value & 0xFFFF} {-(-file.tell() // 1024)}")

@@ -6,112 +6,171 @@ Several are located or fetched at a time. A genome that fails does not hold up t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
+from dnagpt_hf.atomic_files import sole_writer_of_folder
 from dnagpt_hf.genomes.download.checksums import file_checksum
 from dnagpt_hf.genomes.download.ensembl import ensembl_genome
+from dnagpt_hf.genomes.download.folder_manifest import MANIFEST, merge_entries, write_manifest
 from dnagpt_hf.genomes.download.http import DownloadError, HttpClient
 from dnagpt_hf.genomes.download.ncbi import ncbi_genome
-from dnagpt_hf.genomes.download.requests import GenomeRequest, organism_token, species_name
+from dnagpt_hf.genomes.download.requests import (
+    GenomeRequest,
+    LocatedGenome,
+    organism_token,
+    species_name,
+)
 from dnagpt_hf.genomes.download.servers import RemoteFile
-from dnagpt_hf.genomes.download.transfer import Progress, download, partial_path
+from dnagpt_hf.genomes.download.transfer import Progress, download
 from dnagpt_hf.genomes.sources import AccessionSource, EnsemblSource
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", GenomeRequest, LocatedGenome)
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class LocatedGenome:
-    """A genome at its source, and its place in the folder.
-
-    Args:
-        entry: its entry in the manifest of the folder.
-        remote: the file at its source.
-        path: the file in the folder.
-        size: length of the file in bytes, if the server states it.
-    """
-
-    entry: dict[str, Any]
-    remote: RemoteFile
-    path: Path
-    size: int | None
-
-    @property
-    def name(self) -> str:
-        """Name of the species."""
-        return str(self.entry["name"])
-
-    @property
-    def received(self) -> int:
-        """Number of bytes that are in the folder already."""
-        places = (self.path, partial_path(self.path))
-        return next((place.stat().st_size for place in places if place.exists()), 0)
-
-
-@dataclass(frozen=True)
-class FailedDownload:
+class FailedDownload(NamedTuple):
     """A genome that could not be located or fetched, and the reason."""
 
     name: str
     error: Exception
 
 
-def locate_genomes(
-    requests: Sequence[GenomeRequest],
-    folder: Path,
-    *,
-    client: HttpClient,
-    jobs: int = 2,
-    progress: Progress = lambda added: None,
-) -> tuple[list[LocatedGenome], list[FailedDownload]]:
-    """Look up the addresses, lengths and checksums of genomes.
+class GenomeFolder:
+    """A folder that takes genomes, and a manifest of them.
 
     Args:
-        requests: the genomes.
-        folder: folder of the genomes.
+        folder: the folder.
         client: client for the requests.
-        jobs: number of genomes that are looked up at a time.
-        progress: called with 1 for each genome.
+        jobs: number of genomes that are looked up or fetched at a time.
 
-    Returns:
-        The genomes, each file once, and those that failed.
+    Attributes:
+        failures: genomes that could not be located or fetched.
     """
 
-    def locate(request: GenomeRequest) -> LocatedGenome:
-        remote = _remote_file(request, client)
-        path, size = folder / remote.name, client.size(remote.url)
-        genome = LocatedGenome(_entry(request, remote), remote, path, size)
-        _check_existing(genome)
-        progress(1)
-        return genome
+    def __init__(self, folder: Path, client: HttpClient, jobs: int = 2) -> None:
+        self.folder = folder
+        self.client = client
+        self.jobs = jobs
+        self.failures: list[FailedDownload] = []
 
-    located: dict[Path, LocatedGenome] = {}
-    failures = []
-    for request, outcome in _in_parallel(locate, requests, jobs):
-        if isinstance(outcome, Exception):
-            failures.append(FailedDownload(request.label, outcome))
-            continue
-        other = located.setdefault(outcome.path, outcome)
-        if other.remote.url != outcome.remote.url:
-            error = ValueError(
-                f"{outcome.remote.url} and {other.remote.url} have the same file name: give one "
-                "another with file: NAME in its source"
+    def locate(
+        self, requests: Sequence[GenomeRequest], progress: Progress = lambda added: None
+    ) -> list[LocatedGenome]:
+        """Look up the addresses, lengths and checksums of genomes.
+
+        Args:
+            requests: the genomes.
+            progress: called with 1 for each genome.
+
+        Returns:
+            The genomes that were found, each file once.
+        """
+
+        def locate(request: GenomeRequest) -> LocatedGenome:
+            remote = _remote_file(request, self.client)
+            path, size = self.folder / remote.name, self.client.size(remote.url)
+            genome = LocatedGenome(_entry(request, remote), remote, path, size)
+            _check_existing(genome)
+            progress(1)
+            return genome
+
+        located: dict[Path, LocatedGenome] = {}
+        for genome in self._in_parallel(locate, requests):
+            other = located.setdefault(genome.path, genome)
+            if other.remote.url != genome.remote.url:
+                error = ValueError(
+                    f"{genome.remote.url} and {other.remote.url} have the same file name: give one "
+                    "another with file: NAME in its source"
+                )
+                self.failures.append(FailedDownload(genome.name, error))
+        return list(located.values())
+
+    def fetch(
+        self, genomes: Sequence[LocatedGenome], progress: Progress = lambda added: None
+    ) -> list[LocatedGenome]:
+        """Fetch the genomes that are not in the folder yet, and add all to its manifest.
+
+        Args:
+            genomes: the genomes.
+            progress: called with the number of bytes that were added.
+
+        Returns:
+            The genomes that are in the folder afterwards.
+
+        Raises:
+            ValueError: the disk has no room, or the genomes do not go with the manifest that is
+                there; nothing is fetched then.
+            DestinationError: another process fetches into the folder.
+        """
+
+        def fetch(genome: LocatedGenome) -> None:
+            download(
+                genome.remote.url,
+                genome.path,
+                client=self.client,
+                checksum=genome.remote.checksum,
+                size=genome.size,
+                progress=progress,
             )
-            failures.append(FailedDownload(outcome.name, error))
-    return list(located.values()), failures
+
+        manifest = self.folder / MANIFEST
+        # what is wrong with the manifest is an error now, not after hours
+        merge_entries(manifest, genomes)
+        self.check_space(genomes)
+        with sole_writer_of_folder(self.folder):
+            missing = [genome for genome in genomes if not genome.path.exists()]
+            list(self._in_parallel(fetch, missing))
+            arrived = [genome for genome in genomes if genome.path.exists()]
+            if arrived:
+                write_manifest(manifest, merge_entries(manifest, arrived))
+        return arrived
+
+    def check_space(self, genomes: Sequence[LocatedGenome]) -> None:
+        """Refuse genomes for which the disk has no room.
+
+        Raises:
+            ValueError: the announced sizes exceed the free space.
+        """
+        needed = sum(genome.size - genome.received for genome in genomes if genome.size)
+        places = (self.folder, *self.folder.absolute().parents)
+        free = shutil.disk_usage(next(path for path in places if path.exists())).free
+        if needed > free:
+            raise ValueError(
+                f"{self.folder}: {tqdm.format_sizeof(needed, 'B')} are still to be fetched, but "
+                f"{tqdm.format_sizeof(free, 'B')} are free: make room, choose another folder, or "
+                "fetch fewer genomes"
+            )
+
+    def _in_parallel(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Apply a function to items in threads; `ValueError`s and `OSError`s are failures."""
+
+        def outcome(item: Item) -> Result | Exception:
+            try:
+                return function(item)
+            except (ValueError, OSError) as error:
+                return error
+
+        # unlike those of concurrent.futures, these threads end with the program: Ctrl-C does not
+        # wait for a server that is silent
+        with ThreadPool(max(1, min(self.jobs, len(items)))) as pool:
+            for item, result in zip(items, pool.imap(outcome, items), strict=True):
+                if isinstance(result, Exception):
+                    self.failures.append(FailedDownload(item.name, result))
+                else:
+                    yield result
 
 
 def _remote_file(request: GenomeRequest, client: HttpClient) -> RemoteFile:
     source = request.source
     if isinstance(source, EnsemblSource):
-        return ensembl_genome(source.ensembl, request.label, client)
+        return ensembl_genome(source.ensembl, request.name, client)
     if isinstance(source, AccessionSource):
         return ncbi_genome(source.accession, client)
     return RemoteFile(source.url, source.file_name, source.checksum)
@@ -152,74 +211,3 @@ def _check_existing(genome: LocatedGenome) -> None:
             f"{path} is there, but it is not the file of {genome.remote.url}: delete it or choose "
             "another folder"
         )
-
-
-def check_space(genomes: Sequence[LocatedGenome], folder: Path) -> None:
-    """Refuse genomes for which the disk has no room.
-
-    Raises:
-        ValueError: the announced sizes exceed the free space.
-    """
-    needed = sum(genome.size - genome.received for genome in genomes if genome.size)
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if needed > free:
-        raise ValueError(
-            f"{folder}: {tqdm.format_sizeof(needed, 'B')} are still to be fetched, but "
-            f"{tqdm.format_sizeof(free, 'B')} are free: make room, choose another folder, or fetch "
-            "fewer genomes"
-        )
-
-
-def fetch_genomes(
-    genomes: Sequence[LocatedGenome],
-    *,
-    client: HttpClient,
-    jobs: int = 2,
-    progress: Progress = lambda added: None,
-) -> list[FailedDownload]:
-    """Fetch the genomes that are not in the folder yet.
-
-    Args:
-        genomes: the genomes.
-        client: client for the requests.
-        jobs: number of genomes that are fetched at a time.
-        progress: called with the number of bytes that were added.
-
-    Returns:
-        Genomes that failed; all others are in the folder afterwards.
-    """
-
-    def fetch(genome: LocatedGenome) -> None:
-        download(
-            genome.remote.url,
-            genome.path,
-            client=client,
-            checksum=genome.remote.checksum,
-            size=genome.size,
-            progress=progress,
-        )
-
-    missing = [genome for genome in genomes if not genome.path.exists()]
-    return [
-        FailedDownload(genome.name, outcome)
-        for genome, outcome in _in_parallel(fetch, missing, jobs)
-        if outcome is not None
-    ]
-
-
-def _in_parallel(
-    function: Callable[[Item], Result], items: Sequence[Item], jobs: int
-) -> Iterable[tuple[Item, Result | Exception]]:
-    """Apply a function to items in threads; `ValueError`s and `OSError`s are results."""
-
-    def outcome(item: Item) -> Result | Exception:
-        try:
-            return function(item)
-        except (ValueError, OSError) as error:
-            return error
-
-    # unlike those of concurrent.futures, these threads end with the program: Ctrl-C does not wait
-    # for a server that is silent
-    with ThreadPool(max(1, min(jobs, len(items)))) as pool:
-        return list(zip(items, pool.imap(outcome, items), strict=True))

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from dnagpt_hf.atomic_files import new_file
-from dnagpt_hf.genomes.download.fetch import LocatedGenome
+from dnagpt_hf.genomes.download.requests import LocatedGenome
 from dnagpt_hf.genomes.manifest import TEXT_KEYS, SpeciesList
 from dnagpt_hf.yaml_files import read_yaml, validated
 
-NAME = "manifest.yaml"
+MANIFEST = "manifest.yaml"
 HEADER = (
     "# Written by `dnagpt genomes fetch`, which adds what it fetches later and keeps the settings\n"
     "# of species that are here, but not comments.\n"
@@ -58,19 +58,12 @@ def merge_entries(path: Path, genomes: Sequence[LocatedGenome]) -> list[dict[str
     return entries
 
 
-def update_manifest(folder: Path, genomes: Sequence[LocatedGenome]) -> Path:
-    """Write the manifest of a folder to which genomes were added.
-
-    Raises:
-        ValueError: as in `merge_entries`.
-    """
-    path = folder / NAME
-    entries = merge_entries(path, genomes)
+def write_manifest(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Write the entries of a manifest; one that has them already is left alone."""
     if entries != read_entries(path):
         text = yaml.safe_dump({"species": entries}, sort_keys=False, allow_unicode=True, width=100)
         with new_file(path, overwrite=True) as new:
             new.write_text(HEADER + text, encoding="utf-8")
-    return path
 
 
 def _merge(entries: list[dict[str, Any]], genome: LocatedGenome) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -14,8 +14,7 @@ from urllib3.util import Retry
 from dnagpt_hf.genomes.download.servers import Servers
 
 MOST_CONNECTIONS = 16
-# errors of a body; those before it are errors of `HttpClient.open`
-BROKEN_CONNECTION = (HTTPError, requests.RequestException)
+T = TypeVar("T")
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -70,13 +69,11 @@ class HttpClient:
             DownloadError: the server refuses or fails.
         """
 
-        retry = self.retry
-        while True:
-            try:
-                with self.open(url, params=parameters) as response:
-                    return response.content.decode("utf-8", errors="replace")
-            except BROKEN_CONNECTION as error:
-                retry = self.pause(retry, url, error)
+        def receive() -> str:
+            with self.open(url, params=parameters) as response:
+                return response.content.decode("utf-8", errors="replace")
+
+        return self.repeat(url, receive)
 
     def size(self, url: str) -> int | None:
         """Ask for the length of a file in bytes; `None` if the server does not state it.
@@ -115,31 +112,35 @@ class HttpClient:
                 raise DownloadError(f"{url}: {status}")
             yield response
 
-    def pause(self, retry: Retry, url: str, error: Exception) -> Retry:
-        """Count a connection that broke within a body, and wait before the next attempt.
+    def repeat(
+        self, url: str, receive: Callable[[], T], is_further: Callable[[], bool] = lambda: False
+    ) -> T:
+        """Call a function again where a connection breaks within a body.
 
         The session repeats failures before the body; this counts and pauses by the same policy.
 
         Args:
-            retry: the attempts that were left.
             url: the address, for errors.
-            error: the failure.
-
-        Returns:
-            The attempts that are left.
+            receive: reads a body.
+            is_further: asked after each failure; where it says yes, failures count anew.
 
         Raises:
-            DownloadError: none is left.
+            DownloadError: no attempt is left.
         """
-        try:
-            retry = retry.increment("GET", url, error=ProtocolError(str(error)))
-        except MaxRetryError:
-            raise DownloadError(
-                f"{url}: {_reason(error)}, in each of the last attempts: run the same command "
-                "again later, which resumes"
-            ) from error
-        retry.sleep()
-        return retry
+        retry = self.retry
+        while True:
+            try:
+                return receive()
+            except (HTTPError, requests.RequestException) as error:
+                retry = self.retry if is_further() else retry
+                try:
+                    retry = retry.increment("GET", url, error=ProtocolError(str(error)))
+                except MaxRetryError:
+                    raise DownloadError(
+                        f"{url}: {_reason(error)}, in each of the last attempts: run the same "
+                        "command again later, which resumes"
+                    ) from error
+                retry.sleep()
 
 
 def _reason(error: Exception) -> str:

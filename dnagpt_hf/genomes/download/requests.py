@@ -1,4 +1,4 @@
-"""Requests for genomes: by accession, by taxon or by manifest."""
+"""Genomes to fetch: requested by accession, taxon or manifest, and located at their source."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.ncbi import reference_genomes
+from dnagpt_hf.genomes.download.servers import RemoteFile
+from dnagpt_hf.genomes.download.transfer import partial_path
 from dnagpt_hf.genomes.manifest import Manifest, load_manifest, manifest_path
 from dnagpt_hf.genomes.sources import (
     AccessionSource,
@@ -36,9 +38,37 @@ class GenomeRequest:
     entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def label(self) -> str:
-        """The name or, where it is not known yet, the source."""
+    def name(self) -> str:
+        """Name of the species or, where it is not known yet, the source."""
         return self.entry.get("name") or ", ".join(map(str, self.source.model_dump().values()))
+
+
+@dataclass(frozen=True)
+class LocatedGenome:
+    """A genome at its source, and its place in the folder.
+
+    Args:
+        entry: its entry in the manifest of the folder.
+        remote: the file at its source.
+        path: the file in the folder.
+        size: length of the file in bytes, if the server states it.
+    """
+
+    entry: dict[str, Any]
+    remote: RemoteFile
+    path: Path
+    size: int | None
+
+    @property
+    def name(self) -> str:
+        """Name of the species."""
+        return str(self.entry["name"])
+
+    @property
+    def received(self) -> int:
+        """Number of bytes that are in the folder already."""
+        places = (self.path, partial_path(self.path))
+        return next((place.stat().st_size for place in places if place.exists()), 0)
 
 
 def find_requests(

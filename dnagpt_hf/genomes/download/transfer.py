@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib3.exceptions import ProtocolError
 
 from dnagpt_hf.genomes.download.checksums import Checksum, file_checksum
-from dnagpt_hf.genomes.download.http import BROKEN_CONNECTION, DownloadError, HttpClient
+from dnagpt_hf.genomes.download.http import DownloadError, HttpClient
 
 # bytes after which an attempt that then fails was of use
 PROGRESS = 1 << 20
@@ -73,23 +73,23 @@ def _receive_all(
     url: str, partial: Path, client: HttpClient, size: int | None, progress: Progress
 ) -> None:
     """Receive bytes until none is missing; attempts go on where the last one ended."""
-    retry, furthest = client.retry, _length(partial)
-    while True:
-        try:
-            if size is None or _length(partial) < size:
-                _receive(url, partial, client, progress)
-            received = _length(partial)
-            if size in (None, received):
-                return
+    furthest = _length(partial)
+
+    def receive() -> None:
+        if size is None or _length(partial) < size:
+            _receive(url, partial, client, progress)
+        received = _length(partial)
+        if size not in (None, received):
             if received > size:
                 _discard(partial, progress)
             raise ProtocolError(f"{received:,} bytes arrived of {size:,}")
-        except BROKEN_CONNECTION as error:
-            received = _length(partial)
-            # after an attempt of use, failures count anew
-            retry = client.retry if received >= furthest + PROGRESS else retry
-            furthest = max(furthest, received)
-            retry = client.pause(retry, url, error)
+
+    def is_further() -> bool:
+        nonlocal furthest
+        before, furthest = furthest, max(furthest, _length(partial))
+        return _length(partial) >= before + PROGRESS
+
+    client.repeat(url, receive, is_further)
 
 
 def _receive(url: str, partial: Path, client: HttpClient, progress: Progress) -> None:

@@ -20,21 +20,12 @@ from genome_sites import add_assembly, add_ensembl, add_taxon, listed, servers
 from webserver import Fault, Server, web_server
 
 from dnagpt_hf.genomes.download import fetch as module
-from dnagpt_hf.genomes.download.fetch import (
-    FailedDownload,
-    LocatedGenome,
-    check_space,
-    fetch_genomes,
-    locate_genomes,
-)
-from dnagpt_hf.genomes.download.folder_manifest import (
-    merge_entries,
-    read_entries,
-    update_manifest,
-)
+from dnagpt_hf.genomes.download.fetch import FailedDownload, GenomeFolder
+from dnagpt_hf.genomes.download.folder_manifest import merge_entries, read_entries
 from dnagpt_hf.genomes.download.http import HttpClient
 from dnagpt_hf.genomes.download.requests import (
     GenomeRequest,
+    LocatedGenome,
     find_requests,
     manifest_requests,
     organism_token,
@@ -93,14 +84,11 @@ def genome_path(server: Server, accession: str) -> str:
 def run(
     requests: list[GenomeRequest], folder: Path, server: Server, client: HttpClient, jobs: int = 2
 ) -> tuple[list[LocatedGenome], list[FailedDownload]]:
-    """All steps, as the command takes them."""
-    genomes, failures = locate_genomes(requests, folder, client=client, jobs=jobs)
-    check_space(genomes, folder)
-    failures += fetch_genomes(genomes, client=client, jobs=jobs)
-    arrived = [genome for genome in genomes if genome.path.exists()]
-    if arrived:
-        update_manifest(folder, arrived)
-    return genomes, failures
+    """Locate the genomes and fetch those that are found."""
+    target = GenomeFolder(folder, client, jobs)
+    genomes = target.locate(requests)
+    target.fetch(genomes)
+    return genomes, target.failures
 
 
 def entries(folder: Path) -> dict[str, dict[str, Any]]:
@@ -122,7 +110,7 @@ def test_accessions_from_a_file(client: HttpClient, tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     file.write_text("# mammals\nGCF_000001405.40  human\n\n  GCA_011100685.1# dog\r\n", "utf-8")
     requests = find_requests(client, accessions=["GCF_000001405.40"], accession_file=file)
-    assert [one.label for one in requests] == ["GCF_000001405.40", "GCA_011100685.1"]
+    assert [one.name for one in requests] == ["GCF_000001405.40", "GCA_011100685.1"]
     with pytest.raises(ValueError, match="'human' is not the accession"):
         find_requests(client, accessions=["human"])
 
@@ -266,7 +254,7 @@ def test_a_wrong_checksum_is_a_failure(server: Server, client: HttpClient, folde
     server.add(path, server.files[path] + b"x")
     _, failures = run(accession_requests([CAT[0]]), folder, server, client)
     assert "arrived twice with the checksum" in str(failures[0].error)
-    assert os.listdir(folder) == []
+    assert not folder.exists()
 
 
 def test_two_files_of_one_name_are_refused(
@@ -316,7 +304,7 @@ def test_a_taxon_divides_its_weight(server: Server, client: HttpClient) -> None:
 def test_weights_are_for_all_or_none(server: Server, client: HttpClient, folder: Path) -> None:
     run(accession_requests([HUMAN[0]]), folder, server, client)
     weighted = replace(accession_requests([CAT[0]])[0], entry={"weight": 2.0})
-    genomes, _ = locate_genomes([weighted], folder, client=client)
+    genomes = GenomeFolder(folder, client).locate([weighted])
     expected = r"manifest\.yaml: felis_catus has a weight and homo_sapiens has none: give weights"
     with pytest.raises(ValueError, match=expected):
         merge_entries(folder / "manifest.yaml", genomes)
@@ -380,7 +368,7 @@ def test_a_file_that_is_no_manifest_is_not_replaced(folder: Path, content: str) 
     with pytest.raises(
         ValueError, match=r"manifest\.yaml: .* correct it, move it away or choose another"
     ):
-        update_manifest(folder, [])
+        merge_entries(folder / "manifest.yaml", [])
     assert (folder / "manifest.yaml").read_text() == content
 
 
@@ -388,7 +376,8 @@ def test_a_full_disk_is_noticed_before(
     server: Server, client: HttpClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = accession_requests([HUMAN[0], CAT[0]])
-    genomes, _ = locate_genomes(requests, folder, client=client)
+    target = GenomeFolder(folder, client)
+    genomes = target.locate(requests)
     sizes = [genome.size or 0 for genome in genomes]
 
     class Usage:
@@ -396,13 +385,13 @@ def test_a_full_disk_is_noticed_before(
 
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(ValueError, match=r"genomes: .*kB are still to be fetched, but .* are free"):
-        check_space(genomes, folder)
+        target.check_space(genomes)
     folder.mkdir()
     partial_path(genomes[0].path).write_bytes(b"x" * 100)
-    check_space(genomes, folder)
+    target.check_space(genomes)
     partial_path(genomes[0].path).unlink()
     Usage.free = sizes[0]
-    check_space(genomes[:1], folder)
+    target.check_space(genomes[:1])
 
 
 def test_progress_counts_what_is_there_already(
@@ -411,15 +400,11 @@ def test_progress_counts_what_is_there_already(
     run(accession_requests([HUMAN[0]]), folder, server, client)
     looked_up: list[int] = []
     fetched: list[int] = []
-    genomes, _ = locate_genomes(
-        accession_requests([HUMAN[0], CAT[0]]),
-        folder,
-        client=client,
-        progress=looked_up.append,
-    )
+    target = GenomeFolder(folder, client)
+    genomes = target.locate(accession_requests([HUMAN[0], CAT[0]]), looked_up.append)
     there = sum(genome.received for genome in genomes)
     assert there == genomes[0].size
-    fetch_genomes(genomes, client=client, progress=fetched.append)
+    target.fetch(genomes, fetched.append)
     assert looked_up == [1, 1]
     assert there + sum(fetched) == sum(genome.size or 0 for genome in genomes)
 
@@ -443,10 +428,8 @@ def test_an_interrupt_keeps_what_has_arrived(
         "from dnagpt_hf.genomes.sources import AccessionSource, AddressSource\n"
         "sources = [AddressSource(**fields) for fields in json.loads(sys.argv[1])]\n"
         "requests = [GenomeRequest(source, {'name': source.file_name}) for source in sources]\n"
-        "client = HttpClient()\n"
-        "folder = Path(sys.argv[2])\n"
-        "genomes, _ = locate_genomes(requests, folder, client=client)\n"
-        "fetch_genomes(genomes, client=client)\n"
+        "target = GenomeFolder(Path(sys.argv[2]), HttpClient())\n"
+        "target.fetch(target.locate(requests))\n"
     )
     command = [sys.executable, "-c", program, json.dumps(sources), str(folder)]
     partial = [partial_path(folder / f"{name}.fa") for name in "ab"]
