@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -17,7 +17,6 @@ from dnagpt_hf.planning.hardware import GIB, GPU, GPUS, get_gpu, parse_memory
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config
 
 if TYPE_CHECKING:
-    from dnagpt_hf.planning.plan import Plan
     from dnagpt_hf.planning.step import TrainingStep
 
 # Numbers and sizes of GPUs, and utilizations, of the tables over all presets
@@ -87,11 +86,10 @@ def plan(
     from dnagpt_hf.planning import plan as planning
 
     kind = None if gpu is None else get_gpu(gpu)
-    if table == "memory":
-        typer.echo(_memory_table(precision))
-        return
-    if table == "time":
-        typer.echo(_time_table(kind, gpus, precision))
+    if table is not None:
+        typer.echo(
+            _memory_table(precision) if table == "memory" else _time_table(kind, gpus, precision)
+        )
         return
     if memory is None and kind is None:
         raise ValueError("the memory of a GPU is not given: give --gpu a100-80 or --memory 32GB")
@@ -124,81 +122,84 @@ def plan(
             )
         except planning.MissingFigureError as error:
             warnings.append(str(error))
-    rows = best and number * best.micro_batch * best.accumulation_steps
-    launch = planning.launch_config(best.strategy) if best and number > 1 else None
+    facts = {
+        "preset": preset,
+        "gpus": number,
+        "gpu": kind and kind.title,
+        "memory": size,
+        "precision": step.precision,
+        "positions": step.positions,
+        "candidates": [asdict(each) for each in plans],
+        "recommended": best and asdict(best),
+        "global_batch": best and number * best.micro_batch * best.accumulation_steps,
+        "config_file": planning.launch_config(best.strategy) if best and number > 1 else None,
+        "utilization": mfu,
+        "estimate": time,
+        "warnings": warnings,
+    }
     if as_json:
-        facts = {
-            "preset": preset,
-            "gpus": number,
-            "memory": size,
-            "precision": step.precision,
-            "positions": step.positions,
-            "candidates": [asdict(each) for each in plans],
-            "recommended": best and asdict(best),
-            "global_batch": rows,
-            "config_file": launch,
-            "estimate": time,
-            "warnings": warnings,
-        }
         typer.echo(json.dumps(facts, indent=2))
         return
-    filled = f"{size / GIB:g} GB ({planning.USABLE * size / GIB:.1f} to fill)"
-    typer.echo(
-        f"{preset}, {step.precision}, rows of {step.positions:,} tokens, {number:,} x {filled}\n"
-    )
-    for line in _columns(plans):
+    for line in _report(facts):
         typer.echo(line)
-    if best and rows:
-        typer.echo(_recommendation(best, step, rows, number, launch))
-    if time and kind:
-        steps = f", {time['tokens'] / (rows * step.positions):,.0f} steps" if rows else ""
-        typer.echo(
-            f"training: {time['tokens']:.3g} tokens, {time['flops']:.3g} FLOPs{steps}\n"
-            f"at an assumed {100 * mfu:g}% of the rate of {kind.title}: "
-            f"{time['tokens_per_second']:,.0f} tokens/s, {format_duration(time['seconds'])}, "
-            f"{time['gpu_hours']:,.0f} GPU hours"
-        )
     for warning in warnings:
         typer.echo(f"dnagpt: warning: {warning}", err=True)
 
 
-def _columns(plans: Sequence[Plan]) -> Iterator[str]:
-    """Lay out the memory of the strategies in columns."""
+def _report(facts: dict[str, Any]) -> Iterator[str]:
+    """Write a plan as text: strategies in columns, the one to take, and the duration."""
+    from dnagpt_hf.planning.plan import USABLE
 
-    def line(name: str, *cells: str) -> str:
-        return f"{name:<8}" + "".join(f"{cell:>8}" for cell in cells)
-
+    memory, best, rows, time = (
+        facts[name] for name in ("memory", "recommended", "global_batch", "estimate")
+    )
+    yield (
+        f"{facts['preset']}, {facts['precision']}, rows of {facts['positions']:,} tokens, "
+        f"{facts['gpus']:,} x {memory / GIB:g} GB ({USABLE * memory / GIB:.1f} to fill)\n"
+    )
     parts = ("weights", "grads", "AdamW", "activ.", "rest", "total")
-    yield line("strategy", "rows", *parts, "most", "fits")
-    for each in plans:
-        yield line(
-            each.strategy + (" +" if each.gradient_checkpointing else ""),
-            f"{each.micro_batch:,}",
-            *(f"{part / GIB:.1f}" for part in each.bytes.values()),
-            f"{each.largest_micro_batch:,}",
-            "yes" if each.fits else "no",
+    yield _columns("strategy", "rows", *parts, "most", "fits")
+    for each in facts["candidates"]:
+        yield _columns(
+            each["strategy"] + (" +" if each["gradient_checkpointing"] else ""),
+            f"{each['micro_batch']:,}",
+            *(f"{part / GIB:.1f}" for part in each["bytes"].values()),
+            f"{each['largest_micro_batch']:,}",
+            "yes" if each["fits"] else "no",
         )
     yield "\n+: gradient checkpointing; GiB on each GPU; most: rows that fit at a time"
+    if best:
+        yield _recommendation(facts, best)
+    if time:
+        steps = f", {time['tokens'] / (rows * facts['positions']):,.0f} steps" if rows else ""
+        yield f"training: {time['tokens']:.3g} tokens, {time['flops']:.3g} FLOPs{steps}"
+        yield (
+            f"at an assumed {100 * facts['utilization']:g}% of the rate of {facts['gpu']}: "
+            f"{time['tokens_per_second']:,.0f} tokens/s, {format_duration(time['seconds'])}, "
+            f"{time['gpu_hours']:,.0f} GPU hours"
+        )
 
 
-def _recommendation(
-    best: Plan, step: TrainingStep, rows: int, gpus: int, config_file: str | None
-) -> str:
+def _columns(name: str, *cells: str) -> str:
+    return f"{name:<8}" + "".join(f"{cell:>8}" for cell in cells)
+
+
+def _recommendation(facts: dict[str, Any], best: dict[str, Any]) -> str:
     """Write the settings for `dnagpt pretrain`, and its command."""
-    start = "dnagpt pretrain"
-    if config_file is not None:
+    rows, start = facts["global_batch"], "dnagpt pretrain"
+    if facts["config_file"] is not None:
         start = (
-            f"accelerate launch --config_file {config_file} --num_processes {gpus} "
-            "-m dnagpt_hf.cli pretrain"
+            f"accelerate launch --config_file {facts['config_file']} "
+            f"--num_processes {facts['gpus']} -m dnagpt_hf.cli pretrain"
         )
     return (
-        f"recommended: {best.strategy}, {rows:,} rows or {rows * step.positions:,} tokens "
+        f"recommended: {best['strategy']}, {rows:,} rows or {rows * facts['positions']:,} tokens "
         "in a step, by these settings:\n"
-        f"  per_device_train_batch_size: {best.micro_batch}\n"
-        f"  gradient_accumulation_steps: {best.accumulation_steps}\n"
-        f"  gradient_checkpointing: {str(best.gradient_checkpointing).lower()}\n"
-        f"  fp16: {str(step.precision == 'float16').lower()}\n"
-        f"  bf16: {str(step.precision == 'bfloat16').lower()}\n"
+        f"  per_device_train_batch_size: {best['micro_batch']}\n"
+        f"  gradient_accumulation_steps: {best['accumulation_steps']}\n"
+        f"  gradient_checkpointing: {str(best['gradient_checkpointing']).lower()}\n"
+        f"  fp16: {str(facts['precision'] == 'float16').lower()}\n"
+        f"  bf16: {str(facts['precision'] == 'bfloat16').lower()}\n"
         f"start: {start} SETTINGS.yaml"
     )
 
