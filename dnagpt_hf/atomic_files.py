@@ -99,10 +99,11 @@ def check_new_folder(destination: str | os.PathLike[str], *, overwrite: bool = F
     """Refuse a folder that must not be replaced, before any work is done.
 
     Raises:
-        DestinationError: it is a file, or a folder with content; with `overwrite`, only if that
-            content is no checkpoint.
+        DestinationError: it is a file, a loop of links, or a folder with content; with `overwrite`,
+            only if that content is no checkpoint.
     """
     path = Path(destination)
+    _resolved(path)
     if not path.exists():
         return
     if not path.is_dir():
@@ -124,9 +125,10 @@ def check_new_file(destination: str | os.PathLike[str], *, overwrite: bool = Fal
     """Refuse a file that must not be replaced, before any work is done.
 
     Raises:
-        DestinationError: it is a folder, or exists and `overwrite` is not given.
+        DestinationError: it is a folder or a loop of links, or exists and `overwrite` is not given.
     """
     path = Path(destination)
+    _resolved(path)
     if path.is_dir():
         raise DestinationError(f"{path} is a folder: choose another name for the file")
     if path.exists() and not overwrite:
@@ -197,7 +199,7 @@ def new_folder(destination: str | os.PathLike[str], *, overwrite: bool = False) 
     It stands beside its destination, so that the last step is a rename. An old folder is moved
     away in that moment only, and comes back if the rename fails.
     """
-    target = Path(destination).resolve()
+    target = _resolved(Path(destination))
     with sole_writer_of_file(target):
         check_new_folder(destination, overwrite=overwrite)
         partial, old = _beside(target, "partial"), _beside(target, "old")
@@ -228,7 +230,7 @@ def new_file(
         overwrite: whether it may exist.
         shared: whether several processes may write it at once, as they have the same content.
     """
-    target = Path(destination).resolve()
+    target = _resolved(Path(destination))
     with nullcontext() if shared else sole_writer_of_file(target):
         check_new_file(destination, overwrite=overwrite)
         partial = _beside(target, "partial")
@@ -287,6 +289,16 @@ def write_text(destination: str | os.PathLike[str], text: str) -> None:
     """Write a text, in place of that of a file that exists."""
     with new_file(destination, overwrite=True, shared=True) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _resolved(path: Path) -> Path:
+    """Follow links to the place that is written."""
+    try:
+        os.path.realpath(path, strict=True)
+    except OSError as error:  # mostly a file that does not exist yet
+        if error.errno == errno.ELOOP:
+            raise DestinationError(f"{path} is a link that leads to itself: remove it") from None
+    return path.resolve()
 
 
 def _finite(content: Any) -> Any:

@@ -8,6 +8,7 @@ date.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -30,6 +31,8 @@ _SCALARS = {
 # of models and of dataclasses
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _TEXT = "tag:yaml.org,2002:str"
+_VARIABLE = re.compile(r"\$(\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
+_OPTION = re.compile(r"(--\w+=|)(.*)", re.DOTALL)
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -64,6 +67,37 @@ def read_yaml(path: str | Path, text_under: Collection[str] = ()) -> dict[str, A
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected settings, one `name: value` on a line")
     return content
+
+
+def expanded(content: Any) -> Any:
+    """Replace `~` and environment variables in the paths among settings.
+
+    A path is a text that has a slash, or begins with `~` or `$`.
+
+    Args:
+        content: a text, such as a path or `--option=path`, or lists and mappings of them.
+
+    Raises:
+        ValueError: there is no such variable.
+
+    Example:
+
+        >>> os.environ["SCRATCH"] = "/scratch/7"
+        >>> expanded({"output_dir": "$SCRATCH/run", "template": "{sequence}"})
+        {'output_dir': '/scratch/7/run', 'template': '{sequence}'}
+    """
+    if isinstance(content, Mapping):
+        return {key: expanded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [expanded(value) for value in content]
+    parts = _OPTION.fullmatch(content) if isinstance(content, str) else None
+    if parts is None or not ("/" in parts[2] or parts[2].startswith(("~", "$"))):
+        return content
+    option, path = parts.groups()
+    path = os.path.expandvars(os.path.expanduser(path))
+    if unknown := _VARIABLE.search(path):
+        raise ValueError(f"{content}: there is no environment variable {unknown[0]}")
+    return option + path
 
 
 def parse_yaml(text: str, text_under: Collection[str] = ()) -> Any:

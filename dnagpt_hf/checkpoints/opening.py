@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
+logger = logging.getLogger(__name__)
+
 # the code of a checkpoint is this package, and pickles are never loaded
 _FILES_ON_THE_HUB = ["*.json", "*.safetensors", "*.legend", "*.md"]
 
@@ -41,6 +45,7 @@ class Checkpoint:
         config: sizes, token roles and task of the model.
         architecture: name of the model's class, such as `"DNAGPTForMultiTask"`.
         base: checkpoint under an adapter; `None` where the folder holds all weights.
+        base_hash: `weights_hash` of the base when the adapter was trained, where it is known.
     """
 
     source: str
@@ -48,6 +53,7 @@ class Checkpoint:
     config: DNAGPTConfig
     architecture: str
     base: Checkpoint | None = None
+    base_hash: str | None = None
 
     @cached_property
     def revision(self) -> str:
@@ -56,6 +62,20 @@ class Checkpoint:
             return self.folder.name
         files = sorted(self.folder.glob("*.safetensors"))
         return "+".join(file_checksum(file, "sha256").value[:12] for file in files)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Hash the first row of each weight, which does not depend on the division into files."""
+        import torch
+        from safetensors import safe_open
+
+        rows = {}
+        for file in self.folder.glob("*.safetensors"):
+            with safe_open(file, framework="pt") as weights:
+                for name in weights.keys():  # noqa: SIM118
+                    row = weights.get_slice(name)[:1].contiguous().view(torch.uint8)
+                    rows[name] = row.numpy().tobytes()
+        return hashlib.sha256(repr(sorted(rows.items())).encode()).hexdigest()[:16]
 
     @cached_property
     def tokenizer(self) -> DNAGPTTokenizer:
@@ -190,6 +210,8 @@ def open_checkpoint(
         return source
     folder = _find_folder(str(source), local_files_only)
     config, architecture = read_config(folder)
+    # a merged model is no adapter any more
+    base_hash = config.__dict__.pop("adapter_base", None)
     base = None
     if is_adapter(folder):
         # the base of a local adapter is not downloaded unasked
@@ -198,7 +220,7 @@ def open_checkpoint(
         )
     else:
         check_weight_files(folder)
-    return Checkpoint(str(source), folder, config, architecture, base)
+    return Checkpoint(str(source), folder, config, architecture, base, base_hash)
 
 
 def find_device(name: str | torch.device) -> torch.device:
@@ -266,6 +288,13 @@ def _merge_adapter(
     import torch
 
     base: Any = checkpoint.base
+    if checkpoint.base_hash not in (None, base.weights_hash):
+        logger.warning(
+            "%s: its adapter was trained on other weights than those of %s, so that its answers "
+            "may be wrong: put back the base of that time",
+            checkpoint.folder,
+            base.source,
+        )
     problem = f"{checkpoint.folder}: its adapter cannot be merged into its base {base.source}"
     # PEFT first fills an adapter with random numbers; those of the caller stay as they were
     with reported(problem), torch.random.fork_rng(devices=[]):

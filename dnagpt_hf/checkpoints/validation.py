@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dnagpt_hf.checkpoints.bundled import bundled_names, is_hub_name, resolve_checkpoint
 from dnagpt_hf.messages import did_you_mean, on_one_line
+from dnagpt_hf.records.files import unique_keys
 
 if TYPE_CHECKING:
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
@@ -86,11 +87,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a file of fields.
 
     Raises:
-        CheckpointFolderError: it is damaged.
+        CheckpointFolderError: it is damaged, or has a key twice.
     """
     remedy = ": copy or download it again"
     with reported(f"{path} is not JSON", remedy):
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     if not isinstance(content, dict):
         raise CheckpointFolderError(
             f"{path} holds a {type(content).__name__} and not fields with names{remedy}"

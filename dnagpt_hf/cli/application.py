@@ -68,7 +68,7 @@ def one_line(error: Exception) -> str:
     text = on_one_line(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: give a smaller --batch-tokens or --batch-size"
-    if isinstance(error, ValueError | OSError | ImportError):
+    if isinstance(error, ValueError | OSError | ImportError | FloatingPointError):
         return text
     return f"{type(error).__name__}: {text} (dnagpt --debug shows where)"
 

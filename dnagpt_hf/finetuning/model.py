@@ -95,12 +95,13 @@ def language_labels(task: Task, tokenizer: DNAGPTTokenizer) -> dict[int, str]:
     return found[0] if found and all(one == found[0] for one in found) else {}
 
 
-def write_model(trainer: FineTuningTrainer, tuning: TuningArguments) -> None:
+def write_model(trainer: FineTuningTrainer, tuning: TuningArguments, base: Checkpoint) -> None:
     """Write the best checkpoint to the output folder: whole, or as an adapter with its task.
 
     Args:
         trainer: the trainer after training; all processes call it.
         tuning: settings of the adapter.
+        base: the checkpoint under an adapter.
     """
     folder, saves = Path(str(trainer.args.output_dir)), trainer.args.should_save
     is_adapter = tuning.adapter is not None and not tuning.merge
@@ -121,6 +122,7 @@ def write_model(trainer: FineTuningTrainer, tuning: TuningArguments) -> None:
     if is_adapter:
         config = model.get_base_model().config
         config.architectures = [type(model.get_base_model()).__name__]
+        config.adapter_base = base.weights_hash
         with new_files(folder) as partial:
             config.save_pretrained(partial)
     for path, file in before.items():

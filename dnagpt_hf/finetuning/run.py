@@ -23,8 +23,14 @@ from dnagpt_hf.tasks.dataset import TaskData, prepare_task
 from dnagpt_hf.tasks.sources import TEXT_KEYS, as_source, open_source
 from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.training.checkpoints import sole_run
-from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
+from dnagpt_hf.training.resumption import (
+    check_base_stays,
+    checkpoint_to_resume,
+    fingerprint,
+    run_settings,
+)
 from dnagpt_hf.training.settings import stated_settings
+from dnagpt_hf.yaml_files import expanded
 
 RESULTS = "results.json"
 
@@ -96,7 +102,7 @@ def finetune(
     """
     if not isinstance(settings, FineTuningSettings):
         stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
-        output = Path(str(stated.get("output_dir", DEFAULTS["output_dir"])))
+        output = Path(expanded(str(stated.get("output_dir", DEFAULTS["output_dir"]))))
         stated["data"] = as_source(stated.get("data"), output)
         settings = parse_finetuning_settings(arguments, stated, folder)
     with sole_run(settings.training):
@@ -106,7 +112,7 @@ def finetune(
 def _run(settings: FineTuningSettings) -> FineTuned:
     """Train one model, or one for each seed."""
     checkpoint = open_checkpoint(settings.tuning.model)
-    _check_base_stays(settings, checkpoint.folder)
+    check_base_stays(settings.training, checkpoint)
     data = read_task(settings, checkpoint)
     split = "test" if "test" in data.splits else "validation"
     output = Path(str(settings.training.output_dir))
@@ -126,15 +132,6 @@ def _run(settings: FineTuningSettings) -> FineTuned:
         found = {"part": split, "seeds": list(seeds), "mean": means}
         write_json(output / RESULTS, {**found, "standard deviation": deviations, "runs": runs})
     return FineTuned(output, means, split, data, deviations)
-
-
-def _check_base_stays(settings: FineTuningSettings, base: Path) -> None:
-    tuning, output = settings.tuning, settings.training.output_dir
-    if tuning.adapter and not tuning.merge and base.resolve() == Path(str(output)).resolve():
-        raise ValueError(
-            f"output_dir {output} is the folder of the model, which the adapter needs as it is: "
-            "choose another output_dir"
-        )
 
 
 def read_task(settings: FineTuningSettings, checkpoint: Checkpoint) -> TaskData:
@@ -199,7 +196,7 @@ def _train(
         _end_where_it_stopped(training, checkpoint, patience)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     evaluation = trainer.evaluate_examples(data.splits[split])
-    write_model(trainer, tuning)
+    write_model(trainer, tuning, base)
     if training.should_save:
         content = evaluation.write(Path(training.output_dir), samples=tuning.bootstrap)
         trainer.save_state()

@@ -25,7 +25,7 @@ from dnagpt_hf.training.settings import (
     recipe_arguments,
     stated_argument,
 )
-from dnagpt_hf.yaml_files import read_yaml
+from dnagpt_hf.yaml_files import expanded, read_yaml
 
 
 @dataclass
@@ -114,7 +114,7 @@ def parse_finetuning_settings(
     Raises:
         ValueError: a name is unknown or a value does not fit; the message names it.
     """
-    stated = dict(stated or {})
+    arguments, stated = expanded(arguments), expanded(stated or {})
     name = stated_argument(arguments, "task") or stated.get("task")
     if name is not None:
         stated = {**builtin_task(str(name)), **stated}
@@ -186,6 +186,10 @@ def _check(data: TaskArguments, tuning: TuningArguments, training: TrainingArgum
     if tuning.early_stopping is not None and not training.load_best_model_at_end:
         raise ValueError(
             "early_stopping needs the best checkpoint: leave load_best_model_at_end as it is"
+        )
+    if tuning.from_scratch and tuning.adapter is not None and not tuning.merge:
+        raise ValueError(
+            "an adapter alone needs the weights of its base: leave from_scratch out, or add merge"
         )
     if training.metric_for_best_model not in (None, "loss"):
         raise ValueError("metric_for_best_model is called metric here: state that one")

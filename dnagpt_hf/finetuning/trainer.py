@@ -12,7 +12,7 @@ from torch import nn
 from transformers.trainer_utils import EvalLoopOutput
 
 from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
-from dnagpt_hf.inference.batching import padded_batch
+from dnagpt_hf.inference.batching import NotFiniteError, padded_batch
 from dnagpt_hf.inference.prediction_heads import (
     PredictionHead,
     predict_scores,
@@ -25,7 +25,7 @@ from dnagpt_hf.tasks.dataset import TaskData
 from dnagpt_hf.tasks.examples import Examples, gaps_between_answers
 from dnagpt_hf.tasks.task import Head, Task
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
-from dnagpt_hf.training.trainer import CheckpointingTrainer
+from dnagpt_hf.training.trainer import DIVERGED, CheckpointingTrainer
 
 # most tokens of a batch of an evaluation, padding included
 _EVAL_TOKENS = 2**17
@@ -239,7 +239,14 @@ class FineTuningTrainer(CheckpointingTrainer):
             rows = predict_scores(
                 answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS
             )
-            scores = np.stack([row for _, row in rows])
+            try:
+                scores = np.stack([row for _, row in rows])
+            except NotFiniteError as error:
+                step = self.state.global_step
+                if step == 0:
+                    raise
+                message = f"the model's output is not finite after step {step}: {DIVERGED}"
+                raise FloatingPointError(message) from error
         answers.model.train(was_training)
         if world > 1:
             gathered = self.accelerator.gather(torch.as_tensor(scores, device=self.args.device))

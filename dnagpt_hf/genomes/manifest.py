@@ -29,7 +29,7 @@ from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.regions import find_intervals, parts_of, without
 from dnagpt_hf.genomes.sources import Source
 from dnagpt_hf.messages import count
-from dnagpt_hf.yaml_files import Settings, read_yaml, validated
+from dnagpt_hf.yaml_files import Settings, expanded, read_yaml, validated
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def load_manifest(path: str | Path) -> Manifest:
             missing, or a species or file is listed twice; the message names file, key and value.
     """
     path = Path(path)
-    species = validated(SpeciesList, read_yaml(path, TEXT_KEYS), path).species
+    species = validated(SpeciesList, expanded(read_yaml(path, TEXT_KEYS)), path).species
     manifest = Manifest(path, species)
     names = Counter(one.name for one in species)
     files = Counter(str(file.resolve()) for one in species for file in manifest.files(one))

@@ -19,6 +19,7 @@ from dnagpt_hf.training.settings import (
     recipe_arguments,
     stated_argument,
 )
+from dnagpt_hf.yaml_files import expanded
 
 
 @dataclass
@@ -83,7 +84,7 @@ def parse_haplotype_settings(
     Raises:
         ValueError: a name is unknown or a value does not fit; the message names the setting.
     """
-    stated = stated or {}
+    arguments, stated = expanded(arguments), expanded(stated or {})
     name = stated_argument(arguments, "model") or stated.get("model", HaplotypeModelArguments.model)
     from_scratch = "--from_scratch" in arguments or bool(stated.get("from_scratch"))
     data, model, training = parse_dataclasses(

@@ -34,7 +34,12 @@ from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
 from dnagpt_hf.presets import PRESETS, preset_config, tokenizer_of, vocabulary_fields
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.checkpoints import sole_run
-from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
+from dnagpt_hf.training.resumption import (
+    check_base_stays,
+    checkpoint_to_resume,
+    fingerprint,
+    run_settings,
+)
 
 RESULTS = "results.json"
 
@@ -91,6 +96,7 @@ def _train(settings: HaplotypeSettings) -> Mapping[str, Any]:
     format = HaplotypeFormat.of_populations(train.num_sites, populations)
     set_seed(training.seed)
     base = None if settings.model.from_scratch else open_checkpoint(settings.model.model)
+    check_base_stays(training, base)
     run = run_settings(
         settings, {name: _fingerprint(split) for name, split in splits.items()}, base
     )

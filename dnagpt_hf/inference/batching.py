@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import EncodedRecord
 
@@ -79,16 +80,22 @@ def padded_batch(batch: list[EncodedRecord], pad_token_id: int) -> dict[str, tor
     }
 
 
+class NotFiniteError(RecordError):
+    """An output of a model that holds NaN or an infinity; the message names the record."""
+
+
 def check_finite(record: Record, values: np.ndarray[Any, Any]) -> None:
     """Refuse an output of a model that holds NaN or an infinity.
 
     Raises:
-        RecordError: a value is not finite.
+        NotFiniteError: a value is not finite.
     """
     if not np.isfinite(values).all():
-        raise record.error(
-            "the model's output is not finite: its weights are damaged, or their data type "
-            "is too narrow (--dtype float32)"
+        raise NotFiniteError(
+            record.error(
+                "the model's output is not finite: its weights are damaged, or their data type "
+                "is too narrow (--dtype float32)"
+            )
         )
 
 

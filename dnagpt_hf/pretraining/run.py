@@ -42,7 +42,12 @@ from dnagpt_hf.pretraining.settings import (
 from dnagpt_hf.pretraining.trainer import PretrainingTrainer
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.checkpoints import sole_run
-from dnagpt_hf.training.resumption import checkpoint_to_resume, fingerprint, run_settings
+from dnagpt_hf.training.resumption import (
+    check_base_stays,
+    checkpoint_to_resume,
+    fingerprint,
+    run_settings,
+)
 from dnagpt_hf.training.settings import stated_settings
 
 
@@ -120,6 +125,7 @@ def _run(settings: PretrainingSettings) -> Pretrained:
     folder = Path(str(training.output_dir))
     set_seed(training.seed)
     base = None if model_arguments.model is None else open_checkpoint(model_arguments.model)
+    check_base_stays(training, base)
     with training.main_process_first(desc="reading the genomes"):
         species, fingerprints = read_genomes(open_genomes(data), data, folder)
     run = run_settings(settings, fingerprints, base)

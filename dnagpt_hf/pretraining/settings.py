@@ -19,6 +19,7 @@ from dnagpt_hf.training.settings import (
     recipe_arguments,
     stated_argument,
 )
+from dnagpt_hf.yaml_files import expanded
 
 # for every pre-training, unless a recipe, a file or the command line state another value
 _DEFAULTS: dict[str, Any] = {
@@ -87,7 +88,7 @@ def parse_settings(
     Raises:
         ValueError: a name is unknown or a value does not fit; the message names it.
     """
-    stated = dict(stated or {})
+    arguments, stated = expanded(arguments), expanded(stated or {})
     preset = stated_argument(arguments, "preset") or str(
         stated.get("preset", ModelArguments.preset)
     )

@@ -270,7 +270,7 @@ def _read_json_lines(lines: Lines, source: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line, object_pairs_hook=_unique)
+            values = json.loads(line, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
             raise RecordError(
                 f"{source}, line {number}: not a JSON object on one line: {error}"
@@ -283,7 +283,12 @@ def _read_json_lines(lines: Lines, source: str) -> Iterator[Row]:
         yield values, number
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make the mapping of a JSON object, as `object_pairs_hook`.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]

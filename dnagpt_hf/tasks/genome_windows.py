@@ -34,7 +34,7 @@ class _OfGenome(Source):
         for name in {"genome", "regions", "genes", "expression"} & options.keys():
             options[name] = options[name] and existing(folder, options[name])
         if self.cache_folder is not None:
-            options["cache_folder"] = folder / Path(self.cache_folder).expanduser()
+            options["cache_folder"] = folder / self.cache_folder
         return options
 
 

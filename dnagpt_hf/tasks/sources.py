@@ -245,12 +245,12 @@ def existing(folder: Path, name: str) -> Path:
 
     Args:
         folder: the folder of relative paths.
-        name: its name; `~` is the home folder.
+        name: its name.
 
     Raises:
         ValueError: there is none of that name.
     """
-    path = folder / Path(name).expanduser()
+    path = folder / name
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     return path
@@ -258,11 +258,10 @@ def existing(folder: Path, name: str) -> Path:
 
 def _matching(folder: Path, name: str) -> list[Path]:
     """Find the file of a name, or the files of a pattern."""
-    path = folder / Path(name).expanduser()
+    path = folder / name
     if path.is_file():
         return [path]
-    pattern = os.fspath(Path(name).expanduser())
-    found = [folder / file for file in sorted(glob.glob(pattern, root_dir=folder, recursive=True))]
+    found = [folder / file for file in sorted(glob.glob(name, root_dir=folder, recursive=True))]
     files = [file for file in found if file.is_file() and file.suffix not in _DERIVED]
     if not files:
         problem = "no file fits this pattern" if glob.has_magic(name) else "no such file"

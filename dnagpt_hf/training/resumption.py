@@ -22,7 +22,13 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from dnagpt_hf.checkpoints.opening import Checkpoint
 from dnagpt_hf.messages import count
-from dnagpt_hf.training.checkpoints import RUN, CheckpointError, check_checkpoint, last_checkpoint
+from dnagpt_hf.training.checkpoints import (
+    RUN,
+    CheckpointError,
+    check_checkpoint,
+    checkpoints,
+    last_checkpoint,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +118,28 @@ class Resumption(TrainerCallback):
                 count(before, "step"),
                 count(planned, "step"),
             )
+
+
+def check_base_stays(training: Any, base: Checkpoint | None) -> None:
+    """Refuse to write into the folder of the model that is trained further.
+
+    Its weights would be replaced, and the same command could not resume.
+
+    Args:
+        training: the `TrainingArguments`.
+        base: the model, if there is one.
+
+    Raises:
+        ValueError: it lies in `output_dir`, or is a checkpoint in it.
+    """
+    output = Path(training.output_dir)
+    folders = [] if base is None else [base.folder.resolve()]
+    folders += [] if base is None or base.base is None else [base.base.folder.resolve()]
+    if any(one.resolve() in folders for one in (output, *checkpoints(output))):
+        raise ValueError(
+            f"output_dir {output} holds the model that is trained further, and would replace it: "
+            "choose another output_dir"
+        )
 
 
 def has_training_state(checkpoint: Path) -> bool:

@@ -19,7 +19,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.presets import Recipe
-from dnagpt_hf.yaml_files import parse_yaml, read_yaml
+from dnagpt_hf.yaml_files import expanded, parse_yaml, read_yaml
 
 # a mapping or list of a YAML file, which a command line gives as text in YAML
 Nested = dict[str, Any] | str | None
@@ -134,7 +134,7 @@ def _check_values(settings: Any, text_keys: Collection[str]) -> None:
                 content = parse_yaml(f"{name}:\n{indent(value, '  ')}", text_keys)
             except ValueError as error:
                 raise ValueError(f"{name} is {value!r}: {error}") from error
-            setattr(settings, name, content[name])
+            setattr(settings, name, expanded(content[name]))
         for literal in (hint, *get_args(hint)):
             may_be = get_args(literal) if get_origin(literal) is Literal else (value,)
             if value not in may_be and not (value is None and literal is not hint):

@@ -32,6 +32,9 @@ from dnagpt_hf.training.resumption import Resumption, has_training_state
 logger = logging.getLogger(__name__)
 
 
+DIVERGED = "the training has diverged, so give a lower learning_rate"
+
+
 class CheckpointingTrainer(Trainer):
     """`Trainer` for all trainings of a DNAGPT.
 
@@ -93,6 +96,18 @@ class CheckpointingTrainer(Trainer):
             if resumption is not None:
                 self.remove_callback(resumption)
             self.args.save_total_limit = self._checkpoints_kept
+
+    def create_scheduler(self, num_training_steps: int, *args: Any, **kwargs: Any) -> Any:
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        if warmup > num_training_steps:
+            logger.warning(
+                "warmup_steps is %s, but the run has %s: its learning rate ends at %.3g of %s",
+                f"{warmup:,}",
+                count(num_training_steps, "step"),
+                self.args.learning_rate * num_training_steps / warmup,
+                self.args.learning_rate,
+            )
+        return super().create_scheduler(num_training_steps, *args, **kwargs)
 
     def _say_how_to_go_on(self) -> None:
         last = last_checkpoint(Path(str(self.args.output_dir)))
@@ -170,9 +185,10 @@ class CheckpointingTrainer(Trainer):
         """Refuse to save a model that diverged; the log of Trainer has no losses that are NaN."""
         for name, weight in weights.items():
             if not torch.isfinite(weight).all():
-                raise ValueError(
+                # for DeepSpeed, Trainer takes a ValueError for a state that cannot be gathered
+                raise FloatingPointError(
                     f"weight {name} is not finite in step {self.state.global_step}, and is not "
-                    "saved: the training has diverged, so give a lower learning_rate"
+                    f"saved: {DIVERGED}"
                 )
 
     def save_state(self) -> None:

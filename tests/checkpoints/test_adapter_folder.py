@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,23 @@ def test_training_goes_on_from_it(work: Path, tmp_path: Path, options: dict[str,
     ]
     for name, weight in pair[0].items():
         torch.testing.assert_close(weight, pair[1][name], atol=1e-2, rtol=1e-2)
+
+
+def test_a_base_of_other_weights_is_noticed(
+    work: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = open_checkpoint(work / "beside")
+    again = tmp_path / "base"
+    # the same weights in several files
+    open_checkpoint(work / "base").load_model().save_pretrained(again, max_shard_size="50KB")
+    assert len(list(again.glob("*.safetensors"))) > 1
+    replace(adapter, base=open_checkpoint(again)).load_model()
+    assert not caplog.messages
+    other = open_checkpoint(write_base(tmp_path / "other", seed=1))
+    replace(adapter, base=other).load_model()
+    (said,) = caplog.messages
+    assert said.startswith(f"{work / 'beside'}: its adapter was trained on other weights than")
+    assert "adapter_base" not in adapter.load_model().config.to_dict()
 
 
 def test_an_adapter_of_other_sizes_is_refused(work: Path, tmp_path: Path) -> None:

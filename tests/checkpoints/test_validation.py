@@ -104,6 +104,10 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "empty": (remove("*"), ("is an empty folder", "copy the checkpoint there")),
     "config cut": (write("config.json", b"{"), ("config.json is not JSON", "again")),
     "config of bytes": (write("config.json", b"\xff\xfe"), ("config.json is not JSON",)),
+    "config with a field twice": (
+        write("config.json", b'{"kmer_size": 3, "kmer_size": 6}'),
+        ("config.json is not JSON: 'kmer_size' stands in it twice",),
+    ),
     "config list": (write("config.json", b"[]"), ("config.json holds a list",)),
     "other model": (
         change("config.json", model_type="gpt2"),

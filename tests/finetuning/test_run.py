@@ -291,12 +291,28 @@ def test_a_run_is_merged_later_and_taken_apart_again(
             torch.testing.assert_close(weight, expected[name], atol=1e-5, rtol=1e-4)
 
 
-def test_an_adapter_is_not_written_into_its_base(base: Path, small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_model_is_not_written_into_its_base(
+    base: Path, small: Path, tmp_path: Path, lora: bool
+) -> None:
     folder = Path(shutil.copytree(base, tmp_path / "base"))
     before = sorted(folder.iterdir())
-    with pytest.raises(ValueError, match=r"base is the folder of the model, .*: choose another"):
-        run(folder, small, tmp_path / "." / "base", adapter="lora")
+    with pytest.raises(ValueError, match=r"base holds the model .* further, .*: choose another"):
+        run(folder, small, tmp_path / "." / "base", lora=lora)
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_training_that_diverged_blames_no_record(base: Path, small: Path, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"not finite after step 4: the training has div"):
+        run(base, small, tmp_path, learning_rate=1e30, num_train_epochs=1)
+
+
+def test_a_warm_up_longer_than_the_run_is_said(
+    base: Path, small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(base, small, tmp_path, max_steps=2, warmup_steps=100, learning_rate=1e-3)
+    said = "warmup_steps is 100, but the run has 2 steps: its learning rate ends at 2e-05 of 0.001"
+    assert said in caplog.messages
 
 
 def test_an_adapter_of_a_head(base: Path, small: Path, tmp_path: Path) -> None:

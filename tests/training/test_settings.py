@@ -122,3 +122,23 @@ def test_a_training_of_nothing_is_refused(tmp_path: Path, stated: Any, said: str
         parse_finetuning_settings([], {**own, **stated})
     with pytest.raises(ValueError, match=said):
         parse_settings([], {"genomes": "a.yaml", "output_dir": str(tmp_path), **stated})
+
+
+def test_paths_have_home_folders_and_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USER", "me")
+    stated: Any = {"template": CLASS, "data": {"train": ["~/a.csv", "/data/${USER}/b.csv"]}}
+    settings = parse_finetuning_settings(["--output_dir=$HOME/run"], stated)
+    assert settings.training.output_dir == str(tmp_path / "run")
+    data: Any = settings.data.data
+    assert data == {"train": [str(tmp_path / "a.csv"), "/data/me/b.csv"]}
+    pretraining = parse_settings(["--genomes", "~/g.yaml"], {"cache_folder": "$HOME"})
+    assert pretraining.data.genomes == str(tmp_path / "g.yaml")
+    assert pretraining.data.cache_folder == str(tmp_path)
+    haplotypes = parse_haplotype_settings(stated={"haplotypes": "~/a.vcf", "output_dir": "~/run"})
+    assert haplotypes.data.haplotypes == str(tmp_path / "a.vcf")
+    assert haplotypes.training.output_dir == str(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"^\$NOWHERE/a: there is no environment variable \$NOWH"):
+        parse_settings(["--genomes", "$NOWHERE/a"])

@@ -25,7 +25,8 @@ class ReadingOptions:
         unphased: records with a heterozygous genotype `0/1`: an error, dropped, or the alleles are
             taken in the order in which they are written. (The order of `0/0` and `1/1` does not
             matter, so that these are read.)
-        multiallelic: records with several alternative alleles, or with none: an error, or dropped.
+        multiallelic: records with several alternative alleles, or with none, as where it is `*` or
+            the reference allele: an error, or dropped.
             `bcftools norm -m -` splits them.
         snps_only: drop insertions, deletions and other variants of a VCF.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -18,15 +19,19 @@ from dnagpt_hf.genomes.regions import Region
 from dnagpt_hf.haplotypes.files.options import ReadingOptions
 from dnagpt_hf.haplotypes.haplotypes import STRANDS, Alleles, Haplotypes, check_samples
 from dnagpt_hf.haplotypes.sites import HaplotypeError, Sites
+from dnagpt_hf.messages import count
 from dnagpt_hf.records.files import BGZIP_END, last_bytes
 
 logger = logging.getLogger(__name__)
 
 # what cyvcf2 writes for a genotype that is not known, and for the second one of a haploid call
 MISSING, NO_SECOND = -1, -2
+# a deletion elsewhere, and any allele that was not seen
+_NO_ALLELES = ("*", "<*>", "<NON_REF>")
 _BGZIP_START = b"\x1f\x8b\x08\x04"
 # genotypes by twice the first allele plus the second
 _PAIRS = ("0|0", "0|1", "1|0", "1|1")
+_CONTIG_LENGTH = re.compile(r"^##contig=<ID=([^,>]+),(?:[^>]*,)?length=(\d+)", re.MULTILINE)
 _MODES = {".vcf": "w", ".gz": "wz", ".bgz": "wz", ".bcf": "wb"}
 
 
@@ -66,6 +71,7 @@ def read_vcf(
             ) from error
     for kind, number in reader.dropped.items():
         logger.warning("%s: left out %s records: %s", path, f"{number:,}", kind)
+    _warn_of_ends(path, reader.file.raw_header, sites)
     if not columns:
         where = "" if region is None else f" in {region}"
         rare = ""
@@ -87,6 +93,23 @@ def read_vcf(
     strands = [strand for one in ploidy for strand in (STRANDS if one == 2 else ("",))]
     names = np.char.add(of_samples, strands)
     return Haplotypes(alleles, names, named, source=str(path), sample_names=of_samples)
+
+
+def _warn_of_ends(path: Path, header: str, sites: list[tuple[str, int, str, str, str]]) -> None:
+    """Say that records lie behind the ends of their contigs, as the header states them."""
+    lengths = {name: int(length) for name, length in _CONTIG_LENGTH.findall(header)}
+    behind = [site for site in sites if site[1] > lengths.get(site[0], site[1])]
+    if behind:
+        contig, position, *_ = behind[0]
+        logger.warning(
+            "%s: %s behind the end of the contig that the header states, such as %s:%d of %s: the "
+            "header or the records are of another assembly",
+            path,
+            count(len(behind), "record"),
+            contig,
+            position,
+            count(lengths[contig], "base"),
+        )
 
 
 class _Reader:
@@ -156,6 +179,14 @@ class _Reader:
                 record,
                 f"{len(record.ALT)} alternative alleles ({','.join(record.ALT) or '.'}), not one: "
                 "split it (bcftools norm -m -), or drop such records",
+            )
+        alternative = record.ALT[0]
+        if alternative in _NO_ALLELES or alternative.upper() == record.REF.upper():
+            return self._drop(
+                "alleles",
+                options.multiallelic,
+                record,
+                f"its alternative allele is {alternative}, none of its own: drop such records",
             )
         if options.snps_only and not record.is_snp:
             return self._drop("no SNPs", "drop", record)

@@ -49,11 +49,25 @@ def test_records(tmp_path: Path) -> None:
     assert found.sites.written_ids.tolist() == ["rs1", "1:20_C_CA", "2:5_G_<DEL>"]
 
 
+def test_records_behind_the_end_of_their_contig(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = vcf(tmp_path / "a.vcf", GOOD, "1 20 . C G 0|0 0|1", "2 99 . C G 0|0 0|1")
+    path.write_text(path.read_text().replace("<ID=1>", '<ID=1,assembly="a,b",length=19>'))
+    read_haplotypes(path)
+    (said,) = caplog.messages
+    assert said.startswith(f"{path}: 1 record behind the end of the contig that the header states")
+    assert "such as 1:20 of 19 bases" in said
+
+
 BAD_RECORDS = {
     "missing": ("1 20 . C G ./. 0|1", r"record 1:20: the genotype of sample S1 is missing"),
     "half missing": ("1 20 . C G 0|1 1|.", r"record 1:20: the genotype of sample S2 is missing"),
     "unphased": ("1 20 rs7 C G 0|0 0/1", r"record 1:20 \(rs7\): .*S2 is not phased"),
     "multiallelic": ("1 20 . C G,T 0|0 0|1", r"record 1:20: 2 alternative alleles \(G,T\)"),
+    "spanning deletion": ("1 20 . C * 0|0 0|1", r"record 1:20: its alternative allele is \*, none"),
+    "reference twice": ("1 20 . C c 0|0 0|1", r"record 1:20: its alternative allele is c, none"),
+    "any allele": ("1 20 . C <NON_REF> 0|0 0|1", r"1:20: its alternative allele is <NON_REF>"),
     "no alternative": ("1 20 . C . 0|0 0|0", r"record 1:20: 0 alternative alleles"),
 }
 
