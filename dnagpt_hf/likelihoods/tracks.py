@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -30,6 +31,10 @@ _FORMATS = {
     ".parquet": "parquet",
     ".npz": "npz",
 }
+
+# a bigWig has at most so many bytes for a value, with its share of the summaries at all scales, for
+# a contig beside its name, and for its indexes
+_BYTES_OF_VALUE, _BYTES_OF_CONTIG, _BYTES_OF_INDEXES = 12, 32, 1 << 18
 
 
 def track_format(path: str | os.PathLike[str]) -> str:
@@ -101,7 +106,7 @@ def track_writer(
             stack.enter_context(
                 _bedgraph(one, overwrite)
                 if format == "bedgraph"
-                else _bigwig(one, lengths or {}, overwrite)
+                else _bigwig(one, lengths or {}, overwrite, len(letters))
             )
             for one in (_of_base(path, letter) for letter in letters)
         ]
@@ -142,9 +147,15 @@ def _bedgraph(path: Path, overwrite: bool) -> Iterator[Callable[[str, int, Array
         yield write
 
 
+def _check_room(path: Path, size: int) -> None:
+    """Refuse to write what the disk does not hold: on a full one, pyBigWig ends the process."""
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
 @contextmanager
 def _bigwig(
-    path: Path, lengths: Mapping[str, int], overwrite: bool
+    path: Path, lengths: Mapping[str, int], overwrite: bool, files: int
 ) -> Iterator[Callable[[str, int, Array], None]]:
     try:
         import pyBigWig
@@ -153,14 +164,17 @@ def _bigwig(
             "bigWig needs pyBigWig: install it with pip install 'dnagpt_hf[bigwig]'"
         ) from error
     order = {contig: number for number, contig in enumerate(lengths)}
-    last = (0, 0)
+    # bytes of the whole file at most
+    longest_name = max(map(len, lengths), default=0)
+    last, size = (0, 0), len(lengths) * (longest_name + _BYTES_OF_CONTIG) + _BYTES_OF_INDEXES
     with new_file(path, overwrite=overwrite) as partial:
+        _check_room(partial, files * size)
         file = pyBigWig.open(str(partial), "w")
         try:
             file.addHeader(list(lengths.items()))
 
             def write(contig: str, start: int, values: Array) -> None:
-                nonlocal last
+                nonlocal last, size
                 if (order[contig], start) < last:
                     raise ValueError(
                         f"{path}: region {contig}:{start + 1:,} comes behind a later base, but a "
@@ -168,6 +182,8 @@ def _bigwig(
                         "that overlap, or choose .parquet"
                     )
                 last = order[contig], start + len(values)
+                size += _BYTES_OF_VALUE * len(values)
+                _check_room(partial, files * (size - partial.stat().st_size))
                 for first, run in _known_runs(values):
                     file.addEntries(contig, start + first, values=run.tolist(), span=1, step=1)
 

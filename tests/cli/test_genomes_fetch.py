@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,3 +154,16 @@ def test_a_disk_that_is_too_small(
     result = run(server, folder, "--accession", CAT, status=1)
     assert "kB are still to be fetched, but" in result.stderr
     assert not folder.exists()
+
+
+def test_a_disk_without_room(server: Server, folder: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        said = run(server, folder, "--accession", CAT, status=1).stderr
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ".partial: File too large after 1,000 bytes of http" in said and said.count("\n") == 2
+    assert not (folder / "manifest.yaml").exists()
+    run(server, folder, "--accession", CAT)
+    assert load_manifest(folder / "manifest.yaml").species[0].name == "felis_catus"

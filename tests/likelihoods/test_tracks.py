@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,19 @@ def test_bigwig_has_the_values_at_their_places(tmp_path: Path) -> None:
     assert np.isnan(file.values("chr1", 0, 10)).all()
     assert file.values("chr1", 30, 31) == [-1.5]
     np.testing.assert_array_equal(file.values("chr2", 0, 5), VALUES)
+
+
+@pytest.mark.parametrize("room", [0, 1 << 18])
+def test_a_bigwig_without_room_on_its_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """The library itself would end the process."""
+    pytest.importorskip("pyBigWig")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=room))
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path / 'a.bw'}'"):
+        write_two(tmp_path / "a.bw")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_four_bases_are_four_files_of_formats_with_one_number(tmp_path: Path) -> None:
