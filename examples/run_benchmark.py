@@ -1,4 +1,4 @@
-"""Fine-tune one model on every task of a benchmark, beside a k-mer baseline on the same records.
+"""Fine-tune one model on every task of a benchmark, beside baselines on the same records.
 
 GUE, as folders with train.csv, dev.csv and test.csv, three seeds each:
 
@@ -12,8 +12,9 @@ The Nucleotide Transformer tasks:
 
 Each task has a folder in `--output_dir`. A finished task is not run again, so that the same command
 resumes an interrupted benchmark. `results.md` has the table: MCC and accuracy of the model, mean
-and standard deviation over seeds, and of a logistic regression on counts of 4-mers. Every argument
-of `TrainingArguments` works, and every option of `dnagpt finetune` (`--lora`, `--head`).
+and standard deviation over seeds, of a logistic regression on counts of 4-mers, and of a small
+convolutional network. Every argument of `TrainingArguments` works, and every option of `dnagpt
+finetune` (`--lora`, `--head`).
 """
 
 import json
@@ -22,12 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from baselines import KmerBaseline
 from transformers import HfArgumentParser
 
-from dnagpt_hf import finetune
-from dnagpt_hf.evaluation.metrics import classification_metrics
-from dnagpt_hf.tasks.sources import open_source
+from dnagpt_hf import baseline, finetune
+
+METRICS = ("mcc", "accuracy")
 
 
 @dataclass
@@ -41,7 +41,7 @@ class BenchmarkArguments:
 
 
 def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> dict:
-    """Measure the model and the baseline on the test split of a task."""
+    """Measure the model and the baselines on the test split of a task."""
     output = Path(own.output_dir) / folder.name
     kept = output / "benchmark.json"
     if kept.is_file():
@@ -56,35 +56,22 @@ def run_task(folder: Path, own: BenchmarkArguments, others: Sequence[str]) -> di
         "output_dir": str(output),
     }
     tuned = finetune(stated, arguments=others)
-    figures = {
-        "mcc": tuned.metrics["mcc"],
-        "mcc_deviation": tuned.deviations.get("mcc"),
-        "accuracy": tuned.metrics["accuracy"],
-        **baseline(data, folder),
-    }
+    simple = baseline(stated, output=output / "baseline", overwrite=True, arguments=others)
+    figures = {"mcc_deviation": tuned.deviations.get("mcc")}
+    for name in METRICS:
+        figures[name] = tuned.metrics[name]
+        for model in ("kmers", "network"):
+            figures[f"{model}_{name}"] = simple.metrics(model)[name]
     kept.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
 
 
-def baseline(data: dict[str, str], folder: Path) -> dict[str, float]:
-    """Measure a logistic regression on counts of 4-mers on the same splits."""
-    splits = {}
-    for split, records in open_source(data, folder).items():
-        rows = [(record.values["sequence"], str(record.values["label"])) for record in records]
-        splits[split] = list(zip(*rows, strict=True))
-    labels = sorted(set(splits["train"][1]))
-    numbers = {split: [labels.index(label) for label in rows[1]] for split, rows in splits.items()}
-    model = KmerBaseline(kmer_size=4).fit(splits["train"][0], numbers["train"])
-    figures = classification_metrics(numbers["test"], model.predict_proba(splits["test"][0]))
-    return {f"baseline_{name}": figures[name] for name in ("mcc", "accuracy")}
-
-
 def table(results: dict[str, dict[str, float]]) -> str:
     """Make a table with a row for each task, and the means."""
-    names = ("mcc", "accuracy", "baseline_mcc", "baseline_accuracy")
+    names = [f"{model}{name}" for model in ("", "kmers_", "network_") for name in METRICS]
     lines = [
-        "| task | MCC | accuracy | 4-mers: MCC | accuracy |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| task | MCC | accuracy | 4-mers: MCC | accuracy | network: MCC | accuracy |",
+        f"| --- |{' ---: |' * len(names)}",
     ]
     for task, figures in results.items():
         deviation = figures["mcc_deviation"]

@@ -1,8 +1,8 @@
 """Write the dnagpt-tiny-pas of the package from a finished fine-tuning: weights and card.
 
     dnagpt finetune examples/configs/finetune-human-pas.yaml
-    python benchmarks/benchmark_task_baseline.py examples/configs/finetune-human-pas.yaml > pas.json
-    python model_cards/dnagpt_tiny_pas.py human-pas pas.json
+    dnagpt baseline examples/configs/finetune-human-pas.yaml
+    python model_cards/dnagpt_tiny_pas.py human-pas human-pas-baseline/baseline.json
 
 The figures of the card are those of `metrics.json` of the run, and of the baseline. They are stored
 in `dnagpt-tiny-pas.json`; without arguments, the program writes the card alone from them.
@@ -74,12 +74,13 @@ def card(facts: dict[str, Any]) -> str:
 
 
 def main(run: Path, baseline_file: Path) -> None:
-    baseline = json.loads(baseline_file.read_text(encoding="utf-8"))
+    baselines = json.loads(baseline_file.read_text(encoding="utf-8"))["baselines"]
+    kmers = baselines["kmers"]["metrics"]
     data = json.loads((run / "data.json").read_text(encoding="utf-8"))
     facts = {
         "records": {part: one["records"] for part, one in data["parts"].items()},
         "evaluation": json.loads((run / "metrics.json").read_text(encoding="utf-8")),
-        "baseline": {name: baseline[name] for name in ("accuracy", "mcc", "auroc")},
+        "baseline": {name: kmers[name] for name in ("accuracy", "mcc", "auroc")},
     }
     write_folder(run, FOLDER)
     write_facts(FACTS, facts)

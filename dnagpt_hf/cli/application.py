@@ -24,7 +24,7 @@ from dnagpt_hf.cli.options import with_groups
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import embed, predict
 from dnagpt_hf.cli.score import score
-from dnagpt_hf.cli.training import CONTEXT, finetune, pretrain
+from dnagpt_hf.cli.training import CONTEXT, baseline, finetune, pretrain
 from dnagpt_hf.cli.variants import variants
 from dnagpt_hf.messages import on_one_line
 
@@ -86,7 +86,7 @@ _COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, p
 _COMMANDS += [embed, score, variants, attention, attribute, plan, push]
 for entry in _COMMANDS:
     app.command()(with_groups(entry))
-for program in (pretrain, finetune):
+for program in (pretrain, finetune, baseline):
     app.command(context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
 app.add_typer(haplotypes_app)

@@ -1,4 +1,4 @@
-"""`dnagpt pretrain` and `dnagpt finetune`: trainings from a YAML file."""
+"""`dnagpt pretrain`, `finetune` and `baseline`: trainings from a YAML file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument
+from typer import Argument, Option
+
+from dnagpt_hf.cli import options, running
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -67,6 +69,41 @@ def finetune(
     for name, value in tuned.metrics.items():
         deviation = tuned.deviations.get(name)
         typer.echo(f"  {name:<12} {value:.4f}" + (f" ± {deviation:.4f}" if deviation else ""))
+
+
+def baseline(
+    context: typer.Context,
+    config: Annotated[
+        Path, Argument(metavar="TASK.yaml", help="The task and its data, as of dnagpt finetune.")
+    ],
+    output: Annotated[
+        Path | None,
+        Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of the results; by default output_dir of the task and -baseline.",
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Measure simple models on the task of a fine-tuning, in the same splits of the same records.
+
+    The floor is the most frequent class or the mean. The others are a logistic or ridge regression
+    on counts of 4-mers, and a small convolutional network on one-hot bases; --seeds "[0, 1, 2]"
+    trains the network several times. Options override the file, as of dnagpt finetune. Writes
+    baseline.json, and metrics.json and predictions.parquet of each.
+    """
+    from dnagpt_hf.finetuning.settings import parse_finetuning_settings
+    from dnagpt_hf.tasks.sources import TEXT_KEYS
+    from dnagpt_hf.yaml_files import read_yaml
+
+    settings = parse_finetuning_settings(context.args, read_yaml(config, TEXT_KEYS), config.parent)
+    from dnagpt_hf.finetuning import baseline
+
+    with running.progress_bar("training the network", unit="epoch") as report:
+        found = baseline.baseline(settings, output=output, overwrite=overwrite, progress=report)
+    typer.echo(f"{found.folder}: {_summary(found.data.report)}\n\n{found.table()}")
 
 
 def _summary(report: Mapping[str, Any]) -> str:

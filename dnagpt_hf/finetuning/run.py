@@ -100,13 +100,34 @@ def finetune(
         >>> tuned.split, sorted(tuned.metrics)[:2]
         ('test', ['accuracy', 'auprc'])
     """
-    if not isinstance(settings, FineTuningSettings):
-        stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
-        output = Path(expanded(str(stated.get("output_dir", DEFAULTS["output_dir"]))))
-        stated["data"] = as_source(stated.get("data"), output)
-        settings = parse_finetuning_settings(arguments, stated, folder)
+    settings = resolve_settings(settings, arguments, overrides)
     with sole_run(settings.training):
         return _run(settings)
+
+
+def resolve_settings(
+    settings: FineTuningSettings | Mapping[str, Any] | str | Path | None,
+    arguments: Sequence[str],
+    overrides: Mapping[str, Any],
+    tables: str | Path | None = None,
+) -> FineTuningSettings:
+    """Read the settings of a call of [`finetune`].
+
+    Args:
+        settings: settings, their names and values, or the path of a YAML file.
+        arguments: options of a command line, which win.
+        overrides: settings that win over those of the file.
+        tables: folder for the files of tables in memory, by default `output_dir`.
+
+    Raises:
+        ValueError: a name is unknown or a value does not fit; the message names it.
+    """
+    if isinstance(settings, FineTuningSettings):
+        return settings
+    stated, folder = stated_settings(settings, overrides, TEXT_KEYS)
+    output = Path(expanded(str(tables or stated.get("output_dir", DEFAULTS["output_dir"]))))
+    stated["data"] = as_source(stated.get("data"), output)
+    return parse_finetuning_settings(arguments, stated, folder)
 
 
 def _run(settings: FineTuningSettings) -> FineTuned:
