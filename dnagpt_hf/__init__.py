@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from dnagpt_hf.checkpoints.publishing import push_checkpoint as push_checkpoint
     from dnagpt_hf.checkpoints.saving import init_checkpoint as init_checkpoint
     from dnagpt_hf.configuration_dnagpt import DNAGPTConfig as DNAGPTConfig
-    from dnagpt_hf.finetuning.baseline import Baselines as Baselines
     from dnagpt_hf.finetuning.baseline import baseline as baseline
     from dnagpt_hf.finetuning.run import finetune as finetune
     from dnagpt_hf.finetuning.sft_trainer import DNAGPTSFTTrainer as DNAGPTSFTTrainer
@@ -66,7 +65,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "Baselines": "finetuning.baseline",
     "Checkpoint": "checkpoints.opening",
     "DNAGPTConfig": "configuration_dnagpt",
     "DNAGPTDataCollator": "pretraining.collator",

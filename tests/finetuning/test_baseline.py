@@ -92,7 +92,7 @@ def test_answers_of_all_kinds(
         assert names <= found.metrics(name).keys()
     if template.startswith("<M>"):
         # the level follows from the dose
-        assert found.metrics("kmers")["r2"] > 0.9 > 0.1 > found.metrics("floor")["r2"]
+        assert found.metrics("kmers")["r2"] > 0.6 > 0.1 > found.metrics("floor")["r2"]
         assert "| mean | 4-mers, ridge |" in found.table()
 
 
