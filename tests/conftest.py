@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HOME = tempfile.mkdtemp(prefix="dnagpt-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ.update(HF_HOME=HOME, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
+# the command line sets the same for its own process
+os.environ.update(HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error")
 os.environ.pop("HF_MODULES_CACHE", None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -24,6 +25,7 @@ from dnagpt_hf.cli.options import with_groups
 from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import embed, predict
 from dnagpt_hf.cli.score import score
+from dnagpt_hf.cli.start import prepare
 from dnagpt_hf.cli.training import CONTEXT, baseline, finetune, pretrain
 from dnagpt_hf.cli.variants import variants
 from dnagpt_hf.messages import on_one_line
@@ -115,6 +117,7 @@ def options(
 
 def main() -> None:
     """Run the command line `dnagpt`."""
+    prepare(sys.argv[1:])
     # Batch systems end a job with the first of these signals. As an exit, it removes half-written
     # files, and no library takes it for an error of its own.
     signal.signal(signal.SIGTERM, _exit_on_signal)

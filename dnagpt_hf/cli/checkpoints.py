@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,6 @@ from typer import Argument, Option
 
 from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
 from dnagpt_hf.cli import options
-from dnagpt_hf.cli.running import quiet_transformers
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config, preset_tokenizer
 
 NewFolder = Annotated[Path, Argument(metavar="FOLDER", help="The folder to make.")]
@@ -43,8 +41,6 @@ def convert(
     """Turn an original .pth file into a checkpoint folder."""
     from dnagpt_hf.checkpoints.conversion import convert_checkpoint
 
-    if not sys.stderr.isatty():
-        quiet_transformers()
     result = convert_checkpoint(
         source,
         folder,
@@ -73,7 +69,6 @@ def export(
     """Write a checkpoint folder as a file of the original DNAGPT."""
     from dnagpt_hf.checkpoints.conversion import export_checkpoint
 
-    quiet_transformers()
     typer.echo(f"{export_checkpoint(model, destination, overwrite=overwrite)} written")
 
 
@@ -102,7 +97,6 @@ def init(
         "hidden_size": hidden_size,
         "num_attention_heads": heads,
     }
-    quiet_transformers()
     init_checkpoint(
         preset,
         folder,
@@ -168,7 +162,6 @@ def push(
     """
     from dnagpt_hf.checkpoints.publishing import check_name, checkpoint_files, push_checkpoint
 
-    quiet_transformers()
     if dry_run:
         check_name(name)
         files = checkpoint_files(model, name, base=base)
@@ -214,7 +207,6 @@ def _describe_checkpoint(source: str) -> dict[str, Any]:
     from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.inference.prediction_heads import stated_labels
 
-    quiet_transformers()
     checkpoint = open_checkpoint(source)
     checkpoint.check()
     config = checkpoint.config

@@ -99,7 +99,6 @@ class ModelOptions:
             import torch
 
             torch.set_num_threads(self.threads)
-        running.quiet_transformers()
         return loaded_model.load(source, device=self.device, dtype=self.dtype, **options)
 
 

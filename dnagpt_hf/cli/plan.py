@@ -190,7 +190,7 @@ def _recommendation(facts: dict[str, Any], best: dict[str, Any]) -> str:
     if facts["config_file"] is not None:
         start = (
             f"accelerate launch --config_file {facts['config_file']} "
-            f"--num_processes {facts['gpus']} -m dnagpt_hf.cli pretrain"
+            f"--num_processes {facts['gpus']} -m dnagpt_hf pretrain"
         )
     return (
         f"recommended: {best['strategy']}, {rows:,} rows or {rows * facts['positions']:,} tokens "

@@ -56,14 +56,6 @@ def _would_replace(output: Path, input: Path) -> bool:
         return False
 
 
-def quiet_transformers() -> None:
-    """Silence what Transformers reports while it loads, such as heads that are not needed."""
-    from transformers import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-
-
 class Report(Protocol):
     """Moves a progress bar to a count, and sets its total."""
 

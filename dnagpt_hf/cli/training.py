@@ -27,7 +27,7 @@ def pretrain(
 
     Options override the file, as --learning_rate 1e-4. A run that was stopped goes on when the same
     command is given again. With several processes, start it by torchrun or accelerate launch:
-    torchrun --nproc-per-node 8 -m dnagpt_hf.cli pretrain CONFIG.yaml
+    torchrun --nproc-per-node 8 -m dnagpt_hf pretrain CONFIG.yaml
     """
     from dnagpt_hf.pretraining.settings import parse_settings
     from dnagpt_hf.yaml_files import read_yaml
@@ -53,7 +53,7 @@ def finetune(
 
     Options override the file, as --learning_rate 1e-4 or --lora. A run that was stopped goes on
     when the same command is given again. With several processes, start it by torchrun or accelerate
-    launch: torchrun --nproc-per-node 8 -m dnagpt_hf.cli finetune TASK.yaml
+    launch: torchrun --nproc-per-node 8 -m dnagpt_hf finetune TASK.yaml
     """
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.sources import TEXT_KEYS

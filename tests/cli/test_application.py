@@ -57,7 +57,7 @@ def test_help_of_every_command(command: str) -> None:
 def test_help_is_quick_because_it_imports_little() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "dnagpt_hf.cli", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "dnagpt_hf", "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -234,7 +234,7 @@ def test_standard_output_without_room_and_closed_pipes(
     inputs: Path, output: str, said: str
 ) -> None:
     table = f"{inputs}/sites.bed {inputs}/windows.fa --anchor start --upstream 9 --downstream 9"
-    program = f"{sys.executable} -m dnagpt_hf.cli data windows {table}"
+    program = f"{sys.executable} -m dnagpt_hf data windows {table}"
     status = "status=${PIPESTATUS[0]}; exit $status"
     result = subprocess.run(
         ["bash", "-c", f"{program} {output}; {status}"], capture_output=True, text=True, check=False

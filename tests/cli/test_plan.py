@@ -213,7 +213,7 @@ def test_the_job_starts_a_launcher_on_each_node(cluster: Path) -> None:
         "--config_file dnagpt_hf/planning/accelerate/fsdp2.yaml",
         "--num_machines 2 --num_processes 8",
         "--main_process_ip gpu3 --main_process_port 20007",
-        "-m dnagpt_hf.cli pretrain dnagpt b.yaml --learning_rate 1e-4",
+        "-m dnagpt_hf pretrain dnagpt b.yaml --learning_rate 1e-4",
     ):
         assert stated in calls[1]
 

@@ -393,7 +393,7 @@ def test_generate_refuses(
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "dnagpt_hf.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "dnagpt_hf", *map(str, arguments)]
 
 
 def test_standard_streams_of_a_process(work: Path, folder: Path) -> None:

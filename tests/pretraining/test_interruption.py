@@ -84,7 +84,7 @@ def test_the_command_killed_from_outside(
     settings = {name[2:]: yaml.safe_load(value) for name, value in pairs}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({**settings, "use_cpu": True, "learning_rate": 1.0}))
-    program = [sys.executable, "-m", "dnagpt_hf.cli", "pretrain", str(config)]
+    program = [sys.executable, "-m", "dnagpt_hf", "pretrain", str(config)]
     program += ["--learning_rate", "1e-2"]
     process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 240

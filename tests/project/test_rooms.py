@@ -36,6 +36,7 @@ ROOMS = [
     "finetuning",
     "haplotypes",
     "cli",
+    "__main__",
 ]
 TRAVELS_WITH_A_CHECKPOINT = {
     "configuration_dnagpt.py",
