@@ -41,7 +41,7 @@ def read_bed(path: str | os.PathLike[str]) -> Iterator[BedRegion]:
     behind the sixth.
 
     Raises:
-        RecordError: a line is no region; the message names file and line.
+        RecordError: a line is no region, or there is none; the message names file and line.
         OSError: the file cannot be opened.
 
     Example:
@@ -52,6 +52,7 @@ def read_bed(path: str | os.PathLike[str]) -> Iterator[BedRegion]:
         >>> [(region.contig, region.start, region.end, region.name) for region in read_bed(path)]
         [('chr1', 4, 9, 'first')]
     """
+    number = 0
     for number, fields, names in _lines(path):
         where = f"{os.fspath(path)}, line {number}"
         contig, start, end, *more = fields
@@ -69,6 +70,8 @@ def read_bed(path: str | os.PathLike[str]) -> Iterator[BedRegion]:
         }
         name = "" if name == "." else name
         yield BedRegion(contig, int(start), int(end), name, score, strand, number, values)
+    if number == 0:
+        raise RecordError(f"{os.fspath(path)} has no regions: give a BED file")
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import logging
 import os
@@ -68,13 +69,24 @@ def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None
     except OSError as error:
         raise GenomeError(f"{source} cannot be read: {error.strerror}") from error
     plain = _unpacked(source, cache_folder) if is_compressed else Path(os.path.abspath(source))
-    if not plain.stat().st_size:
-        raise GenomeError(f"{source} is empty: give a FASTA file")
+    _check_start(plain, source)
     contigs = _indexed(plain, source, cache_folder)
     for name, contig in contigs.items():
         if not len(contig):
             raise GenomeError(f"{source}: record {name} is empty: remove it from the file")
     return Genome(source, contigs)
+
+
+def _check_start(plain: Path, source: Path) -> None:
+    """Refuse what editors and other systems make of a FASTA file; positions would be wrong."""
+    with open(plain, "rb") as stream:
+        start = stream.read(1 << 16)
+    if not start:
+        raise GenomeError(f"{source} is empty: give a FASTA file")
+    if start.startswith(codecs.BOM_UTF8):
+        raise GenomeError(f"{source} begins with a byte order mark: save it as UTF-8 without one")
+    if b"\r" in start and b"\n" not in start:
+        raise GenomeError(f"{source} has line ends of CR alone: write LF, as tr '\\r' '\\n' does")
 
 
 def _unpacked(source: Path, cache_folder: Path | None) -> Path:

@@ -108,7 +108,8 @@ def check_region(genome: Genome, contig: str, start: int, end: int, where: str =
         where: place that names the region, such as the line of a file.
 
     Raises:
-        ValueError: the genome has no such contig, or the contig ends before the region.
+        ValueError: the genome has no such contig, the contig ends before the region, or the region
+            has no bases.
     """
     region = f"{where}{': ' if where else ''}region {contig}:{start + 1:,}-{end:,}"
     if contig not in genome.contigs:
@@ -116,6 +117,8 @@ def check_region(genome: Genome, contig: str, start: int, end: int, where: str =
     length = len(genome.contigs[contig])
     if not 0 <= start <= end <= length:
         raise ValueError(f"{region}: contig {contig} has the positions 1 to {length:,}")
+    if start == end:
+        raise ValueError(f"{region} has no bases")
 
 
 def no_such_contig(name: str, contigs: Mapping[str, Contig], genome: object) -> str:

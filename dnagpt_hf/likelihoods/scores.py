@@ -158,7 +158,7 @@ def record_parts(records: Iterable[Record]) -> Iterator[SequencePart]:
 
 def region_parts(
     genome: Genome, regions: str | os.PathLike[str] | Iterable[tuple[str, int, int]]
-) -> Iterator[SequencePart]:
+) -> list[SequencePart]:
     """Find regions in a genome; a base of them is scored given all before it in its contig.
 
     Args:
@@ -167,20 +167,20 @@ def region_parts(
 
     Raises:
         RecordError: the BED file cannot be read.
-        ValueError: a region does not lie in the genome.
+        ValueError: a region does not lie in the genome, or has no bases.
     """
     if isinstance(regions, str | os.PathLike):
-        for region in read_bed(regions):
-            where = f"{os.fspath(regions)}, line {region.line}"
-            yield _part(genome, region.contig, region.start, region.end, region.name, where)
+        found = [
+            (one.contig, one.start, one.end, one.name, f"{os.fspath(regions)}, line {one.line}")
+            for one in read_bed(regions)
+        ]
     else:
-        for contig, start, end in regions:
-            yield _part(genome, contig, start, end)
+        found = [(*region, "", "") for region in regions]
+    # all are looked at before the first is scored
+    return [_part(genome, *region) for region in found]
 
 
-def _part(
-    genome: Genome, contig: str, start: int, end: int, name: str = "", where: str = ""
-) -> SequencePart:
+def _part(genome: Genome, contig: str, start: int, end: int, name: str, where: str) -> SequencePart:
     check_region(genome, contig, start, end, where)
     name = name or f"{contig}:{start + 1}-{end}"
     return SequencePart(contig, genome.contigs[contig], start, end, name, is_region=True)

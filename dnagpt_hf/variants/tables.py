@@ -14,7 +14,7 @@ from dnagpt_hf.likelihoods.variants import VariantScore
 from dnagpt_hf.records.files import RecordError, shorten
 from dnagpt_hf.records.reading import Record, RecordReader, change_columns
 from dnagpt_hf.records.writing import row_writer
-from dnagpt_hf.variants.records import NO_ALT, NOTE, Fields, VariantFile, VariantRecord
+from dnagpt_hf.variants.records import NO_ALT, NOTE, PREFIX, Fields, VariantFile, VariantRecord
 from dnagpt_hf.variants.vcf import COLUMNS, annotated_line, text
 
 # what tables of variants call their columns, in lower case
@@ -157,7 +157,8 @@ def table_writer(
 def _row(record: VariantRecord, index: int) -> dict[str, Any]:
     """Write the columns of one allele: of several alleles, each has a row of its own."""
     if isinstance(record.content, Record):
-        row = dict(record.content.values)
+        values = record.content.values
+        row = {name: value for name, value in values.items() if not name.startswith(PREFIX)}
         if len(record.alts) > 1:
             row[find_columns(record.content)["alt"]] = record.alts[index] or "-"
         return row

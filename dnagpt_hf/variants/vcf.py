@@ -117,7 +117,7 @@ def parse_line(line: bytes, source: str, number: int) -> VariantRecord:
         number: its number in the file.
 
     Raises:
-        RecordError: the line is empty, or lacks columns or a position.
+        RecordError: the line is empty, or lacks columns, a position or an allele.
 
     Example:
 
@@ -135,7 +135,11 @@ def parse_line(line: bytes, source: str, number: int) -> VariantRecord:
         raise RecordError(
             f"{source}, line {number}: the position {shorten(text(fields[1]))!r} is no number"
         )
-    alts = () if fields[4] in (b"", b".") else tuple(text(fields[4]).split(","))
+    if not all([fields[3], *fields[4].split(b",")]):
+        raise RecordError(
+            f"{source}, line {number}: an allele is empty: write . where there is none"
+        )
+    alts = () if fields[4] == b"." else tuple(text(fields[4]).split(","))
     alts = tuple(alt.upper() if alt.isalpha() else alt for alt in alts)
     ref = text(fields[3]).upper()
     return VariantRecord(text(fields[0]), int(fields[1]) - 1, ref, alts, line, number)

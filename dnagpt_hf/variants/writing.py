@@ -14,8 +14,9 @@ from dnagpt_hf.atomic_files import check_new_file, new_file
 from dnagpt_hf.likelihoods.variants import VariantScore
 from dnagpt_hf.messages import on_one_line
 from dnagpt_hf.records.files import BGZIP_END, STANDARD_STREAM, RecordError, last_bytes, shorten
+from dnagpt_hf.records.reading import Record
 from dnagpt_hf.variants.files import TABLES, OutputFormat
-from dnagpt_hf.variants.records import Fields, VariantFile, VariantRecord
+from dnagpt_hf.variants.records import PREFIX, Fields, VariantFile, VariantRecord
 from dnagpt_hf.variants.tables import table_writer
 from dnagpt_hf.variants.vcf import (
     BcfFile,
@@ -96,7 +97,14 @@ def scores_writer(
     written = Written()
     if format in TABLES:
         with table_writer(output, format, variants, fields, overwrite) as write_row:
-            yield write_row, written
+
+            def write_of_table(record: VariantRecord, scores: Sequence[VariantScore]) -> None:
+                if isinstance(record.content, Record):
+                    columns = record.content.values
+                    written.replaced |= any(name.startswith(PREFIX) for name in columns)
+                write_row(record, scores)
+
+            yield write_of_table, written
         return
     if isinstance(variants, VcfFile | BcfFile):
         # BCF has the number of a contig in the header in place of its name

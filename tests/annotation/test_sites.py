@@ -154,7 +154,7 @@ def test_features_of_a_type(tmp_path: Path) -> None:
         ("a.bed", "start", {"feature": "exon"}, "feature 'exon'.* of a BED file"),
         ("a.gff", "tis", {"feature": "exon"}, "feature 'exon': only the anchors start and centre"),
         ("a.gff", "start", {"feature": "intron"}, "has no intron: there is nothing"),
-        ("a.bed", "start", {}, "a.bed has no start"),
+        ("a.bed", "start", {}, "a.bed has no regions"),
     ],
 )
 def test_anchors_that_do_not_fit(

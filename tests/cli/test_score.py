@@ -93,3 +93,19 @@ def test_options_that_do_not_fit_are_refused(fasta: Path, tmp_path: Path) -> Non
     assert "the ending names no format" in run(fasta, "--per-base", "a.txt", status=1)
     assert "give a file, not -" in run("-", "--per-base", tmp_path / "a.bw", status=1)
     assert not (tmp_path / "a.bw").exists()
+
+
+@pytest.mark.parametrize(
+    ("regions", "said"),
+    [
+        ("track name=none\n", "regions.bed has no regions: give a BED file"),
+        ("chr1\t1\t90\nchr1\t7\t7\n", "regions.bed, line 2: region chr1:8-7 has no bases"),
+        ("chr1\t1\t90\nchr1\t9\t9999\n", "regions.bed, line 2: region chr1:10-9,999: contig chr1"),
+    ],
+)
+def test_regions_are_looked_at_before_the_first_is_scored(
+    fasta: Path, tmp_path: Path, regions: str, said: str
+) -> None:
+    (tmp_path / "regions.bed").write_text(regions)
+    found = run(fasta, "--bed", tmp_path / "regions.bed", status=1)
+    assert found.startswith(f"dnagpt: error: {tmp_path}/{said}")

@@ -127,6 +127,11 @@ def test_a_second_run_replaces_and_says_so(work: Path) -> None:
     result = run("b.vcf", "genome.fa", "-o", "c.vcf", "--site")
     assert "DNAGPT fields of an earlier run replaced" in result.stderr
     assert Path("c.vcf").read_bytes() == Path("b.vcf").read_bytes()
+    run("a.vcf", "genome.fa", "-o", "b.tsv", "--site")
+    result = run("b.tsv", "genome.fa", "-o", "c.tsv")
+    assert "DNAGPT fields of an earlier run replaced" in result.stderr
+    # nothing of the earlier run is left
+    assert "DNAGPT_SITE" not in Path("c.tsv").read_text()
 
 
 def test_an_unsorted_file_keeps_its_order_and_gets_no_index(work: Path) -> None:

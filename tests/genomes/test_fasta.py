@@ -127,6 +127,8 @@ def test_one_long_line(tmp_path: Path) -> None:
         (">a\nAC\n>b", "record b is empty"),
         (">a\nAC\n>a\nGG\n", "record a occurs twice: rename one"),
         (">\nAC\n", "name"),
+        (">a\rACGT\r", "has line ends of CR alone: write LF"),
+        ("\ufeff>a\nACGT\n", "begins with a byte order mark"),
         (">a\nACG\nACGTA\nAC\n", r"record a has lines of different lengths .*\(line 3 "),
         (">b\nAC\n>a\nACGT\nA\nACGT\n", r"record a has .*\(line 5 "),
         (">a\nACGT\n\nACGT\n", r"record a has lines of different lengths .*\(line 3 "),

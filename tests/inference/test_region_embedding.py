@@ -146,7 +146,7 @@ def test_regions_of_a_genome(genome: Genome, tmp_path: Path) -> None:
         find_regions(genome, [("chr1", 5, 901)])
     with pytest.raises(ValueError, match=r"has no contig chr9; its contigs are chr1, chrM$"):
         find_regions(genome, [("chr9", 5, 9)])
-    with pytest.raises(ValueError, match="a region of chr1 has no bases"):
+    with pytest.raises(ValueError, match=r"region chr1:.* has no bases"):
         find_regions(genome, [("chr1", 5, 5)])
     (tmp_path / "a.bed").write_text("chrM\t5\t9\nchrM\t5\t301\n")
     with pytest.raises(ValueError, match=r"a\.bed, line 2: region chrM:6-301: contig chrM has the"):

@@ -58,6 +58,8 @@ def test_alleles_of_a_line() -> None:
         ("chr1\t5\t.\tA\tC", "line 6: 5 columns where a record of VCF has at least eight"),
         ("chr1 5 . A C . . .", "line 6: 1 columns"),
         ("chr1\tfive\t.\tA\tC\t.\t.\t.", "line 6: the position 'five' is no number"),
+        ("chr1\t5\t.\tA\tC,,G\t.\t.\t.", "line 6: an allele is empty: write . where there is"),
+        ("chr1\t5\t.\t\tC\t.\t.\t.", "line 6: an allele is empty"),
         ("chr1\t-5\t.\tA\tC\t.\t.\t.", "line 6: the position '-5' is no number"),
     ],
 )
