@@ -48,20 +48,25 @@ class MarkovModel:
 
     def fit(self, sequences: Iterable[Bases]) -> MarkovModel:
         """Count k-mers in sequences; those with N are left out."""
-        counts = [np.zeros((4**k, 4)) for k in range(self.order + 1)]
+        # (contexts, 4) for each order
+        self.counts = [np.zeros((4**k, 4)) for k in range(self.order + 1)]
         for codes in (_CODES[bases] for bases in sequences):
-            for count, contexts in zip(counts, self._contexts(codes), strict=True):
+            for count, contexts in zip(self.counts, self._contexts(codes), strict=True):
                 known = (contexts >= 0) & (codes >= 0)
                 kmers = 4 * contexts[known] + codes[known]
                 count += np.bincount(kmers, minlength=count.size).reshape(-1, 4)
-        # (contexts, 4) for each order
+        return self.smooth(self.concentration)
+
+    def smooth(self, concentration: float) -> MarkovModel:
+        """Compute the probabilities of the counts with another concentration."""
+        self.concentration = concentration
         self.probabilities: list[NDArray[np.float64]] = []
         shorter = np.full((1, 4), 0.25)
-        for count in counts:
+        for count in self.counts:
             # the first base of a context is its most significant digit
             prior = np.tile(shorter, (len(count) // len(shorter), 1))
             total = count.sum(1, keepdims=True)
-            shorter = (count + self.concentration * prior) / (total + self.concentration)
+            shorter = (count + concentration * prior) / (total + concentration)
             self.probabilities.append(shorter)
         return self
 

@@ -50,6 +50,14 @@ def test_probabilities_sum_to_one_and_little_data_means_uniform() -> None:
     np.testing.assert_allclose(empty.losses(normalize_bases(b"ACGT")), UNIFORM_LOSS)
 
 
+def test_another_concentration_needs_no_new_counts() -> None:
+    training = [normalize_bases(b"ACGTACGTTTGACAGGCATTACA")]
+    smoothed = MarkovModel(3, concentration=2.0).fit(training).smooth(50.0)
+    fitted = MarkovModel(3, concentration=50.0).fit(training)
+    for table, expected in zip(smoothed.probabilities, fitted.probabilities, strict=True):
+        np.testing.assert_array_equal(table, expected)
+
+
 def test_bad_markov_models_are_refused() -> None:
     with pytest.raises(ValueError, match="order 13"):
         MarkovModel(order=13)
