@@ -1,10 +1,9 @@
 """DNAGPT: a decoder that reads and writes DNA and numbers in one stream (arXiv:2307.05628)."""
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -12,14 +11,6 @@ from torch._subclasses.fake_tensor import FakeTensor
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.generation import (
-    GenerateDecoderOnlyOutput,
-    GenerationConfig,
-    GenerationMixin,
-    LogitsProcessor,
-    LogitsProcessorList,
-    SuppressTokensLogitsProcessor,
-)
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
@@ -29,17 +20,35 @@ from transformers.modeling_outputs import (
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.opt.modeling_opt import eager_attention_forward
-from transformers.utils import ModelOutput, logging
+from transformers.utils import logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_dnagpt import IGNORED_TOKEN, DNAGPTConfig
+from .generation_dnagpt import (
+    CACHE_NAME,
+    CAUSAL_MASK_ARGUMENTS,
+    DNAGPTGenerateOutput,
+    DNAGPTGenerationMixin,
+    are_values_known,
+    check_aligned,
+    too_long,
+)
+
+try:
+    from transformers.utils.output_capturing import capture_outputs
+except ImportError:  # in the first releases of Transformers 5
+    from transformers.utils.generic import check_model_inputs as capture_outputs
 
 logger = logging.get_logger(__name__)
 
-# Names of these arguments differ between releases of Transformers 5
-_CAUSAL_MASK_ARGUMENTS = frozenset(inspect.signature(create_causal_mask).parameters)
-# What Transformers calls keys and values of earlier positions, since 5.24 and before
-CACHE_NAME = "cache" if "cache" in _CAUSAL_MASK_ARGUMENTS else "past_key_values"
+
+def _renames_cache(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Take keys and values by their former name too, with the warning of the installed release."""
+    if CACHE_NAME != "cache":
+        return forward
+    renamed = deprecate_kwarg("past_key_values", version="5.40.0", new_name=CACHE_NAME)
+    return cast(Callable[..., Any], renamed(forward))
 
 
 @dataclass
@@ -75,18 +84,6 @@ class DNAGPTOutput(CausalLMOutputWithPast):
     token_losses: torch.Tensor | None = None
 
 
-@dataclass
-class DNAGPTGenerateOutput(GenerateDecoderOnlyOutput):
-    """Output of [`DNAGPTForMultiTask.generate`] with `return_dict_in_generate=True`.
-
-    Args:
-        number_values (`torch.FloatTensor` of shape `(batch, length)`):
-            The number at each position of `sequences` that holds one, 0 elsewhere.
-    """
-
-    number_values: torch.Tensor | None = None
-
-
 class DNAGPTLinear(nn.Linear):
     """A linear map without bias, whose product with a single state is not slower than it must be.
 
@@ -103,7 +100,7 @@ class DNAGPTLinear(nn.Linear):
         is_one_state = hidden_states.numel() == hidden_states.shape[-1]
         # a weight of another class, quantized or spread over processes, has a product of its own
         is_plain = type(weight) is nn.Parameter and weight.dtype == torch.float32
-        if not is_one_state or not is_plain or not _are_values_known(hidden_states):
+        if not is_one_state or not is_plain or not are_values_known(hidden_states):
             return super().forward(hidden_states)
         blocks = weight.unflatten(0, (math.gcd(len(weight), 64), -1))
         # as a transposed row: MKL takes four times as long for the strides of a column
@@ -224,8 +221,6 @@ class DNAGPTAttention(nn.Module):
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
-        cache_position: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         batch_and_length = hidden_states.shape[:-1]
@@ -235,10 +230,10 @@ class DNAGPTAttention(nn.Module):
         query = self.q_proj(hidden_states).view(by_head).transpose(1, 2)
         key = self.k_proj(hidden_states).view(by_head).transpose(1, 2)
         value = self.v_proj(hidden_states).view(by_head).transpose(1, 2)
-        if past_key_values is not None:
-            key, value = past_key_values.update(
-                key, value, self.layer_idx, {"cache_position": cache_position}
-            )
+        cache = kwargs.pop(CACHE_NAME, None)
+        if cache is not None:
+            # a paged cache reads and writes these arguments
+            key, value = cache.update(key, value, self.layer_idx, kwargs)
         # Transformers looks for `ALL_ATTENTION_FUNCTIONS.get_interface(`, or in 5.0 for the look-up
         # below, in this file to learn that the implementation can be set on a loaded model
         attention: Callable[..., Any] = eager_attention_forward
@@ -281,13 +276,11 @@ class DNAGPTDecoderLayer(GradientCheckpointingLayer):
         self.mlp = DNAGPTMLP(config)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    def forward(
-        self, hidden_states: torch.Tensor, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        attended, weights = self.self_attn(self.input_layernorm(hidden_states), **kwargs)
+    def forward(self, hidden_states: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        attended, _ = self.self_attn(self.input_layernorm(hidden_states), **kwargs)
         hidden_states = hidden_states + self.dropout(attended)
         transformed = self.mlp(self.post_attention_layernorm(hidden_states))
-        return hidden_states + self.dropout(transformed), weights
+        return hidden_states + self.dropout(transformed)
 
 
 class DNAGPTPreTrainedModel(PreTrainedModel):
@@ -305,6 +298,7 @@ class DNAGPTPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True
+    _can_record_outputs = {"hidden_states": DNAGPTDecoderLayer, "attentions": DNAGPTAttention}
     # token losses and number losses are means over different counts, so that Trainer must average
     # over accumulation steps instead of handing in one count
     accepts_loss_kwargs = False
@@ -379,18 +373,17 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         self.gradient_checkpointing = False
         self.post_init()
 
-    @can_return_tuple
+    @_renames_cache
+    @capture_outputs
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         number_values: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         r"""
@@ -406,13 +399,17 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             number_values (`torch.FloatTensor` of shape `(batch, length)`, *optional*):
                 The number at each position that holds one, ignored elsewhere. May be absent
                 where there are none.
-            past_key_values (`Cache`, *optional*): Keys and values of earlier positions.
+            cache (`Cache`, *optional*):
+                Keys and values of earlier positions; before Transformers 5.24 `past_key_values`.
             inputs_embeds (`torch.FloatTensor` of shape `(batch, length, hidden_size)`, *optional*):
-                Embeddings of tokens and numbers in place of `input_ids`.
+                Embeddings in place of `input_ids`. Where one is 0, as `embed_tokens` gives it for
+                `number_token_id`, it becomes that of the number, if `number_values` are given; rows
+                of numbers may be shorter, as PEFT puts virtual tokens in front.
             use_cache (`bool`, *optional*): Whether to return keys and values.
             output_attentions (`bool`, *optional*):
                 Whether to return attention maps; needs `attn_implementation="eager"`.
-            output_hidden_states (`bool`, *optional*): Whether to return the states of all layers.
+            output_hidden_states (`bool`, `int` or `list[int]`, *optional*):
+                Whether to return the states of all layers, or, since Transformers 5.24, of some.
 
         Returns:
             [`BaseModelOutputWithPast`]: `last_hidden_state`, `(batch, length, hidden_size)`.
@@ -422,14 +419,11 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 each other.
         """
         config = self.config
+        if CACHE_NAME != "cache":
+            # in these releases, `cache` is a paged one, which attention functions update
+            kwargs["cache"], cache = cache, kwargs.pop(CACHE_NAME, None)
         if use_cache is None:
             use_cache = config.use_cache
-        if output_attentions is None:
-            output_attentions = config.output_attentions
-        if output_hidden_states is None:
-            output_hidden_states = config.output_hidden_states
-        # generate() of Transformers 5.24 calls it so
-        cache = kwargs.pop("cache", past_key_values)
         if use_cache and cache is None and not (self.gradient_checkpointing and self.training):
             cache = DynamicCache(config=config)
         if inputs_embeds is None and input_ids is not None:
@@ -437,11 +431,14 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         elif inputs_embeds is None or input_ids is not None:
             raise ValueError("input_ids and inputs_embeds exclude each other: pass one of them")
         elif number_values is not None:
-            raise ValueError(
-                "number_values need input_ids, which say where numbers stand: with inputs_embeds, "
-                "pass the result of model.embed(input_ids, number_values)"
-            )
-        past = 0 if cache is None else cache.get_seq_length()
+            virtual = _virtual(inputs_embeds, number_values)
+            number_values = nn.functional.pad(number_values, (virtual, 0))
+            is_number = (inputs_embeds[:, virtual:] == 0).all(-1)
+            is_number = nn.functional.pad(is_number, (virtual, 0))
+            inputs_embeds = self._embed_numbers(inputs_embeds, is_number, number_values)
+        # a paged cache knows positions and masks of its own
+        seen = cache if isinstance(cache, Cache) else None
+        past = 0 if seen is None else seen.get_seq_length()
         # generate() of Transformers 5.0 counts these itself
         cache_position = kwargs.pop("cache_position", None)
         if cache_position is None:
@@ -450,34 +447,16 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         if not torch.compiler.is_compiling() and not _is_without_values(inputs_embeds):
             self._check_positions(inputs_embeds.shape[1], past, attention_mask, position_ids)
         inputs_embeds, position_ids, causal_mask = self._mask_and_positions(
-            inputs_embeds, attention_mask, position_ids, cache, cache_position
+            inputs_embeds, attention_mask, position_ids, seen, cache_position
         )
         hidden_states = self.dropout(self.embed_positions(inputs_embeds, position_ids))
-        states, attentions = [hidden_states], []
-        for layer in self.layers:
-            hidden_states, weights = layer(
-                hidden_states,
-                attention_mask=causal_mask,
-                past_key_values=cache,
-                cache_position=cache_position,
-                position_ids=position_ids,
-                **kwargs,
-            )
-            if output_hidden_states:
-                states.append(hidden_states)
-            if output_attentions and weights is not None:
-                attentions.append(weights)
-        states[-1] = hidden_states = self.norm(hidden_states)
-        if output_attentions and not attentions:
-            logger.warning_once(
-                f"{config._attn_implementation} attention returns no maps: call "
-                "model.set_attn_implementation('eager') first"
+        kwargs |= {CACHE_NAME: cache, "cache_position": cache_position}
+        for layer in self.layers[: config.num_hidden_layers]:
+            hidden_states = layer(
+                hidden_states, attention_mask=causal_mask, position_ids=position_ids, **kwargs
             )
         return BaseModelOutputWithPast(
-            last_hidden_state=hidden_states,
-            hidden_states=tuple(states) if output_hidden_states else None,
-            attentions=tuple(attentions) or None,
-            **{CACHE_NAME: cache},
+            last_hidden_state=self.norm(hidden_states), **{CACHE_NAME: cache}
         )
 
     def embed(
@@ -511,48 +490,44 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 f"input_ids of shape {tuple(input_ids.shape)} hold no token: leave out empty "
                 "sequences"
             )
-        if number_values is not None:
-            _check_aligned("number_values", number_values, input_ids)
+        number = self.config.number_token_id
         # an accelerator would have to finish its work first
-        if _are_values_known(input_ids):
-            self._check_ids_and_numbers(input_ids, number_values)
-        embeds = self.embed_tokens(input_ids)
-        if number_values is None:
-            return embeds
-        is_number = (input_ids == self.config.number_token_id)[..., None]
-        # every position is embedded, so that no shape depends on the count of numbers
-        values = torch.where(is_number, number_values[..., None].to(embeds.dtype), 0.0)
-        return torch.where(is_number, self.number_embedding(values), embeds)
-
-    def _check_ids_and_numbers(
-        self, input_ids: torch.Tensor, number_values: torch.Tensor | None
-    ) -> None:
-        """Refuse ids that would crash inside a kernel, and numbers that would be misread."""
-        largest, rows = int(input_ids.max()), self.embed_tokens.num_embeddings
-        if largest >= rows:
-            raise ValueError(
-                f"input_ids hold {largest}, but the model has {rows:,} entries: use the tokenizer "
-                "of the checkpoint"
-            )
-        if largest < self.config.number_token_id:
-            return
-        is_number = input_ids == self.config.number_token_id
-        if number_values is None:
-            if is_number.any():
+        if are_values_known(input_ids):
+            largest, rows = int(input_ids.max()), self.config.vocab_size
+            if largest >= rows:
+                raise ValueError(
+                    f"input_ids hold {largest}, but the model has {rows:,} entries: use the "
+                    "tokenizer of the checkpoint"
+                )
+            if number_values is None and largest >= number and (input_ids == number).any():
                 raise ValueError(
                     "input_ids hold numbers, but number_values is missing: pass all that the "
                     "tokenizer returns, as in model(**tokenizer(text, return_tensors='pt'))"
                 )
-            return
-        # in the precision of the model, in which a large number may be infinite; it is not read
-        # from a weight, which ZeRO-3 would gather on those processes alone that have a number
-        is_wrong = is_number & ~number_values.to(self.dtype).isfinite()
-        if is_wrong.any():
-            row, position = is_wrong.nonzero()[0].tolist()
-            raise ValueError(
-                f"number {float(number_values[row, position])} at position {position} of row {row} "
-                "is not finite: leave it out or replace it"
-            )
+        embeds = self.embed_tokens(input_ids)
+        if number_values is None:
+            return embeds
+        return self._embed_numbers(embeds, input_ids == number, number_values)
+
+    def _embed_numbers(
+        self, embeds: torch.Tensor, is_number: torch.Tensor, number_values: torch.Tensor
+    ) -> torch.Tensor:
+        """Put embeddings of numbers where numbers stand, `(batch, length, hidden_size)`."""
+        check_aligned("number_values", number_values, embeds)
+        values = number_values.to(embeds.dtype)
+        if are_values_known(is_number):
+            # in the precision of the model, in which a large number may be infinite; it is not read
+            # from a weight, which ZeRO-3 would gather where there is a number alone
+            is_wrong = is_number & ~values.isfinite()
+            if is_wrong.any():
+                row, position = is_wrong.nonzero()[0].tolist()
+                raise ValueError(
+                    f"number {float(number_values[row, position])} at position {position} of row "
+                    f"{row} is not finite: leave it out or replace it"
+                )
+        # every position is embedded, so that no shape depends on the count of numbers
+        values = torch.where(is_number, values, 0.0)[..., None]
+        return torch.where(is_number[..., None], self.number_embedding(values), embeds)
 
     def _check_positions(
         self,
@@ -575,7 +550,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
                 raise ValueError(f"position_ids hold {lowest}: positions start at 0")
             longest = highest + 1
         if longest > limit:
-            raise ValueError(_too_long(longest, self.config))
+            raise ValueError(too_long(longest, self.config))
 
     def _mask_and_positions(
         self,
@@ -592,7 +567,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             attention_mask = attention_mask.to(device=inputs_embeds.device, dtype=torch.bool)
             if position_ids is None:
                 positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -length:]
-            if _are_values_known(attention_mask) and attention_mask.all():
+            if are_values_known(attention_mask) and attention_mask.all():
                 # without padding there is nothing to mask
                 attention_mask = None
             else:
@@ -620,7 +595,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
             config=self.config,
             attention_mask=attention_mask,
             position_ids=positions,
-            **{name: arguments[name] for name in arguments if name in _CAUSAL_MASK_ARGUMENTS},
+            **{name: arguments[name] for name in arguments if name in CAUSAL_MASK_ARGUMENTS},
         )
         return inputs_embeds, positions, causal_mask
 
@@ -655,59 +630,17 @@ def _layer_norm(config: DNAGPTConfig) -> nn.LayerNorm:
     return nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps, bias=False)
 
 
-def _are_values_known(tensor: torch.Tensor) -> bool:
-    """Tell whether Python may look at values: not in a graph, not of fake tensors or on `meta`.
-
-    An accelerator is left out as well: a look at its values would wait for all its work.
-    """
-    is_plain = type(tensor) is torch.Tensor and tensor.device.type == "cpu"
-    return is_plain and not torch.compiler.is_compiling()
-
-
 def _is_without_values(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor has a shape alone: on `meta`, or a fake tensor of any device."""
     return tensor.is_meta or isinstance(tensor, FakeTensor)
 
 
-def _check_aligned(name: str, values: torch.Tensor, inputs: torch.Tensor) -> None:
-    # values of another shape could be broadcast without a word
-    if values.shape != inputs.shape[:2]:
-        raise ValueError(
-            f"{name} of shape {tuple(values.shape)} do not align with inputs of shape "
-            f"{tuple(inputs.shape[:2])}: give one for each position"
-        )
+def _virtual(inputs_embeds: torch.Tensor | None, values: torch.Tensor) -> int:
+    """Count the virtual tokens that PEFT puts in front of embeddings, and of labels alone."""
+    return 0 if inputs_embeds is None else max(0, inputs_embeds.shape[1] - values.shape[-1])
 
 
-def _too_long(length: int, config: DNAGPTConfig) -> str:
-    return (
-        f"sequence of {length:,} tokens (up to {length * config.kmer_size:,} bp) exceeds the "
-        f"model's {config.max_position_embeddings:,} positions: pass truncation=True to the "
-        "tokenizer, a window of the sequence, or a smaller max_new_tokens"
-    )
-
-
-class NumberAfterInstruction(LogitsProcessor):
-    """Lets nothing but a number follow `<M>`.
-
-    Args:
-        config ([`DNAGPTConfig`]): Ids of `<M>` and of the number position.
-    """
-
-    def __init__(self, config: DNAGPTConfig) -> None:
-        self.instruction = config.number_instruction_token_id
-        self.number = config.number_token_id
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        # behind a prompt of embeddings there is no id yet
-        is_due = (input_ids[:, -1:] == self.instruction).any(-1, keepdim=True)
-        if _are_values_known(is_due) and not is_due.any():
-            return scores
-        ids = torch.arange(scores.shape[-1], device=scores.device)
-        only_number = torch.where(ids == self.number, 0.0, -torch.inf).to(scores.dtype)
-        return torch.where(is_due.to(scores.device), only_number, scores)
-
-
-class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
+class DNAGPTForMultiTask(DNAGPTPreTrainedModel, DNAGPTGenerationMixin):
     """DNAGPT with its two heads: the next token and the next number.
 
     Args:
@@ -743,6 +676,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
         self.token_head.out_proj = new_embeddings
 
+    @_renames_cache
     @can_return_tuple
     def forward(
         self,
@@ -750,13 +684,14 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         number_values: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         number_labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         token_loss_function: TokenLossFunction | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> DNAGPTOutput:
         r"""
@@ -789,12 +724,14 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         # sequence parallelism hands in labels that are shifted already; Trainer would take a named
         # argument for a label that every batch must have
         targets = kwargs.pop("shift_labels", None)
+        if past_key_values is not None:
+            kwargs["past_key_values"] = past_key_values
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
             number_values=number_values,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             return_dict=True,
@@ -802,17 +739,25 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
         )
         states = outputs.last_hidden_state
         if labels is not None and targets is None:
-            _check_aligned("labels", labels, states)
+            check_aligned("labels", labels, states)
             # the labels are shifted rather than the logits, which are far larger
             targets = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_TOKEN)
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         kept = states[:, keep, :]
+        if number_labels is not None:
+            virtual = _virtual(inputs_embeds, number_labels)
+            number_labels = nn.functional.pad(number_labels, (virtual, 0), value=torch.nan)
         has_targets = targets is not None or number_labels is not None
         if has_targets and kept.shape[1] != states.shape[1]:
             raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")
         if token_loss_function is not None and not has_targets:
             raise ValueError("token_loss_function leaves nothing without labels: pass labels")
         logits = self.token_head(kept) if token_loss_function is None else None
+        if logits is not None and cache is not None and not isinstance(cache, Cache):
+            # numbers are not carried in continuous batching, which has paged caches
+            instruction = torch.arange(logits.shape[-1], device=logits.device)
+            instruction = instruction == self.config.number_instruction_token_id
+            logits = logits.masked_fill(instruction, torch.finfo(logits.dtype).min)
         number_predictions = self.number_head(kept).squeeze(-1)
         losses: dict[str, torch.Tensor | None] = {}
         if has_targets:
@@ -849,7 +794,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
                 total, token_losses = summed_cross_entropy(logits, targets)
             token_loss = total / (targets != IGNORED_TOKEN).sum().clamp(min=1)
         if number_labels is not None:
-            _check_aligned("number_labels", number_labels, hidden_states)
+            check_aligned("number_labels", number_labels, hidden_states)
             numbers = nn.functional.pad(number_labels[:, 1:], (0, 1), value=torch.nan)
             number_loss = _mean_squared_error(number_predictions, numbers.to(hidden_states.device))
         return {
@@ -858,128 +803,6 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, GenerationMixin):
             "number_loss": number_loss,
             "token_losses": token_losses,
         }
-
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: torch.Tensor,
-        inputs_embeds: torch.Tensor | None = None,
-        number_values: list[torch.Tensor] | torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        if isinstance(number_values, torch.Tensor):
-            raise ValueError(
-                "numbers can be carried by greedy search, sampling and beam search only: "
-                "leave out the assistant model"
-            )
-        inputs = super().prepare_inputs_for_generation(
-            input_ids, inputs_embeds=inputs_embeds, **kwargs
-        )
-        ids = inputs.get("input_ids")
-        if number_values is None or ids is None:
-            return inputs
-        if _are_values_known(ids) and not (ids == self.config.number_token_id).any():
-            return inputs
-        length, values = ids.shape[1], number_values[-1]
-        if values.shape[1] != length:
-            # a chunk of the prompt, or, without a cache, the whole stream
-            cache = kwargs.get(CACHE_NAME)
-            past = 0 if cache is None else int(cache.get_seq_length())
-            values = torch.cat(number_values, dim=-1)[:, past : past + length]
-        inputs["number_values"] = values
-        return inputs
-
-    def _update_model_kwargs_for_generation(
-        self, outputs: ModelOutput, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        numbers = model_kwargs.get("number_values")
-        if numbers is not None:
-            numbers.append(outputs.number_predictions[:, -1:].to(numbers[0]))
-        return super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
-
-    def _validate_generated_length(
-        self, generation_config: GenerationConfig, *args: Any, **kwargs: Any
-    ) -> None:
-        super()._validate_generated_length(generation_config, *args, **kwargs)
-        if generation_config.max_length > self.config.max_position_embeddings:
-            raise ValueError(_too_long(generation_config.max_length, self.config))
-
-    def _sample(
-        self,
-        input_ids: torch.Tensor,
-        logits_processor: LogitsProcessorList,
-        *args: Any,
-        number_values: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Search greedily or sample, and let a number follow each `<M>`."""
-        mask = kwargs.get("attention_mask")
-        numbers = self._numbers_of_prompts(input_ids, number_values, mask)
-        if mask is not None and mask.ndim == 2 and mask.all():
-            # a mask without padding would grow and be read at each step
-            del kwargs["attention_mask"]
-        logits_processor.append(NumberAfterInstruction(self.config))
-        output = super()._sample(
-            input_ids, logits_processor, *args, number_values=numbers, **kwargs
-        )
-        sequences = output.sequences if isinstance(output, ModelOutput) else output
-        is_number = sequences == self.config.number_token_id
-        if isinstance(output, ModelOutput):
-            values = torch.cat(numbers, dim=-1)[:, : sequences.shape[1]].to(sequences.device)
-            return DNAGPTGenerateOutput(**output, number_values=values.masked_fill(~is_number, 0.0))
-        if is_number[:, input_ids.shape[1] :].any():
-            logger.warning_once(
-                "numbers were generated, but only ids are returned: pass "
-                "return_dict_in_generate=True and read number_values"
-            )
-        return output
-
-    def _beam_search(
-        self,
-        input_ids: torch.Tensor,
-        logits_processor: LogitsProcessorList,
-        *args: Any,
-        number_values: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Search beams of tokens; a number has no probability by which beams could be ranked."""
-        instruction = self.config.number_instruction_token_id
-        if (input_ids[:, -1] == instruction).any():
-            raise ValueError(
-                "a prompt ends in <M>, but beams cannot write numbers: pass num_beams=1"
-            )
-        numbers = self._numbers_of_prompts(input_ids, number_values, kwargs.get("attention_mask"))
-        logits_processor.append(SuppressTokensLogitsProcessor([instruction], str(self.device)))
-        return super()._beam_search(
-            input_ids, logits_processor, *args, number_values=numbers, **kwargs
-        )
-
-    def _numbers_of_prompts(
-        self,
-        input_ids: torch.Tensor,
-        number_values: torch.Tensor | None,
-        attention_mask: torch.Tensor | None,
-    ) -> list[torch.Tensor]:
-        """Start the numbers of a stream, to which each step adds those behind its tokens.
-
-        Returns:
-            Numbers `(batch, length)` of the prompts.
-        """
-        if attention_mask is not None and attention_mask.ndim == 2:
-            padded = (attention_mask[:, -1] == 0) & attention_mask.any(-1)
-            if padded.any():
-                raise ValueError(
-                    f"prompt {int(padded.int().argmax())} of the batch has padding behind it: pad "
-                    "on the left, with padding_side='left' in the tokenizer"
-                )
-        if number_values is None and (input_ids == self.config.number_token_id).any():
-            raise ValueError(
-                "the prompt holds numbers, but number_values is missing: call "
-                "model.generate(**tokenizer(text, return_tensors='pt')), as pipelines and "
-                "streamers pass ids alone"
-            )
-        return [
-            torch.zeros_like(input_ids).float() if number_values is None else number_values.float()
-        ]
 
 
 class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
@@ -1020,6 +843,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
             )
         return (model, info) if output_loading_info else model
 
+    @_renames_cache
     @can_return_tuple
     def forward(
         self,
@@ -1027,10 +851,11 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         number_values: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutputWithPast:
         r"""
@@ -1046,6 +871,8 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         Raises:
             ValueError: as [`DNAGPTModel`], or if labels do not fit the logits.
         """
+        if past_key_values is not None:
+            kwargs["past_key_values"] = past_key_values
         pad = self.config.pad_token_id
         if attention_mask is None and input_ids is not None and pad is not None:
             attention_mask = (input_ids != pad).long()
@@ -1054,7 +881,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
             attention_mask=attention_mask,
             position_ids=position_ids,
             number_values=number_values,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             return_dict=True,

@@ -11,7 +11,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from dnagpt_hf import configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt
+from dnagpt_hf import (
+    configuration_dnagpt,
+    generation_dnagpt,
+    modeling_dnagpt,
+    tokenization_dnagpt,
+)
 from dnagpt_hf.atomic_files import check_new_folder, new_folder
 from dnagpt_hf.checkpoints.card import CARD, render_model_card
 from dnagpt_hf.configuration_dnagpt import AUTO_MAP, DNAGPTConfig
@@ -22,7 +27,7 @@ from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 DTYPES = ("float32", "float16", "bfloat16")
 CODE = tuple(
     Path(str(module.__file__))
-    for module in (configuration_dnagpt, modeling_dnagpt, tokenization_dnagpt)
+    for module in (configuration_dnagpt, generation_dnagpt, modeling_dnagpt, tokenization_dnagpt)
 )
 
 

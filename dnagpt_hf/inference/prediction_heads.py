@@ -110,7 +110,7 @@ class LanguageHead:
         several, cache = len(self.outputs) > 1, None
         for index, tokens in enumerate(self.tokens):
             outputs = self.model(
-                **inputs, logits_to_keep=1, use_cache=several, past_key_values=cache
+                **inputs, logits_to_keep=1, use_cache=several, **{CACHE_NAME: cache}
             )
             raw = self._raw(index, outputs)
             scores.append(raw.softmax(-1) if tokens else raw)

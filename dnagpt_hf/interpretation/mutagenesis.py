@@ -169,12 +169,13 @@ class _Recomputation:
         ids = rows["input_ids"].clone()
         for row, one in enumerate(batch):
             ids[row, one.token] = one.token_id
+        prefix = Cache(layers=shared_prefix(self.cache, first)) if first else None
         scores = self.scored.score_of(
             input_ids=ids[:, first:],
             number_values=rows["number_values"][:, first:],
             # as long as prefix and rest together
             attention_mask=rows["attention_mask"],
-            past_key_values=Cache(layers=shared_prefix(self.cache, first)) if first else None,
+            **{CACHE_NAME: prefix},
         )
         check_finite(self.scored.tokenized.record, scores.cpu().numpy())
         return scores.tolist()

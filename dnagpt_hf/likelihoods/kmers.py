@@ -131,8 +131,8 @@ class KmerModel:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=Cache(layers=shared_prefix(cache)),
             use_cache=True,
+            **{CACHE_NAME: Cache(layers=shared_prefix(cache))},
         )
         return _finite(outputs.last_hidden_state)
 

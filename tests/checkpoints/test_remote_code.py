@@ -23,7 +23,12 @@ import dnagpt_hf
 from dnagpt_hf.checkpoints.saving import init_checkpoint
 from dnagpt_hf.tasks.task import Task
 
-CODE = {"configuration_dnagpt.py", "modeling_dnagpt.py", "tokenization_dnagpt.py"}
+CODE = {
+    "configuration_dnagpt.py",
+    "generation_dnagpt.py",
+    "modeling_dnagpt.py",
+    "tokenization_dnagpt.py",
+}
 # what a fine-tuned model is asked; pairs have an order that is not that of the alphabet
 TASK = {
     "name": "signals",

@@ -24,7 +24,12 @@ from dnagpt_hf.atomic_files import DestinationError
 from dnagpt_hf.checkpoints.saving import init_checkpoint, save_checkpoint
 from dnagpt_hf.presets import preset_config, preset_tokenizer
 
-CODE = {"configuration_dnagpt.py", "modeling_dnagpt.py", "tokenization_dnagpt.py"}
+CODE = {
+    "configuration_dnagpt.py",
+    "generation_dnagpt.py",
+    "modeling_dnagpt.py",
+    "tokenization_dnagpt.py",
+}
 FILES = CODE | {
     "README.md",
     "config.json",

@@ -7,6 +7,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification
+from dnagpt_hf.modeling_dnagpt import CACHE_NAME
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.token_loss import chunked_token_loss
 
@@ -41,7 +42,7 @@ def test_step_of_training_and_of_generation(mode: str, kind: str, attention: str
             loss = model.train()(**inputs, **labels, token_loss_function=function).loss
             loss.backward()
         first = model.eval()(**inputs, use_cache=True)
-        cache = {key: first[key] for key in ("cache", "past_key_values") if key in first}
+        cache = {CACHE_NAME: first[CACHE_NAME]}
         mask = torch.ones(SHAPE[0], SHAPE[1] + 1, dtype=torch.long)
         token = inputs["input_ids"][:, :1]
         second = model(input_ids=token, attention_mask=mask, **cache)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from torch import nn
 from torch._dynamo.testing import CompileCounter
 from transformers import StaticCache, Trainer, TrainingArguments, pipeline
 from transformers.utils import logging
@@ -16,7 +17,7 @@ from dnagpt_hf import (
     DNAGPTModel,
     DNAGPTTokenizer,
 )
-from dnagpt_hf.modeling_dnagpt import DNAGPTLinear
+from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTLinear
 
 NUMBER = 100
 PAD = 20
@@ -241,10 +242,10 @@ class TestCache:
                 batch["input_ids"][:, here],
                 number_values=batch["number_values"][:, here],
                 attention_mask=batch["attention_mask"][:, : start + size],
-                past_key_values=cache,
                 use_cache=True,
+                **{CACHE_NAME: cache},
             )
-            cache, start = outputs.past_key_values, start + size
+            cache, start = outputs[CACHE_NAME], start + size
             logits.append(outputs.logits)
             numbers.append(outputs.number_predictions)
         real = batch["attention_mask"].bool()
@@ -281,13 +282,13 @@ class TestAttention:
 
     @torch.no_grad()
     def test_attention_without_maps_says_so(self, rows, caplog):
-        logger = logging.get_logger("dnagpt_hf.modeling_dnagpt")
+        logger = logging.get_logger("transformers")
         logger.addHandler(caplog.handler)
         logger.warning_once.cache_clear()
         outputs = make_model(attention="sdpa")(rows[0][0][None], output_attentions=True)
         logger.removeHandler(caplog.handler)
-        assert outputs.attentions is None
-        assert "set_attn_implementation('eager')" in caplog.text
+        assert not outputs.attentions
+        assert "`eager`" in caplog.text
 
 
 class TestLength:
@@ -607,8 +608,8 @@ class TestInputs:
                 "exclude each other",
             ),
             (
-                {"number_values": torch.ones(1, 2), "inputs_embeds": torch.ones(1, 2, 32)},
-                "number_values need input_ids",
+                {"number_values": torch.ones(1, 3), "inputs_embeds": torch.ones(1, 2, 32)},
+                r"\(1, 3\) do not align",
             ),
             (
                 {"number_values": torch.ones(1, 3), "input_ids": torch.ones(1, 2).long()},
@@ -656,13 +657,34 @@ class TestInputs:
     @torch.no_grad()
     def test_embeddings_in_place_of_ids(self, rows):
         model = make_model()
-        ids, values = rows[2]
-        embeds = model.model.embed(ids[None], values[None])
-        torch.testing.assert_close(
-            model(inputs_embeds=embeds).logits,
-            model(ids[None], number_values=values[None]).logits,
-            **CLOSE,
+        ids, values = (each[None] for each in rows[2])
+        expected = model(ids, number_values=values).logits
+        embeds = model.model.embed(ids, values)
+        torch.testing.assert_close(model(inputs_embeds=embeds).logits, expected, **CLOSE)
+        # as a library gives it that looks tokens up itself
+        tokens = model.model.embed_tokens(ids)
+        read = model(inputs_embeds=tokens, number_values=values).logits
+        torch.testing.assert_close(read, expected, **CLOSE)
+
+    @torch.no_grad()
+    def test_numbers_behind_virtual_tokens(self, rows):
+        model = make_model()
+        ids, values = (each[None] for each in rows[2])
+        virtual = torch.randn(1, 3, 32)
+        virtual[0, 0] = 0
+        numbers = values.masked_fill(ids != NUMBER, torch.nan)
+        read = model(
+            inputs_embeds=torch.cat([virtual, model.model.embed_tokens(ids)], 1),
+            number_values=values,
+            number_labels=numbers,
         )
+        embeds = torch.cat([virtual, model.model.embed(ids, values)], 1)
+        expected = model(
+            inputs_embeds=embeds,
+            number_labels=nn.functional.pad(numbers, (3, 0), value=torch.nan),
+        )
+        torch.testing.assert_close(read.logits, expected.logits, **CLOSE)
+        torch.testing.assert_close(read.loss, expected.loss)
 
 
 class TestLoading:

@@ -122,11 +122,6 @@ class Missing(nn.Module):
         return first
 
 
-class MissingLayer(Missing):
-    def forward(self, first: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return first, None
-
-
 def run_stages(
     model: DNAGPTForMultiTask, ids: torch.Tensor, positions: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -139,13 +134,13 @@ def run_stages(
 
     for name in names[place + 1 :]:
         setattr(decoder, name, Missing())
-    decoder.layers = nn.ModuleList([layers[0], MissingLayer()])
+    decoder.layers = nn.ModuleList([layers[0], Missing()])
     first = decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
     for name in names[place + 1 :]:
         setattr(decoder, name, whole[name])
     for name in names[:place]:
         setattr(decoder, name, Missing())
-    decoder.layers = nn.ModuleList([MissingLayer(), layers[1]])
+    decoder.layers = nn.ModuleList([Missing(), layers[1]])
     last = decoder(inputs_embeds=first, position_ids=positions, use_cache=False)
     return first, last.last_hidden_state
 

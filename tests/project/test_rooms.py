@@ -11,6 +11,7 @@ PACKAGE = Path(dnagpt_hf.__file__).parent
 ROOMS = [
     "configuration_dnagpt",
     "tokenization_dnagpt",
+    "generation_dnagpt",
     "modeling_dnagpt",
     "token_loss",
     "messages",
@@ -40,6 +41,7 @@ ROOMS = [
 ]
 TRAVELS_WITH_A_CHECKPOINT = {
     "configuration_dnagpt.py",
+    "generation_dnagpt.py",
     "modeling_dnagpt.py",
     "tokenization_dnagpt.py",
 }
