@@ -136,52 +136,73 @@ def _measure(
     """Fit all baselines, write their predictions, and give the content of `baseline.json`."""
     training: Any = settings.training
     tuning: Any = settings.tuning
-    split = "test" if "test" in data.splits else "validation"
-    outputs = _outputs(data.task, tuning.head)
-    _check_classes(outputs, data.splits["train"])
-    sequences = {name: read_sequences(one, tokenizer) for name, one in data.splits.items()}
-    number_id = int(tokenizer.number_token_id)
-
-    def measure(make: Callable[[ProblemType], Any], name: str) -> dict[str, Any]:
-        scores = []
-        for index, output in enumerate(outputs):
-            columns = slice(None) if output.multilabel else index
-
-            def records(part: str, output: Output = output, columns: Any = columns) -> Records:
-                examples = data.splits[part]
-                targets = examples.targets[:, columns].astype(int if output.labels else float)
-                return sequences[part], targets, examples.numbers(number_id)
-
-            model = make(_problem_type(output))
-            if isinstance(model, ConvolutionalBaseline):
-                model.fit(*records("train"), validation=records("validation"), progress=progress)
-            else:
-                model.fit(*records("train"))
-            scores.append(_scores(model, output, records(split)))
-        rows = np.hstack(scores).astype(np.float32)
-        evaluation = Evaluation.from_scores(data.task, outputs, data.splits[split], rows)
-        return evaluation.write(folder / name, samples=tuning.bootstrap)
-
-    def network(problem_type: ProblemType) -> ConvolutionalBaseline:
-        return ConvolutionalBaseline(
-            problem_type=problem_type, seed=seed, device=training.device, bf16=training.bf16
-        )
-
+    measured = _Measurement(settings, data, tokenizer, folder, progress)
     found = {
-        "floor": measure(FloorBaseline, "floor"),
-        "kmers": measure(lambda kind: KmerBaseline(problem_type=kind), "kmers"),
+        "floor": measured.of(FloorBaseline, "floor"),
+        "kmers": measured.of(lambda kind: KmerBaseline(problem_type=kind), "kmers"),
     }
-    seeds, runs = tuning.seeds or [training.seed], []
-    for seed in seeds:
-        place = "network" if tuning.seeds is None else f"network/seed-{seed}"
-        runs.append(measure(network, place))
-    found["network"] = runs[0] if tuning.seeds is None else _joined(seeds, runs)
+
+    def network(seed: int, name: str) -> dict[str, Any]:
+        options = {"seed": seed, "device": training.device, "bf16": training.bf16}
+        return measured.of(lambda kind: ConvolutionalBaseline(problem_type=kind, **options), name)
+
+    if tuning.seeds is None:
+        found["network"] = network(training.seed, "network")
+    else:
+        runs = [network(seed, f"network/seed-{seed}") for seed in tuning.seeds]
+        found["network"] = _joined(tuning.seeds, runs)
     return {
         "task": data.task.name,
         "records": {name: len(one) for name, one in data.splits.items()},
-        "split": split,
+        "split": measured.split,
         "baselines": found,
     }
+
+
+class _Measurement:
+    """Fits baselines to the training split of a task, and measures them on its test split."""
+
+    def __init__(
+        self,
+        settings: FineTuningSettings,
+        data: TaskData,
+        tokenizer: DNAGPTTokenizer,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.data, self.folder, self.progress = data, folder, progress
+        self.samples = settings.tuning.bootstrap
+        self.split = "test" if "test" in data.splits else "validation"
+        self.outputs = _outputs(data.task, settings.tuning.head)
+        _check_classes(self.outputs, data.splits["train"])
+        self.sequences = {name: read_sequences(one, tokenizer) for name, one in data.splits.items()}
+        self.numbers = {
+            name: one.numbers(int(tokenizer.number_token_id)) for name, one in data.splits.items()
+        }
+
+    def of(self, make: Callable[[ProblemType], Any], name: str) -> dict[str, Any]:
+        """Fit a model for each output, and write metrics and predictions to a folder."""
+        scores = []
+        for output in self.outputs:
+            model = make(_problem_type(output))
+            training = self._records("train", output)
+            if isinstance(model, ConvolutionalBaseline):
+                validation = self._records("validation", output)
+                model.fit(*training, validation=validation, progress=self.progress)
+            else:
+                model.fit(*training)
+            scores.append(_scores(model, output, self._records(self.split, output)))
+        rows = np.hstack(scores).astype(np.float32)
+        examples = self.data.splits[self.split]
+        evaluation = Evaluation.from_scores(self.data.task, self.outputs, examples, rows)
+        return evaluation.write(self.folder / name, samples=self.samples)
+
+    def _records(self, split: str, output: Output) -> Records:
+        # a head with several labels has all answers as its targets
+        column = slice(None) if output.multilabel else self.outputs.index(output)
+        targets = self.data.splits[split].targets[:, column]
+        kind = int if output.labels else float
+        return self.sequences[split], targets.astype(kind), self.numbers[split]
 
 
 def read_sequences(examples: Examples, tokenizer: DNAGPTTokenizer) -> list[tuple[str, ...]]:
