@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, Record, bundled
-from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import map_in_batches, padded_views
 from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.attribution import input_gradients, integrated_gradients
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
-from dnagpt_hf.records.templates import RecordEncoder, Template
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.encoding import RecordEncoder
 
 TEMPLATE = "<R>{sequence}<=><M>"
 
@@ -45,10 +46,10 @@ def whole_records(scored: ScoredRecord) -> np.ndarray[Any, Any]:
 
     @torch.inference_mode()
     def scores(batch: list[Any]) -> list[float]:
-        return scored.score_of(**padded_batch(batch, config.pad_token_id)).tolist()
+        return scored.score_of(**padded_views(batch, config.pad_token_id)).tolist()
 
     effects = np.zeros((len(sequence), len(BASES)), np.float32)
-    found = map_in_batches(scores, map(encoder, records))
+    found = map_in_batches(scores, map(encoder.in_views, records))
     for cell, (_, score) in zip(cells, found, strict=True):
         effects[cell] = score - scored.score
     return effects

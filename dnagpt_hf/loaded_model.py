@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from dnagpt_hf.interpretation.attribution import Attribution
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
     from dnagpt_hf.records.reading import Record
-    from dnagpt_hf.records.templates import Truncation
+    from dnagpt_hf.tasks.encoding import Truncation
     from dnagpt_hf.tasks.task import Task
+    from dnagpt_hf.tasks.views import ViewChoice
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Method = Literal["gradient", "integrated", "mutagenesis"]
@@ -138,6 +139,7 @@ class LoadedModel(EmbeddingMethods, LikelihoodMethods):
         columns: Mapping[str, str] | None = None,
         set: Mapping[str, Any] | None = None,
         truncation: Truncation | None = None,
+        views: ViewChoice = None,
         batch_size: int = 64,
         batch_tokens: int = 16_384,
     ) -> Iterator[Prediction]:
@@ -153,7 +155,10 @@ class LoadedModel(EmbeddingMethods, LikelihoodMethods):
             set: columns to add with one value for all records, as `{"species": "R"}`.
             truncation: `"left"` or `"right"` end at which too long a sequence is cut; by default
                 such a sequence is an error.
-            batch_size: most records of a batch.
+            views: `"first"` for the sequences as they stand alone, or
+                `{"phases": "all", "strands": "both"}` or a part of it; by default the views of the
+                task. Scores are averaged over the views, which takes as many times the work.
+            batch_size: most records of a batch, each as often as it has views.
             batch_tokens: most tokens of a batch, padding included.
 
         Raises:
@@ -171,6 +176,7 @@ class LoadedModel(EmbeddingMethods, LikelihoodMethods):
             template=template,
             answers=answers,
             truncation=truncation,
+            views=views,
             max_records=batch_size,
             max_tokens=batch_tokens,
         )
@@ -228,7 +234,7 @@ class LoadedModel(EmbeddingMethods, LikelihoodMethods):
         queries: Literal["all", "answer"] = "all",
         truncation: Truncation | None = None,
     ) -> AttentionMaps:
-        """Compute the attention maps of one record.
+        """Compute the attention maps of one record, in the first view of its task.
 
         Args:
             record: a sequence, a mapping of columns to values, or a [`Record`].
@@ -286,8 +292,9 @@ class LoadedModel(EmbeddingMethods, LikelihoodMethods):
             steps: steps of integrated gradients.
             columns: as for [`iter_predictions`].
             set: as there.
-            **question: `template`, `answers`, `answer` (the column), `target` (the label) and
-                `truncation`, as for [`~dnagpt_hf.inference.scored_records.score_answer`].
+            **question: `template`, `answers`, `answer` (the column), `target` (the label),
+                `truncation` and `views`, as for
+                [`~dnagpt_hf.inference.scored_records.score_answer`].
 
         Returns:
             `Attribution` or `Mutagenesis`: the score is the log-odds of a class in nats, or a

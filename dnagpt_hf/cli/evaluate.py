@@ -42,6 +42,7 @@ def evaluate(
     bootstrap: Annotated[int, Option(min=0, help="Bootstrap samples for the intervals.")] = 1000,
     seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
     plots: Annotated[bool, Option(help="Draw curves, confusion matrix and scatter plot.")] = True,
+    views: options.ViewOptions,
     batches: options.BatchOptions,
     loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
@@ -49,7 +50,9 @@ def evaluate(
     """Evaluate a model on labeled records.
 
     Writes predictions.parquet, metrics.json with intervals, metrics.md, and plots: ROC and
-    precision-recall curves, confusion matrices, and predicted against true numbers.
+    precision-recall curves, confusion matrices, and predicted against true numbers. A task may read
+    each sequence in several phases of the k-mers and on both strands, and average the scores, which
+    takes as many times longer.
     """
     from dnagpt_hf.atomic_files import check_new_file, new_files, sole_writer_of_folder, write_text
     from dnagpt_hf.evaluation.evaluation import Evaluation
@@ -57,7 +60,8 @@ def evaluate(
     from dnagpt_hf.evaluation.report import metrics_table, write_figures
     from dnagpt_hf.inference.prediction import resolve_head, resolve_task
     from dnagpt_hf.inference.prediction_heads import head_of
-    from dnagpt_hf.tasks.examples import TrainingOverlap, read_examples
+    from dnagpt_hf.tasks.examples import read_examples
+    from dnagpt_hf.tasks.training_overlap import TrainingOverlap
 
     prompt = records.prompt
     is_task = Path(input).suffix in (".yaml", ".yml")
@@ -80,8 +84,8 @@ def evaluate(
             "the answers (--answers A=true,N=false)"
         )
     head = resolve_head(network, tokenizer, None, template, answers)
-    task = head.task
-    assert task is not None
+    assert head.task is not None
+    task = head.task.with_views(views.choice)
     settings: dict[str, Any] = {
         "head": head_of(network),
         "max_length": network.config.max_position_embeddings,

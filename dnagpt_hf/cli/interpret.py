@@ -150,7 +150,8 @@ def attention(
     """Draw the attention maps of one record.
 
     One layer with averaged heads is drawn above the attention of the answering position to each
-    base; otherwise there is a panel for each layer, or for each head.
+    base; otherwise there is a panel for each layer, or for each head. Of a task with several phases
+    or strands, the first one is shown.
     """
     drawing.check()
     layers = None if layer == "all" else [parse_layer(layer)]
@@ -177,6 +178,8 @@ def attention(
         return attention_grid(maps, column=column, regions=regions)
 
     drawing.save(draw, lambda: attention_arrays(maps, of_answer, column))
+    if maps.num_views > 1:
+        typer.echo(f"attention in {maps.name}")
 
 
 def attribute(
@@ -214,6 +217,7 @@ def attribute(
         ),
     ] = None,
     steps: Annotated[int, Option(min=1, help="Steps of integrated gradients.")] = 64,
+    views: options.ViewOptions,
     records: options.PredictionOptions,
     batches: options.BatchOptions,
     loading: options.ModelOptions,
@@ -221,10 +225,12 @@ def attribute(
     """Attribute an answer to the bases of one record.
 
     The score of a class is its log-odds against the other answers, and that of a number the number.
+    Of a task with several phases or strands, all is that of the mean over them, in as many times
+    the work.
     """
     drawing.check()
     start, end = (0, None) if mutated is None else parse_range(mutated)
-    prompt = records.prompt
+    prompt = {**records.prompt, "views": views.choice}
     with records.read(input, "reading") as rows:
         found = drawing.find(rows, input)
     from dnagpt_hf.inference.scored_records import score_answer
@@ -247,7 +253,7 @@ def attribute(
         tracks.append(integrated_gradients(scored, steps=steps, max_tokens=batches.batch_tokens))
     if Method.mutagenesis in methods:
         bases = len(scored.tokenized.columns[column].bases[start:end])
-        with counter("mutating", total=3 * bases) as bar:
+        with counter("mutating", total=3 * bases * len(scored.views)) as bar:
             tracks.append(
                 in_silico_mutagenesis(
                     scored,
@@ -322,13 +328,14 @@ def _summary(scored: ScoredRecord, tracks: Sequence[Attribution | Mutagenesis]) 
     """Describe the figure in lines of text."""
     from dnagpt_hf.interpretation.mutagenesis import Mutagenesis
 
-    yield f"{scored.tokenized.record.name}: {scored.unit} = {scored.score:.4g}"
+    views = f", mean of {len(scored.views)} views" if len(scored.views) > 1 else ""
+    yield f"{scored.tokenized.record.name}: {scored.unit} = {scored.score:.4g}{views}"
     for one in tracks:
         if isinstance(one, Mutagenesis):
             effects = ", ".join(f"{name} {value:+.3g}" for name, value in one.largest(5))
             yield f"largest effects of substitutions: {effects}"
         elif one.baseline_score is not None:
             yield (
-                f"integrated gradients: {one.values.sum():.4g} in all, of "
+                f"integrated gradients: {one.total:.4g} in all, of "
                 f"{scored.score - one.baseline_score:.4g} between N and the sequence"
             )

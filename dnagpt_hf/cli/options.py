@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from dnagpt_hf.cli import running
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.checkpoints.opening import Checkpoint
     from dnagpt_hf.loaded_model import LoadedModel
     from dnagpt_hf.records.reading import Record
+    from dnagpt_hf.tasks.views import ViewChoice
 
 DType = Literal["float32", "float16", "bfloat16"]
 Side = Literal["left", "right"]
@@ -108,6 +109,43 @@ class BatchOptions:
 
     batch_size: BatchSize = 64
     batch_tokens: BatchTokens = 16_384
+
+
+Phases = Annotated[
+    Literal["first", "all"] | None,
+    Option(
+        help="Mean over all phases of the k-mers, which takes k times as long, or the first. By "
+        "default as the task says, or the first."
+    ),
+]
+Strand = Annotated[
+    Literal["forward", "both"] | None,
+    Option(
+        help="Mean of both strands, which takes twice as long, or one. By default as the task "
+        "says, or forward."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Ways in which sequences are read; predictions are means over them."""
+
+    views: Annotated[
+        Literal["first"] | None,
+        Option(help="Read sequences as they stand alone: --phases first --strand forward."),
+    ] = None
+    phases: Phases = None
+    strand: Strand = None
+
+    @property
+    def choice(self) -> ViewChoice:
+        """The argument `views` of the functions that read records."""
+        stated = {"phases": self.phases, "strands": self.strand}
+        named = {name: value for name, value in stated.items() if value is not None}
+        if self.views is not None and named:
+            raise BadParameter("--views first stands for --phases and --strand: give one of them")
+        return self.views or named or None
 
 
 @dataclass(frozen=True)

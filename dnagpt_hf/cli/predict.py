@@ -24,6 +24,7 @@ def predict(
         Option(metavar="COLUMN", help="Column of the input to repeat in the output."),
     ] = None,
     output_format: options.OutputFormat = None,
+    views: options.ViewOptions,
     batches: options.BatchOptions,
     loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
@@ -33,18 +34,20 @@ def predict(
     A fine-tuned checkpoint knows its task, and needs a table with the task's columns. Without one,
     a classification head reads {sequence} alone unless --template says more. Any other model
     answers in the token language: a template that ends in <M> asks for a number, and one that ends
-    in <B> or <R> for one of the --answers.
+    in <B> or <R> for one of the --answers. A task may read each sequence in several phases of the
+    k-mers and on both strands, and average the scores, which takes as many times longer.
     """
     from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.records.writing import check_output, row_writer, table_format
 
-    prompt = records.prompt
+    prompt = {**records.prompt, "views": views.choice}
     written_format = table_format(output, output_format)
     check_output(output, overwrite=overwrite)
     with records.read(input, "predicting") as rows:
         checkpoint = open_checkpoint(model)
         loaded = loading.load(checkpoint, remainder=records.remainder)
-        from dnagpt_hf.tasks.examples import TrainingOverlap, record_key
+        from dnagpt_hf.tasks.examples import record_key
+        from dnagpt_hf.tasks.training_overlap import TrainingOverlap
 
         overlap, task = TrainingOverlap(checkpoint.folder), loaded.task
         labels = {answer.column for answer in task.answer_list} if task else set()
@@ -78,12 +81,6 @@ class RegionOptions:
     species: Annotated[
         str | None, Option(metavar="TOKEN", help="Species token in front of a window, such as R.")
     ] = None
-    phases: Annotated[
-        Literal["first", "all"], Option(help="Mean over all phases of the k-mers, or one.")
-    ] = "first"
-    strand: Annotated[Literal["forward", "both"], Option(help="Mean of both strands, or one.")] = (
-        "forward"
-    )
 
 
 def embed(
@@ -107,12 +104,15 @@ def embed(
         int, Option(help="0: token embeddings; n: output of layer n; -1: the last.")
     ] = -1,
     windows: RegionOptions,
+    views: options.ViewOptions,
     records: options.RecordOptions,
     batches: options.BatchOptions,
     loading: options.ModelOptions,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Embed sequences as vectors, with the names of their records or the places in a genome.
+
+    Vectors are means over the --phases and both strands that are asked for, or that the task has.
 
     The file has float32 embeddings, one row for each record. With --pooling token it has one row
     for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
@@ -122,12 +122,12 @@ def embed(
 
     if windows != RegionOptions():
         if windows.bed is None and windows.window is None:
-            raise BadParameter(
-                "--species, --phases and other options of windows need --window or --bed"
-            )
+            raise BadParameter("--species, --bin and --stride need --window or --bed")
         if records != options.RecordOptions():
             raise BadParameter("windows of a genome are read from FASTA alone")
         chosen = {"pooling": pooling, "layer": layer, **vars(windows)}
+        if isinstance(views.choice, dict):
+            chosen |= {name: one for name, one in vars(views).items() if one is not None}
         _embed_regions(model, input, output, chosen, batches.batch_tokens, loading, overwrite)
         return
     from dnagpt_hf.records.vectors import check_vector_format, write_vectors
@@ -138,7 +138,12 @@ def embed(
     with records.read(input, "embedding") as rows:
         loaded = loading.load(model, remainder=records.remainder, model_class=DNAGPTModel)
         embeddings = loaded.iter_embeddings(
-            rows, pooling=pooling, layer=layer, **records.prompt, **vars(batches)
+            rows,
+            pooling=pooling,
+            layer=layer,
+            views=views.choice,
+            **records.prompt,
+            **vars(batches),
         )
         write_vectors(
             output,

@@ -177,7 +177,7 @@ class Evaluation:
             max_records: most records of a batch.
             max_tokens: most tokens of a batch, padding included.
         """
-        records = examples.prompts
+        records = map(examples.in_views, range(len(examples)))
         rows = predict_scores(head, records, max_records=max_records, max_tokens=max_tokens)
         scores = np.stack([scores for _, scores in rows])
         return cls.from_scores(task, head.outputs, examples, scores)

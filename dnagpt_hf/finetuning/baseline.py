@@ -176,9 +176,7 @@ class _Measurement:
         self.outputs = _outputs(data.task, settings.tuning.head)
         _check_classes(self.outputs, data.splits["train"])
         self.sequences = {name: read_sequences(one, tokenizer) for name, one in data.splits.items()}
-        self.numbers = {
-            name: one.numbers(int(tokenizer.number_token_id)) for name, one in data.splits.items()
-        }
+        self.numbers = {name: one.number_table() for name, one in data.splits.items()}
 
     def of(self, make: Callable[[ProblemType], Any], name: str) -> dict[str, Any]:
         """Fit a model for each output, and write metrics and predictions to a folder."""
@@ -206,7 +204,7 @@ class _Measurement:
 
 
 def read_sequences(examples: Examples, tokenizer: DNAGPTTokenizer) -> list[tuple[str, ...]]:
-    """Read the sequences of prompts, as the model reads them, `(records, sequences)`.
+    """Read the sequences of prompts in their first view, `(records, sequences)`.
 
     Sequences that no other token separates are one. A record without any has an empty one.
 
@@ -214,13 +212,12 @@ def read_sequences(examples: Examples, tokenizer: DNAGPTTokenizer) -> list[tuple
         RecordError: a record has another count of sequences than the first one.
     """
     rows: list[tuple[str, ...]] = []
-    for prompt in examples.prompts:
-        ids = prompt.input_ids
+    for record, (ids, *_) in zip(examples.records, examples.ids, strict=True):
         is_dna = (ids >= len(PROPERTY_TOKENS)) & (ids < tokenizer.number_token_id)
         ends = np.flatnonzero(np.diff(is_dna, prepend=False, append=False)).reshape(-1, 2)
         rows.append(tuple(tokenizer.decode_dna(ids[start:end]) for start, end in ends) or ("",))
         if len(rows[-1]) != len(rows[0]):
-            raise prompt.record.error(
+            raise record.error(
                 f"it holds {count(len(rows[-1]), 'sequence')} with other tokens between them, and "
                 f"the first record {len(rows[0])}: a baseline needs as many of every record"
             )

@@ -66,8 +66,7 @@ def new_model(tuning: TuningArguments, data: TaskData, checkpoint: Checkpoint) -
         train_head_only(model)
     # all answers but the last are read before the next one is given
     reads_numbers = any(answer.is_number for answer in task.answer_list[:-1]) or any(
-        (prompt.input_ids == tokenizer.number_token_id).any()
-        for prompt in data.splits["train"].prompts
+        map(len, data.splits["train"].numbers)
     )
     freeze_unused(model, task, reads_numbers=reads_numbers)
     if tuning.adapter is not None:

@@ -24,8 +24,8 @@ from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
 from dnagpt_hf.evaluation.report import metrics_table
 from dnagpt_hf.finetuning.settings import FineTuningSettings, TaskArguments
 from dnagpt_hf.tasks.dataset import TaskData
-from dnagpt_hf.tasks.examples import TrainingOverlap
 from dnagpt_hf.tasks.sources import TEXT_KEYS, dataset_names
+from dnagpt_hf.tasks.training_overlap import TrainingOverlap
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +132,20 @@ def check_same_records(report: Mapping[str, Any], now: Mapping[str, Any], path: 
         )
 
 
+def _describe_views(data: TaskData) -> str:
+    """Say in which views a model was trained and answers, and what that costs."""
+    views = data.splits["train"].num_views
+    if views == 1:
+        return ""
+    parts = ["all phases of the k-mers"] * (data.task.views.phases == "all")
+    parts += ["both strands"] * (data.task.views.strands == "both")
+    return (
+        f"\n\nEach record was shown in one random view in each epoch, and answers are means over "
+        f"{views} views: {' and '.join(parts)}. A prediction is {views} times the work of one "
+        'view, for which `--views first` or `views="first"` asks.'
+    )
+
+
 def write_finetuning_card(
     settings: FineTuningSettings,
     config: DNAGPTConfig,
@@ -176,7 +190,7 @@ def write_finetuning_card(
         origin=f"Trained from new weights of the sizes of `{source}` with `dnagpt finetune`."
         if tuning.from_scratch
         else f"Fine-tuned from `{source}` with `dnagpt finetune`.",
-        training=describe_settings(facts),
+        training=describe_settings(facts) + _describe_views(data),
         results=f"On the {split} split of the data:\n\n{metrics_table(content)}\n\n"
         "Not measured: other data, other species, and other frequencies of the answers.",
         measured=evaluation_results(

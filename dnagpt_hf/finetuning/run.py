@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from transformers import EarlyStoppingCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
@@ -20,6 +21,7 @@ from dnagpt_hf.finetuning.settings import DEFAULTS, FineTuningSettings, parse_fi
 from dnagpt_hf.finetuning.trainer import FineTuningTrainer, class_weights
 from dnagpt_hf.messages import count
 from dnagpt_hf.tasks.dataset import TaskData, prepare_task
+from dnagpt_hf.tasks.examples import Examples
 from dnagpt_hf.tasks.sources import TEXT_KEYS, as_source, open_source
 from dnagpt_hf.tasks.splits import FRACTIONS
 from dnagpt_hf.training.checkpoints import sole_run
@@ -228,23 +230,32 @@ def _train(
 
 
 def _fingerprints(data: TaskData) -> dict[str, str]:
-    """Hash names, prompts and targets of each split, wherever its files lie."""
-    return {
-        split: fingerprint(
-            count(len(examples), "record"),
-            (
-                part
-                for prompt, targets in zip(examples.prompts, examples.targets, strict=True)
-                for part in (
-                    prompt.record.name.encode(),
-                    prompt.input_ids,
-                    prompt.number_values,
-                    targets,
-                )
-            ),
-        )
-        for split, examples in data.splits.items()
-    }
+    """Hash names, prompts and targets of each split, wherever its files lie.
+
+    Other views follow from the first one, and their number is stated.
+    """
+    return {split: _fingerprint(examples) for split, examples in data.splits.items()}
+
+
+def _fingerprint(examples: Examples) -> str:
+    size = count(len(examples), "record")
+    if examples.num_views > 1:
+        size += f" in {examples.num_views} views"
+    return fingerprint(
+        size,
+        (
+            part
+            for index, record in enumerate(examples.records)
+            for example in [examples[index]]
+            for part in (
+                record.name.encode(),
+                # in as many bytes as in earlier releases
+                example["input_ids"].astype(np.int32),
+                example["number_values"],
+                example["targets"],
+            )
+        ),
+    )
 
 
 def _end_where_it_stopped(training: Any, checkpoint: Path, patience: int) -> None:

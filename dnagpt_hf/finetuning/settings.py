@@ -39,6 +39,11 @@ class TaskArguments:
     positive: str | None = option(None, "Label of the positive class in precision and recall.")
     sequences: Nested = option(None, "Part of each sequence: {COLUMN: {window, cut_out}}.")
     transforms: Nested = option(None, "Functions of numbers: {COLUMN: log10(x + 0.1)}.")
+    views: Nested = option(
+        None,
+        "Ways to read each sequence: {phases: all, strands: both}. One at random in each epoch of "
+        "training; evaluation and prediction average over all and take as many times longer.",
+    )
     standardize: bool = option(True, "Numbers enter and leave standardized.")
     data: Nested = option(None, "Source of the records, as the page on fine-tuning says.")
     split: Nested = option(None, "Sizes of training, validation and test split: [6, 1.5, 2.5].")
@@ -96,7 +101,7 @@ DEFAULTS: dict[str, Any] = {
     "dataloader_pin_memory": torch.cuda.is_available(),
     "report_to": "none",
 }
-_TASK_KEYS = ("name", "template", "answers", "positive", "sequences", "transforms")
+_TASK_KEYS = ("name", "template", "answers", "positive", "sequences", "transforms", "views")
 
 
 def parse_finetuning_settings(

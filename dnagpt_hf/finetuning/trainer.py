@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.trainer_utils import EvalLoopOutput
 
 from dnagpt_hf.evaluation.evaluation import Evaluation, metric_names
@@ -20,9 +21,9 @@ from dnagpt_hf.inference.prediction_heads import (
     token_ids,
 )
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import EncodedRecord
 from dnagpt_hf.tasks.dataset import TaskData
-from dnagpt_hf.tasks.examples import Examples, gaps_between_answers
+from dnagpt_hf.tasks.encoding import EncodedRecord
+from dnagpt_hf.tasks.examples import Examples, RandomViews, gaps_between_answers
 from dnagpt_hf.tasks.task import Head, Task
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 from dnagpt_hf.training.trainer import DIVERGED, CheckpointingTrainer
@@ -92,12 +93,33 @@ class TaskCollator:
         return np.concatenate(ids), np.concatenate(values)
 
 
+class EpochOfViews(TrainerCallback):
+    """Tells the examples of a training their epoch.
+
+    Trainer and accelerate tell it to a dataset in one process, but in several processes not in all
+    of their releases.
+    """
+
+    def __init__(self, examples: RandomViews) -> None:
+        self.examples = examples
+
+    def on_epoch_begin(
+        self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Set the epoch before the workers of the `DataLoader` start or go on.
+
+        A run that resumes within an epoch has a fraction of it behind it.
+        """
+        self.examples.epoch = int(state.epoch or 0)
+
+
 class FineTuningTrainer(CheckpointingTrainer):
     """`Trainer` for examples of one task.
 
-    The loss is that of the answers: cross-entropy of tokens or classes, and λ times the mean
-    squared error of standardized numbers. Evaluation predicts in batches of records of similar
-    lengths, and reports the metrics of [`Evaluation`].
+    Each record is shown in a random view of the task in each epoch. The loss is that of the
+    answers: cross-entropy of tokens or classes, and λ times the mean squared error of standardized
+    numbers. Evaluation averages over all views, in batches of records of similar lengths, and
+    reports the metrics of [`Evaluation`].
 
     Args:
         model: [`DNAGPTForMultiTask`] or [`DNAGPTForSequenceClassification`], or either with
@@ -122,6 +144,11 @@ class FineTuningTrainer(CheckpointingTrainer):
         tokenizer = kwargs["processing_class"]
         collator = TaskCollator(task, tokenizer, head)
         super().__init__(model, *args, data_collator=collator, **kwargs)
+        examples = kwargs.get("train_dataset")
+        if examples is not None:
+            views = RandomViews(examples, self.args.seed)
+            self.train_dataset = views
+            self.add_callback(EpochOfViews(views))
         self.task = task
         self.head = head
         self.collator = collator
@@ -234,7 +261,7 @@ class FineTuningTrainer(CheckpointingTrainer):
         # all processes get as many records of about the same lengths, and run as many batches, as a
         # model that is sharded over processes requires
         share = np.resize(order, -(-len(order) // world) * world)[rank::world]
-        records = (examples.prompts[index] for index in share)
+        records = map(examples.in_views, share)
         with self.compute_loss_context_manager():
             rows = predict_scores(
                 answers, records, max_records=self.args.eval_batch_size, max_tokens=_EVAL_TOKENS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,9 +10,11 @@ import torch
 
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import EncodedRecord
+from dnagpt_hf.tasks.encoding import EncodedRecord
 
 T = TypeVar("T")
+# the views of a record, which are read together
+Views = Sequence[EncodedRecord]
 
 # records, or batches of tokens, that are read ahead to be sorted by length
 _RECORDS_AHEAD = 1024
@@ -20,8 +22,8 @@ _BATCHES_AHEAD = 16
 
 
 def map_in_batches(
-    function: Callable[[list[EncodedRecord]], list[T]],
-    records: Iterable[EncodedRecord],
+    function: Callable[[list[Views]], list[T]],
+    records: Iterable[Views],
     *,
     max_records: int = 64,
     max_tokens: int = 16_384,
@@ -30,16 +32,19 @@ def map_in_batches(
 
     Args:
         function: from a batch to one result for each of its records.
-        records: a stream; a bounded number of records is in memory.
-        max_records: most records of a batch.
+        records: a stream of records in all their views; a bounded number is in memory.
+        max_records: most records of a batch, each as often as it has views.
         max_tokens: most tokens of a batch, padding included; a longer record is a batch alone.
+
+    Yields:
+        Each record in its first view, and its result.
 
     Example:
 
         >>> from dnagpt_hf.records.reading import Record
         >>> def encode(name, length):
         ...     record = Record({}, name, "a.fa", 1, 1)
-        ...     return EncodedRecord(record, np.zeros(length), np.zeros(length))
+        ...     return [EncodedRecord(record, np.zeros(length), np.zeros(length))]
         >>> records = [encode("a", 5), encode("b", 9), encode("c", 5)]
         >>> sizes = map_in_batches(lambda batch: [len(batch)] * len(batch), records, max_tokens=10)
         >>> [(encoded.record.name, size) for encoded, size in sizes]
@@ -54,11 +59,11 @@ def map_in_batches(
         results: dict[int, T] = {}
         for batch in _by_length(window, max_records, max_tokens):
             results.update(zip(batch, function([window[i] for i in batch]), strict=True))
-        for number, encoded in enumerate(window):
-            yield encoded, results.pop(number)
+        for number, (first, *_) in enumerate(window):
+            yield first, results.pop(number)
 
 
-def padded_batch(batch: list[EncodedRecord], pad_token_id: int) -> dict[str, torch.Tensor]:
+def padded_batch(batch: Sequence[EncodedRecord], pad_token_id: int) -> dict[str, torch.Tensor]:
     """Pad a batch on the left, so that every record ends in the last column.
 
     Returns:
@@ -99,12 +104,21 @@ def check_finite(record: Record, values: np.ndarray[Any, Any]) -> None:
         )
 
 
-def _windows(records: Iterable[EncodedRecord], max_tokens: int) -> Iterator[list[EncodedRecord]]:
-    window: list[EncodedRecord] = []
+def padded_views(batch: Iterable[Views], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """Pad the views of records as [`padded_batch`] does; those of a record follow each other."""
+    return padded_batch([one for views in batch for one in views], pad_token_id)
+
+
+def _length(views: Views) -> int:
+    return max(len(one.input_ids) for one in views)
+
+
+def _windows(records: Iterable[Views], max_tokens: int) -> Iterator[list[Views]]:
+    window: list[Views] = []
     tokens = 0
-    for encoded in records:
-        window.append(encoded)
-        tokens += len(encoded.input_ids)
+    for views in records:
+        window.append(views)
+        tokens += len(views) * _length(views)
         if len(window) >= _RECORDS_AHEAD or tokens >= max_tokens:
             yield window
             window, tokens = [], 0
@@ -112,18 +126,17 @@ def _windows(records: Iterable[EncodedRecord], max_tokens: int) -> Iterator[list
         yield window
 
 
-def _by_length(
-    window: list[EncodedRecord], max_records: int, max_tokens: int
-) -> Iterator[list[int]]:
+def _by_length(window: list[Views], max_records: int, max_tokens: int) -> Iterator[list[int]]:
     """Group indices of a window, longest record first, so that too large a batch fails at once."""
     batch: list[int] = []
-    longest = 0
-    for index in sorted(range(len(window)), key=lambda i: -len(window[i].input_ids)):
-        if batch and (len(batch) == max_records or longest * (len(batch) + 1) > max_tokens):
+    longest = rows = 0
+    for index in sorted(range(len(window)), key=lambda i: -_length(window[i])):
+        rows += len(window[index])
+        if batch and (rows > max_records or longest * rows > max_tokens):
             yield batch
-            batch = []
+            batch, rows = [], len(window[index])
         if not batch:
-            longest = len(window[index].input_ids)
+            longest = _length(window[index])
         batch.append(index)
     if batch:
         yield batch

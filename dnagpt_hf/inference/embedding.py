@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import Views, check_finite, map_in_batches, padded_views
 from dnagpt_hf.inference.prediction import DEFAULT_TEMPLATE, resolve_task
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import EncodedRecord, Truncation
+from dnagpt_hf.tasks.encoding import Truncation
 from dnagpt_hf.tasks.examples import prompt_encoder
 from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.views import ViewChoice
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -29,7 +30,8 @@ class Embedding:
 
     Args:
         record: the record.
-        input_ids: int64 array of shape `(length,)`, the tokens that the model read.
+        input_ids: int64 array of shape `(length,)`, the tokens that the model read in the first
+            view.
         vectors: float32 array of shape `(hidden,)`, or `(length, hidden)` with pooling `"token"`.
     """
 
@@ -47,6 +49,7 @@ def embed_records(
     pooling: Pooling = "mean",
     layer: int = -1,
     truncation: Truncation | None = None,
+    views: ViewChoice = None,
     max_records: int = 64,
     max_tokens: int = 16_384,
 ) -> Iterator[Embedding]:
@@ -63,28 +66,38 @@ def embed_records(
 
     Raises:
         RecordError: a record cannot be read in the token language or is too long.
-        ValueError: unknown pooling, or a layer that the model does not have.
+        ValueError: unknown pooling, a layer that the model does not have, or vectors of tokens in
+            several views.
     """
     if pooling not in get_args(Pooling):
         raise ValueError(f"unknown pooling {pooling!r}: choose {', '.join(get_args(Pooling))}")
     index = layer_index(layer, model.config.num_hidden_layers)
     encoder = prompt_encoder(
-        resolve_task(model.config, template, None) or Task(DEFAULT_TEMPLATE),
+        (resolve_task(model.config, template, None) or Task(DEFAULT_TEMPLATE)).with_views(views),
         tokenizer,
         head="classification",
         max_length=model.config.max_position_embeddings,
         truncation=truncation,
     )
 
+    several = len(encoder.views)
+    if pooling == "token" and several > 1:
+        raise ValueError(
+            "tokens of several views have no mean: ask for the first view alone (--views first)"
+        )
+
     @torch.inference_mode()
-    def embed(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
-        inputs = padded_batch(batch, model.config.pad_token_id)
+    def embed(batch: list[Views]) -> list[np.ndarray[Any, Any]]:
+        inputs = padded_views(batch, model.config.pad_token_id)
         states = hidden_states(model, inputs, index)
         mask = inputs["attention_mask"].to(states.device)
-        return _pool(states.float(), mask, pooling)
+        vectors = _pool(states.float(), mask, pooling)
+        if several == 1:
+            return vectors
+        return list(np.stack(vectors).reshape(-1, several, vectors[0].size).mean(1))
 
     rows = map_in_batches(
-        embed, map(encoder, records), max_records=max_records, max_tokens=max_tokens
+        embed, map(encoder.in_views, records), max_records=max_records, max_tokens=max_tokens
     )
     for encoded, vectors in rows:
         check_finite(encoded.record, vectors)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from dnagpt_hf.genomes.fasta import Genome
     from dnagpt_hf.inference.embedding import Embedding, Pooling
     from dnagpt_hf.inference.region_embedding import RegionVectors
-    from dnagpt_hf.records.templates import Truncation
+    from dnagpt_hf.tasks.encoding import Truncation
+    from dnagpt_hf.tasks.views import ViewChoice
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
@@ -54,6 +55,7 @@ class EmbeddingMethods:
         pooling: Pooling = "mean",
         layer: int = -1,
         truncation: Truncation | None = None,
+        views: ViewChoice = None,
         batch_size: int = 64,
         batch_tokens: int = 16_384,
     ) -> Iterator[Embedding]:
@@ -69,12 +71,14 @@ class EmbeddingMethods:
             layer: 0 for the token embeddings, n for the output of layer n; negative numbers count
                 from the last layer.
             truncation: end at which too long a sequence is cut; by default it is an error.
-            batch_size: most records of a batch.
+            views: as for [`iter_predictions`]; vectors are averaged over the views.
+            batch_size: most records of a batch, each as often as it has views.
             batch_tokens: most tokens of a batch, padding included.
 
         Raises:
             RecordError: a record cannot be read in the token language or is too long.
-            ValueError: unknown pooling, or a layer that the model does not have.
+            ValueError: unknown pooling, a layer that the model does not have, or vectors of tokens
+                in several views.
         """
         from dnagpt_hf.inference.embedding import embed_records
         from dnagpt_hf.records.reading import change_columns, to_records
@@ -87,6 +91,7 @@ class EmbeddingMethods:
             pooling=pooling,
             layer=layer,
             truncation=truncation,
+            views=views,
             max_records=batch_size,
             max_tokens=batch_tokens,
         )

@@ -20,9 +20,10 @@ from dnagpt_hf.inference.prediction_heads import (
 )
 from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask, DNAGPTForSequenceClassification
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import RecordEncoder, Truncation
+from dnagpt_hf.tasks.encoding import RecordEncoder, Truncation
 from dnagpt_hf.tasks.examples import prompt_encoder
 from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.views import ViewChoice
 
 if TYPE_CHECKING:
     import pandas
@@ -196,6 +197,7 @@ def predict_records(
     template: str | None = None,
     answers: Mapping[str, str] | None = None,
     truncation: Truncation | None = None,
+    views: ViewChoice = None,
     max_records: int = 64,
     max_tokens: int = 16_384,
 ) -> Iterator[Prediction]:
@@ -214,9 +216,9 @@ def predict_records(
         ValueError: template and answers do not fit the model.
     """
     head = resolve_head(model, tokenizer, task, template, answers)
-    encoder = encoder_of(model, tokenizer, head.task, truncation)
+    encoder = encoder_of(model, tokenizer, head.task, truncation, views)
     for encoded, scores in predict_scores(
-        head, map(encoder, records), max_records=max_records, max_tokens=max_tokens
+        head, map(encoder.in_views, records), max_records=max_records, max_tokens=max_tokens
     ):
         yield Prediction(encoded.record, to_predictions(head.outputs, scores))
 
@@ -249,6 +251,7 @@ def encoder_of(
     tokenizer: DNAGPTTokenizer,
     task: Task | None,
     truncation: Truncation | None = None,
+    views: ViewChoice = None,
 ) -> RecordEncoder:
     """Make the encoder of a model's prompts for a task.
 
@@ -257,6 +260,7 @@ def encoder_of(
         tokenizer: the model's tokenizer.
         task: template and preparation of columns; without a task, `{sequence}` is read.
         truncation: end at which too long a sequence is cut; by default it is an error.
+        views: `"first"`, or phases and strands; by default those of the task.
 
     Raises:
         ValueError: the model answers in the token language, and there is no task.
@@ -264,7 +268,7 @@ def encoder_of(
     if task is None and isinstance(model, DNAGPTForMultiTask):
         raise ValueError(NO_TASK)
     return prompt_encoder(
-        task or Task(DEFAULT_TEMPLATE),
+        (task or Task(DEFAULT_TEMPLATE)).with_views(views),
         tokenizer,
         head=head_of(model),
         max_length=model.config.max_position_embeddings,
@@ -277,7 +281,8 @@ def resolve_task(
 ) -> Task | None:
     """Combine the task of a checkpoint with a template and answers that were stated.
 
-    A stated template keeps the checkpoint's answers and preparation of the columns that both name.
+    A stated template keeps the checkpoint's answers, its views, and the preparation of the columns
+    that both name.
     One with other columns in place of prepared ones would lose their preparation without a word.
 
     Args:
@@ -324,6 +329,7 @@ def resolve_task(
         transforms={name: one for name, one in trained.transforms.items() if name in columns},
         standardization=trained.standardization,
         positive=trained.positive,
+        views=trained.views if task.has_sequence else task.views,
     )
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from dnagpt_hf.inference.batching import check_finite, map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import Views, check_finite, map_in_batches, padded_views
 from dnagpt_hf.modeling_dnagpt import (
     CACHE_NAME,
     DNAGPTForMultiTask,
     DNAGPTForSequenceClassification,
 )
-from dnagpt_hf.records.templates import EncodedRecord
+from dnagpt_hf.tasks.encoding import EncodedRecord
 from dnagpt_hf.tasks.examples import gaps_between_answers
 from dnagpt_hf.tasks.task import Head, Task
 
@@ -97,14 +97,16 @@ class LanguageHead:
         mean, deviation = self.scales[index]
         return outputs.number_predictions[:, -1:].float() * deviation + mean
 
-    def scores(self, inputs: Inputs) -> torch.Tensor:
+    def scores(self, inputs: Inputs, views: int = 1) -> torch.Tensor:
         """Predict all answers of a batch.
 
         Args:
-            inputs: prompts padded on the left, `(batch, length)` each.
+            inputs: prompts padded on the left, `(records · views, length)` each.
+            views: number of views of each record, which follow each other. Logits and numbers are
+                averaged over them, and all go on with that answer.
 
         Returns:
-            Float32 `(batch, scores)`: probabilities, and numbers on the scale of the data.
+            Float32 `(records, scores)`: probabilities, and numbers on the scale of the data.
         """
         scores: list[torch.Tensor] = []
         several, cache = len(self.outputs) > 1, None
@@ -112,7 +114,7 @@ class LanguageHead:
             outputs = self.model(
                 **inputs, logits_to_keep=1, use_cache=several, **{CACHE_NAME: cache}
             )
-            raw = self._raw(index, outputs)
+            raw = mean_of_views(self._raw(index, outputs), views)
             scores.append(raw.softmax(-1) if tokens else raw)
             if index + 1 < len(self.tokens):
                 cache = outputs[CACHE_NAME]
@@ -120,7 +122,8 @@ class LanguageHead:
                 chosen = ids.to(raw.device)[raw.argmax(-1)]
                 value = torch.zeros_like(raw[:, 0])
                 if not tokens:
-                    value = outputs.number_predictions[:, -1].float()
+                    value = mean_of_views(outputs.number_predictions[:, -1].float(), views)
+                chosen, value = chosen.repeat_interleave(views), value.repeat_interleave(views)
                 inputs = self._continued(inputs, chosen, value, self.gaps[index + 1])
         return torch.cat(scores, dim=-1)
 
@@ -176,9 +179,12 @@ class ClassificationHead:
             return logits * deviations + means
         return logits
 
-    def scores(self, inputs: Inputs) -> torch.Tensor:
-        """Predict a batch: probabilities or numbers put back, `(batch, labels)`."""
-        raw = self._raw(inputs)
+    def scores(self, inputs: Inputs, views: int = 1) -> torch.Tensor:
+        """Predict a batch: probabilities or numbers put back, `(records, labels)`.
+
+        Arguments are those of [`LanguageHead.scores`].
+        """
+        raw = mean_of_views(self._raw(inputs), views)
         if self.problem == "regression":
             return raw
         return raw.sigmoid() if self.outputs[0].multilabel else raw.softmax(-1)
@@ -197,6 +203,11 @@ class ClassificationHead:
 
 
 PredictionHead = LanguageHead | ClassificationHead
+
+
+def mean_of_views(values: torch.Tensor, views: int) -> torch.Tensor:
+    """Average over the views of each record, `(records · views, …)` to `(records, …)`."""
+    return values if views == 1 else values.unflatten(0, (-1, views)).mean(1)
 
 
 def head_of(model: Any) -> Head:
@@ -223,7 +234,7 @@ def prediction_head(
 
 def predict_scores(
     head: PredictionHead,
-    records: Iterable[EncodedRecord],
+    records: Iterable[Views],
     *,
     max_records: int = 64,
     max_tokens: int = 16_384,
@@ -233,8 +244,9 @@ def predict_scores(
     Args:
         head: the prediction head. The caller sets evaluation mode, since a generator cannot
             restore it reliably.
-        records: prompts; a bounded number of them is in memory.
-        max_records: most records of a batch.
+        records: prompts of records in all their views, of which all have as many; a bounded number
+            is in memory.
+        max_records: most records of a batch, each as often as it has views.
         max_tokens: most tokens of a batch, padding included.
 
     Yields:
@@ -246,9 +258,10 @@ def predict_scores(
     model = head.model
 
     @torch.inference_mode()
-    def predict(batch: list[EncodedRecord]) -> list[np.ndarray[Any, Any]]:
-        inputs = padded_batch(batch, model.config.pad_token_id)
-        scores = head.scores({name: value.to(model.device) for name, value in inputs.items()})
+    def predict(batch: list[Views]) -> list[np.ndarray[Any, Any]]:
+        inputs = padded_views(batch, model.config.pad_token_id)
+        inputs = {name: value.to(model.device) for name, value in inputs.items()}
+        scores = head.scores(inputs, len(batch[0]))
         return list(scores.float().cpu().numpy())
 
     for encoded, scores in map_in_batches(

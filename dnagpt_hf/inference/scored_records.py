@@ -6,7 +6,7 @@ Unlike a probability it does not saturate where the model is sure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -16,11 +16,12 @@ import torch
 
 from dnagpt_hf.inference.batching import check_finite, padded_batch
 from dnagpt_hf.inference.prediction import encoder_of, resolve_head
-from dnagpt_hf.inference.prediction_heads import LanguageHead, Predictor
-from dnagpt_hf.inference.token_spans import TokenizedRecord, TokenSpan, token_kind, tokenize_record
+from dnagpt_hf.inference.prediction_heads import LanguageHead, Predictor, mean_of_views
+from dnagpt_hf.inference.token_spans import TokenizedRecord, TokenSpan, token_kind, tokenize_views
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Truncation
+from dnagpt_hf.tasks.encoding import Truncation
 from dnagpt_hf.tasks.task import Task
+from dnagpt_hf.tasks.views import ViewChoice
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -35,31 +36,69 @@ class ScoredRecord:
     Args:
         model: the model.
         tokenizer: its tokenizer.
-        tokenized: the record, token by token, up to the answer.
+        views: the record in each view, token by token, up to the answer.
         answer: the class, the label or the number that is scored.
         kind: `"class"`, one of several that exclude each other, `"label"`, which holds or not, or
             `"number"`.
-        score: log-odds of the class or label in nats, or the number.
-        score_of: the same score for other inputs of the model, given by keyword: float32
-            `(batch,)`, through which gradients flow.
+        raw: logits, or the number, of each view, float32 `(views, labels)`.
+        raw_of: the same for other inputs of the model, given by keyword: float32 `(batch, labels)`,
+            through which gradients flow.
+        label: index of the answer among them.
     """
 
     model: Predictor
     tokenizer: DNAGPTTokenizer
-    tokenized: TokenizedRecord
+    views: tuple[TokenizedRecord, ...]
     answer: str
     kind: AnswerKind
-    score: float
-    score_of: Callable[..., torch.Tensor]
+    raw: torch.Tensor
+    raw_of: Callable[..., torch.Tensor]
+    label: int
+
+    @property
+    def tokenized(self) -> TokenizedRecord:
+        """Return the record in its first view."""
+        return self.views[0]
+
+    @property
+    def score(self) -> float:
+        """Log-odds of the class or label in nats, or the number."""
+        return float(self.from_raw(self.raw.mean(0, keepdim=True)))
+
+    def score_of(self, **inputs: torch.Tensor) -> torch.Tensor:
+        """Compute the same score for other inputs of the model, given by keyword.
+
+        Args:
+            inputs: any number of records; the views of each follow each other.
+
+        Returns:
+            Float32 `(records,)`, through which gradients flow.
+        """
+        return self.from_raw(mean_of_views(self.raw_of(**inputs), len(self.views)))
+
+    def from_raw(self, raw: torch.Tensor) -> torch.Tensor:
+        """Turn logits, `(batch, labels)`, or numbers, `(batch, 1)`, into scores, `(batch,)`."""
+        if self.kind != "class":
+            # the sigmoid of a label's logit is its probability, so that the logit is its log-odds
+            return raw[:, self.label]
+        others = torch.cat([raw[:, : self.label], raw[:, self.label + 1 :]], -1)
+        return raw[:, self.label] - others.logsumexp(-1)
 
     @property
     def unit(self) -> str:
         """Name the score, for axes and messages."""
         return self.answer if self.kind == "number" else f"log-odds of {self.answer}"
 
-    def inputs(self) -> dict[str, torch.Tensor]:
-        """Return `input_ids`, `attention_mask` and `number_values`, `(1, tokens)`."""
-        return _inputs(self.model, self.tokenized)
+    def inputs(self, view: int | None = None) -> dict[str, torch.Tensor]:
+        """Return `input_ids`, `attention_mask` and `number_values`, padded on the left.
+
+        Args:
+            view: number of a view; by default all.
+
+        Returns:
+            `dict`: tensors `(views, tokens)`.
+        """
+        return _inputs(self.model, self.views if view is None else [self.views[view]])
 
 
 def score_answer(
@@ -73,6 +112,7 @@ def score_answer(
     answer: str | None = None,
     target: str | None = None,
     truncation: Truncation | None = None,
+    views: ViewChoice = None,
 ) -> ScoredRecord:
     """Score one answer of a model to one record.
 
@@ -85,6 +125,7 @@ def score_answer(
         answers: as there.
         answer: the column of the answer, where the task has several; by default the first. In the
             token language it follows the model's answers before it.
+        views: as in [`~dnagpt_hf.inference.prediction.predict_records`].
         target: the label to score; by default that with the highest score.
         truncation: end at which too long a sequence is cut; by default it is an error.
 
@@ -107,14 +148,14 @@ def score_answer(
     """
     head = resolve_head(model, tokenizer, task, template, answers)
     index = _chosen([output.name for output in head.outputs], answer, "answer") or 0
-    encoder = encoder_of(model, tokenizer, head.task, truncation)
-    tokenized = tokenize_record(encoder, record, None if head.task is None else head.task.sequences)
+    encoder = encoder_of(model, tokenizer, head.task, truncation, views)
+    in_views = tokenize_views(encoder, record, None if head.task is None else head.task.sequences)
     if isinstance(head, LanguageHead):
         for before in range(index):
-            tokenized = _continued(tokenized, head, before, tokenizer)
+            in_views = _continued(in_views, head, before, tokenizer)
     output, raw = head.outputs[index], partial(head.raw, index)
     with torch.inference_mode():
-        found = raw(**_inputs(model, tokenized))
+        found = raw(**_inputs(model, in_views))
     check_finite(record, found.cpu().numpy())
     kind: AnswerKind = "class" if output.labels else "number"
     if output.multilabel:
@@ -126,20 +167,12 @@ def score_answer(
         )
     names = list(output.labels or (output.name,))
     label = _chosen(names, target, "target")
-    label = int(found[0].argmax()) if label is None else label
-    return ScoredRecord(
-        model,
-        tokenizer,
-        tokenized,
-        names[label],
-        kind,
-        float(_score(found, kind, label)),
-        lambda **inputs: _score(raw(**inputs), kind, label),
-    )
+    label = int(found.mean(0).argmax()) if label is None else label
+    return ScoredRecord(model, tokenizer, in_views, names[label], kind, found, raw, label)
 
 
-def _inputs(model: Predictor, tokenized: TokenizedRecord) -> dict[str, torch.Tensor]:
-    inputs = padded_batch([tokenized.encoded], model.config.pad_token_id)
+def _inputs(model: Predictor, views: Sequence[TokenizedRecord]) -> dict[str, torch.Tensor]:
+    inputs = padded_batch([one.encoded for one in views], model.config.pad_token_id)
     return {name: value.to(model.device) for name, value in inputs.items()}
 
 
@@ -151,21 +184,12 @@ def _chosen(names: list[str], wanted: str | None, what: str) -> int | None:
     return names.index(wanted)
 
 
-def _score(raw: torch.Tensor, kind: AnswerKind, label: int) -> torch.Tensor:
-    """Turn logits, `(batch, labels)`, into the score of one label, `(batch,)`."""
-    if kind != "class":
-        # the sigmoid of a label's logit is its probability, so that the logit is its log-odds
-        return raw[:, label]
-    others = torch.cat([raw[:, :label], raw[:, label + 1 :]], -1)
-    return raw[:, label] - others.logsumexp(-1)
-
-
 def _continued(
-    tokenized: TokenizedRecord, head: LanguageHead, index: int, tokenizer: DNAGPTTokenizer
-) -> TokenizedRecord:
-    """Append the model's answer of an index, and the text before the next one, to a record."""
+    views: Sequence[TokenizedRecord], head: LanguageHead, index: int, tokenizer: DNAGPTTokenizer
+) -> tuple[TokenizedRecord, ...]:
+    """Append the model's answer of an index, and the text before the next one, to all views."""
     with torch.inference_mode():
-        found = head.raw(index, **_inputs(head.model, tokenized))
+        found = mean_of_views(head.raw(index, **_inputs(head.model, views)), len(views))
     tokens, value = list(head.tokens[index]), 0.0
     if not tokens:
         mean, deviation = head.scales[index]
@@ -175,14 +199,16 @@ def _continued(
     names = tokenizer.convert_ids_to_tokens(ids)
     values = np.zeros(len(ids), np.float32)
     values[0] = value
-    encoded = replace(
-        tokenized.encoded,
-        input_ids=np.append(tokenized.encoded.input_ids, ids),
-        number_values=np.append(tokenized.encoded.number_values, values),
-    )
-    return replace(
-        tokenized,
-        encoded=encoded,
-        tokens=(*tokenized.tokens, *(TokenSpan(name, token_kind(name)) for name in names)),
-        bases_of_token=np.append(tokenized.bases_of_token, np.zeros(len(ids), np.int64)),
+    return tuple(
+        replace(
+            one,
+            encoded=replace(
+                one.encoded,
+                input_ids=np.append(one.encoded.input_ids, ids),
+                number_values=np.append(one.encoded.number_values, values),
+            ),
+            tokens=(*one.tokens, *(TokenSpan(name, token_kind(name)) for name in names)),
+            bases_of_token=np.append(one.bases_of_token, np.zeros(len(ids), np.int64)),
+        )
+        for one in views
     )

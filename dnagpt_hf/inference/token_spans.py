@@ -10,8 +10,10 @@ import numpy as np
 
 from dnagpt_hf.genomes.bases import normalize_bases
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import EncodedRecord, RecordEncoder, Slot
+from dnagpt_hf.records.templates import Slot
+from dnagpt_hf.tasks.encoding import EncodedRecord, RecordEncoder
 from dnagpt_hf.tasks.preparation import SequenceCut
+from dnagpt_hf.tasks.views import View
 from dnagpt_hf.tokenization_dnagpt import NUMBER_TOKEN
 
 Array = np.ndarray[Any, Any]
@@ -91,6 +93,11 @@ class TokenizedRecord:
             )
         return name
 
+    @property
+    def is_reverse(self) -> bool:
+        """Tell whether the tokens hold the reverse complement of the record."""
+        return self.encoded.view.is_reverse
+
     def per_base(self, values: Array, column: str) -> Array:
         """Spread values of tokens over bases; that of a token is divided evenly among its bases.
 
@@ -113,10 +120,20 @@ class TokenizedRecord:
         return np.where(tokens >= 0, values[..., tokens], np.asarray(elsewhere, values.dtype))
 
 
+def tokenize_views(
+    encoder: RecordEncoder, record: Record, cuts: Mapping[str, SequenceCut] | None = None
+) -> tuple[TokenizedRecord, ...]:
+    """Encode a record in all views, and find the span of each of its tokens in them.
+
+    Arguments and errors are those of [`tokenize_record`].
+    """
+    return tuple(find_spans(encoder, encoded, cuts) for encoded in encoder.in_views(record))
+
+
 def tokenize_record(
     encoder: RecordEncoder, record: Record, cuts: Mapping[str, SequenceCut] | None = None
 ) -> TokenizedRecord:
-    """Encode a record, and find the span of each of its tokens.
+    """Encode a record in its first view, and find the span of each of its tokens.
 
     Args:
         encoder: turns the record into ids.
@@ -139,7 +156,14 @@ def tokenize_record(
         >>> tokenized.per_base(np.array([9.0, 6.0, 3.0, 9.0, 9.0]), "sequence").tolist()
         [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    encoded, tokenizer = encoder(record), encoder.tokenizer
+    return find_spans(encoder, encoder(record), cuts)
+
+
+def find_spans(
+    encoder: RecordEncoder, encoded: EncodedRecord, cuts: Mapping[str, SequenceCut] | None = None
+) -> TokenizedRecord:
+    """Find the spans of the tokens of an encoded record, as [`tokenize_record`] does."""
+    record, tokenizer = encoded.record, encoder.tokenizer
     texts = encoder.template.texts(encoded.values)
     text = "".join(texts)
     extents = tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
@@ -180,7 +204,8 @@ def tokenize_record(
         letters = "".join(text[at] for at in bases.tolist())
         column = DNAColumn(_normalized(letters), token[bases], offset[bases])
         cut = (cuts or {}).get(part.column)
-        columns[part.column] = _restored(column, record.values[part.column], cut, encoder)
+        value = record.values[part.column]
+        columns[part.column] = _restored(column, value, cut, encoder, encoded.view)
         _span_bases(tokens, columns[part.column].token, part.column)
     return TokenizedRecord(encoded, tuple(tokens), columns, bases_of_token)
 
@@ -203,16 +228,17 @@ def _normalized(letters: str) -> str:
 
 
 def _restored(
-    column: DNAColumn, value: str, cut: SequenceCut | None, encoder: RecordEncoder
+    column: DNAColumn, value: str, cut: SequenceCut | None, encoder: RecordEncoder, view: View
 ) -> DNAColumn:
-    """Restore the bases of a column that were not read."""
+    """Restore the bases of a column that were not read, and the order of the record."""
     text = "".join(value.split())
     # a column with tokens in it is not cut
     if "<" in text:
         return column
     kept = np.arange(len(text)) if cut is None else cut.positions(len(text))
+    kept = kept[view.positions(len(kept), encoder.unit)]
     count = len(column.bases)
-    kept = kept[len(kept) - count :] if encoder.truncation == "left" else kept[:count]
+    kept = kept[len(kept) - count :] if encoder.cuts_start(view) else kept[:count]
     token, offset = np.full(len(text), -1, np.int64), np.full(len(text), -1, np.int64)
     token[kept], offset[kept] = column.token, column.offset
     return DNAColumn(_normalized(text), token, offset)

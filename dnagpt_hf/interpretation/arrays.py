@@ -31,7 +31,8 @@ def attention_arrays(
         `weights` `(layers, heads, tokens, tokens)`, `received` `(layers, heads, bases)`, `layers`
         from 1, and the tokens: `token_text`, `token_kind`, `token_column` (empty for the text of
         the template), `token_start`, `token_end` and `bases_of_token`, `(tokens,)` each. The
-        description has the record, its column of DNA and `heads`.
+        description has the record, its column of DNA, `heads`, and `views`, the number of views of
+        the task, of which this is the first.
     """
     arrays, description = _record_arrays(maps.record, column)
     arrays |= {
@@ -39,7 +40,7 @@ def attention_arrays(
         "received": answer.in_bases(column),
         "layers": np.array(maps.layers),
     }
-    return arrays, {**description, "heads": maps.heads}
+    return arrays, {**description, "heads": maps.heads, "views": maps.num_views}
 
 
 def track_arrays(
@@ -55,11 +56,13 @@ def track_arrays(
         The tokens as in [`attention_arrays`]; `gradient` and `integrated` `(tokens,)`,
         `gradient_by_base` and `integrated_by_base` `(bases,)`, `number_gradients` `(tokens,)`, and
         `effects` `(mutated bases, 4)`, if they are among the tracks. The description has the
-        answer, its score, and the range of the mutated bases.
+        answer, its score, the number of views of which it is the mean, and the range of the mutated
+        bases.
     """
     scored = tracks[0].scored
     arrays, description = _record_arrays(scored.tokenized, column)
     description |= {"answer": scored.answer, "kind": scored.kind, "score": scored.score}
+    description["views"] = len(scored.views)
     for one in tracks:
         if isinstance(one, Mutagenesis):
             arrays["effects"] = one.effects

@@ -19,7 +19,7 @@ from dnagpt_hf.inference.prediction import encoder_of, resolve_task
 from dnagpt_hf.inference.token_spans import Array, TokenizedRecord, tokenize_record
 from dnagpt_hf.modeling_dnagpt import DNAGPTForSequenceClassification
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Truncation
+from dnagpt_hf.tasks.encoding import Truncation
 from dnagpt_hf.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class AttentionMaps:
         weights: float32 `(layers, heads, queries, keys)`, one head where they are averaged. Rows
             are queries, columns keys: row i is the attention of token i, which sums to 1 and is 0
             for the tokens after i.
+        num_views: views of the task, of which the first one is read.
     """
 
     record: TokenizedRecord
@@ -51,6 +52,13 @@ class AttentionMaps:
     heads: Heads
     queries: Queries
     weights: Array
+    num_views: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name the record, and the view where there are several."""
+        of_views = f" (first of {self.num_views} views)" if self.num_views > 1 else ""
+        return f"{self.record.record.name}{of_views}"
 
     def in_bases(self, column: str | None = None) -> Array:
         """Give the maps in the coordinates of a column of DNA.
@@ -85,7 +93,7 @@ def attention_maps(
     queries: Queries = "all",
     truncation: Truncation | None = None,
 ) -> AttentionMaps:
-    """Compute the attention maps of a model for one record.
+    """Compute the attention maps of a model for one record, in the first view of its task.
 
     Args:
         model: any DNAGPT model, in evaluation mode, with any attention implementation.
@@ -140,7 +148,7 @@ def attention_maps(
         else:
             weights[place, :, rows] = by_head
     check_finite(record, weights)
-    return AttentionMaps(tokenized, chosen, heads, queries, weights)
+    return AttentionMaps(tokenized, chosen, heads, queries, weights, len(encoder.views))
 
 
 def reads_mean(model: Any) -> bool:

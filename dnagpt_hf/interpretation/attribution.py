@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from dnagpt_hf.inference.batching import check_finite
@@ -17,20 +18,44 @@ class Attribution:
 
     Args:
         scored: the record, the answer and its score.
-        values: float32 `(tokens,)`, positive where a token raises the score.
+        by_view: contributions of the tokens of each view to the score, which is that of the mean
+            over all views, float32 `(tokens,)` each.
         number_gradients: float32 `(tokens,)`: change of the score per unit of a number, as the
-            model reads it: transformed and standardized. NaN for other tokens; `None` for
-            integrated gradients.
+            model reads it in all views: transformed and standardized. NaN for other tokens of the
+            first view; `None` for integrated gradients.
         baseline_score: score of the baseline of integrated gradients; `None` for gradients.
     """
 
     scored: ScoredRecord
-    values: Array
+    by_view: tuple[Array, ...]
     number_gradients: Array | None = None
     baseline_score: float | None = None
 
+    @property
+    def values(self) -> Array:
+        """Contributions of tokens, positive where one raises the score, float32 `(tokens,)`.
+
+        The tokens are those of the first view. With several views a token of DNA has the sum over
+        its bases, and any other one the sum over the views.
+        """
+        if len(self.by_view) == 1:
+            return self.by_view[0]
+        first = self.scored.tokenized
+        values = np.zeros(len(first.tokens), np.float32)
+        for one, of_view in zip(self.scored.views, self.by_view, strict=True):
+            values[first.bases_of_token == 0] += of_view[one.bases_of_token == 0]
+        for name, column in first.columns.items():
+            is_read = column.token >= 0
+            np.add.at(values, column.token[is_read], self.per_base(name)[is_read])
+        return values
+
+    @property
+    def total(self) -> float:
+        """Sum of all contributions."""
+        return float(sum(of_view.sum() for of_view in self.by_view))
+
     def per_base(self, column: str | None = None) -> Array:
-        """Divide the value of each token evenly among its bases.
+        """Divide the value of each token evenly among its bases, and add up those of all views.
 
         Args:
             column: column of DNA; by default the longest one.
@@ -38,8 +63,10 @@ class Attribution:
         Returns:
             float32 `(bases,)`.
         """
-        tokenized = self.scored.tokenized
-        return tokenized.per_base(self.values, tokenized.column(column))
+        column = self.scored.tokenized.column(column)
+        views = zip(self.scored.views, self.by_view, strict=True)
+        by_base: Array = np.sum([one.per_base(values, column) for one, values in views], axis=0)
+        return by_base
 
 
 def input_gradients(scored: ScoredRecord) -> Attribution:
@@ -79,9 +106,12 @@ def input_gradients(scored: ScoredRecord) -> Attribution:
         embeds = scored.model.base_model.embed(inputs["input_ids"], numbers)
         score = scored.score_of(inputs_embeds=embeds, attention_mask=inputs["attention_mask"])
         by_embeds, by_numbers = torch.autograd.grad(score.sum(), [embeds, numbers])
-    values = _array(scored, (embeds.detach().float() * by_embeds.float()).sum(-1))
-    number_gradients = by_numbers.float().masked_fill(~is_number, torch.nan)
-    return Attribution(scored, values, number_gradients[0].cpu().numpy())
+    by_view = _by_view(scored, (embeds.detach().float() * by_embeds.float()).sum(-1))
+    # views have the same numbers in the same order
+    gradients = by_numbers.float()[is_number].view(len(is_number), -1).sum(0)
+    number_gradients = np.full(len(by_view[0]), np.nan, np.float32)
+    number_gradients[is_number[0, -len(by_view[0]) :].cpu().numpy()] = gradients.cpu().numpy()
+    return Attribution(scored, by_view, number_gradients)
 
 
 def integrated_gradients(
@@ -127,35 +157,46 @@ def integrated_gradients(
     if steps < 1:
         raise ValueError(f"integrated gradients in {steps} steps: give 1 or more")
     inputs, embed = scored.inputs(), scored.model.base_model.embed
+    mask = inputs["attention_mask"]
+
+    def score_of(embeds: torch.Tensor) -> torch.Tensor:
+        repeated = mask.repeat(len(embeds) // len(mask), 1)
+        return scored.score_of(inputs_embeds=embeds, attention_mask=repeated)
+
     with torch.no_grad():
         record = embed(inputs["input_ids"], inputs["number_values"])
         baseline = embed(*_baseline(scored, inputs))
-        baseline_score = float(scored.score_of(inputs_embeds=baseline))
-    method = IntegratedGradients(lambda embeds: scored.score_of(inputs_embeds=embeds))
-    batch = max(1, max_tokens // record.shape[1])
-    # (1, tokens, hidden), by captum's default of Gauss-Legendre
-    contributions = method.attribute(record, baseline, n_steps=steps, internal_batch_size=batch)
-    values = _array(scored, contributions.float().sum(-1))
-    return Attribution(scored, values, baseline_score=baseline_score)
+        baseline_score = float(score_of(baseline))
+    # whole steps, of all views
+    batch = max(1, max_tokens // record.shape[:2].numel()) * len(record)
+    # (views, tokens, hidden), by captum's default of Gauss-Legendre
+    contributions = IntegratedGradients(score_of).attribute(
+        record, baseline, n_steps=steps, internal_batch_size=batch
+    )
+    by_view = _by_view(scored, contributions.float().sum(-1))
+    return Attribution(scored, by_view, baseline_score=baseline_score)
 
 
 def _baseline(
     scored: ScoredRecord, inputs: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Replace the DNA of a record by N and its numbers by 0, in ids and numbers `(1, tokens)`."""
+    """Replace the DNA of a record by N and its numbers by 0, in ids and numbers."""
     ids, numbers = inputs["input_ids"].clone(), inputs["number_values"].clone()
-    for place, token in enumerate(scored.tokenized.tokens):
-        if token.column is None:
-            continue
-        if token.kind == "number":
-            numbers[0, place] = 0.0
-        elif token.kind == "sequence":
-            ids[0, place] = int(scored.tokenizer.encode_dna("N" * len(token.text))[0])
+    for row, view in enumerate(scored.views):
+        padding = ids.shape[1] - len(view.tokens)
+        for place, token in enumerate(view.tokens, start=padding):
+            if token.column is None:
+                continue
+            if token.kind == "number":
+                numbers[row, place] = 0.0
+            elif token.kind == "sequence":
+                ids[row, place] = int(scored.tokenizer.encode_dna("N" * len(token.text))[0])
     return ids, numbers
 
 
-def _array(scored: ScoredRecord, values: torch.Tensor) -> Array:
-    """Check values `(1, tokens)` and turn them into an array `(tokens,)`."""
-    array: Array = values[0].detach().cpu().numpy()
+def _by_view(scored: ScoredRecord, values: torch.Tensor) -> tuple[Array, ...]:
+    """Check values `(views, tokens)` and cut the padding off."""
+    array: Array = values.detach().cpu().numpy()
     check_finite(scored.tokenized.record, array)
-    return array
+    rows = zip(scored.views, array, strict=True)
+    return tuple(row[len(row) - len(view.tokens) :] for view, row in rows)

@@ -87,7 +87,7 @@ def attention_grid(
         panel.set_ylabel("query (base)" if is_first else "", fontsize=8)
     for panel in panels[count:]:
         panel.remove()
-    figure.suptitle(f"Attention in {maps.record.record.name}", fontsize=11)
+    figure.suptitle(f"Attention in {maps.name}", fontsize=11)
     _legend(figure, regions)
     return figure
 
@@ -130,7 +130,7 @@ def attention_figure(
     )
     _mark(panel, regions, both=True)
     _mark(track, regions)
-    panel.set_title(f"Attention in {maps.record.record.name}, layer {layer}", pad=14)
+    panel.set_title(f"Attention in {maps.name}, layer {layer}", pad=14)
     _legend(figure, regions)
     return figure
 

@@ -13,11 +13,12 @@ from transformers.cache_utils import Cache
 from dnagpt_hf.inference.batching import check_finite
 from dnagpt_hf.inference.scored_records import ScoredRecord
 from dnagpt_hf.inference.shared_prefix import shared_prefix
-from dnagpt_hf.inference.token_spans import Array
+from dnagpt_hf.inference.token_spans import Array, TokenizedRecord
 from dnagpt_hf.interpretation.attention import reads_mean
 from dnagpt_hf.modeling_dnagpt import CACHE_NAME
 
 BASES = "ACGT"
+COMPLEMENT = dict(zip(BASES, reversed(BASES), strict=True))
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Mutagenesis:
         start: first base that was mutated, from 0.
         end: end of the mutated bases, excluded.
         effects: float32 `(bases, 4)`: score with A, C, G or T in place of a base less the score of
-            the record. 0 for the base itself, NaN where it is N or was not read.
+            the record, both of the mean over all views. 0 for the base itself, NaN where it is N or
+            no view reads it.
     """
 
     scored: ScoredRecord
@@ -69,9 +71,9 @@ def in_silico_mutagenesis(
 ) -> Mutagenesis:
     """Replace each base by the three others, one at a time, and compute the change of the score.
 
-    A substitution changes one token. The keys and values of the tokens before it are kept, so that
-    the work is half of that for whole records; a head over the mean of all positions needs them
-    whole.
+    A substitution changes one token of each view. The keys and values of the tokens before it are
+    kept, so that the work is half of that for whole records; a head over the mean of all positions
+    needs them whole.
 
     Args:
         scored: the record and the answer to explain.
@@ -80,7 +82,7 @@ def in_silico_mutagenesis(
         end: end of the bases to mutate, excluded; by default the end of the column.
         max_records: most sequences of a batch.
         max_tokens: most tokens of a batch.
-        progress: called with the number of substitutions of each finished batch.
+        progress: called with the number of substitutions of each finished batch, in each view.
 
     Raises:
         RecordError: there is no such column, the range is not in it, or a score is not finite.
@@ -108,23 +110,29 @@ def in_silico_mutagenesis(
         raise tokenized.record.error(
             f"its {column} has {len(bases):,} bases: {start + 1:,}-{end:,} is no part of it"
         )
-    substitutions = list(_substitutions(scored, column, start, end))
-    effects = np.full((end - start, len(BASES)), np.nan, np.float32)
-    for one in substitutions:
-        effects[one.base - start, BASES.index(bases[one.base])] = 0.0
-    rows = max(1, min(max_records, max_tokens // len(tokenized.tokens)))
-    recompute = _Recomputation(scored)
-    for done in range(0, len(substitutions), rows):
-        batch = substitutions[done : done + rows]
-        for one, score in zip(batch, recompute(batch), strict=True):
-            effects[one.base - start, BASES.index(one.letter)] = score - scored.score
-        progress(len(batch))
+    # a view that does not read a base is the same with any letter in its place
+    raw = scored.raw.cpu().expand(end - start, len(BASES), -1, -1).clone()
+    is_read = np.zeros(end - start, bool)
+    for number, view in enumerate(scored.views):
+        substitutions = list(_substitutions(scored, view, column, start, end))
+        rows = max(1, min(max_records, max_tokens // len(view.tokens)))
+        recompute = _Recomputation(scored, number)
+        for done in range(0, len(substitutions), rows):
+            batch = substitutions[done : done + rows]
+            for one, found in zip(batch, recompute(batch), strict=True):
+                raw[one.base - start, BASES.index(one.letter), number] = found
+                is_read[one.base - start] = True
+            progress(len(batch))
+    scores = scored.from_raw(raw.mean(2).flatten(0, 1)).view(-1, len(BASES)).numpy()
+    effects = np.where(is_read[:, None], scores - np.float32(scored.score), np.float32(np.nan))
+    for base in np.flatnonzero(is_read):
+        effects[base, BASES.index(bases[start + base])] = 0.0
     return Mutagenesis(scored, column, start, end, effects)
 
 
 @dataclass(frozen=True)
 class _Substitution:
-    """A letter in place of a base of the column, and the changed token."""
+    """A letter in place of a base of the column, and the changed token of a view."""
 
     base: int
     letter: str
@@ -133,27 +141,27 @@ class _Substitution:
 
 
 def _substitutions(
-    scored: ScoredRecord, column: str, start: int, end: int
+    scored: ScoredRecord, view: TokenizedRecord, column: str, start: int, end: int
 ) -> Iterator[_Substitution]:
-    """Yield all substitutions in a range, from left to right, except for N and unread bases."""
-    tokenized = scored.tokenized
-    of_column = tokenized.columns[column]
-    for base in range(start, end):
+    """Yield all substitutions in a range, in the order of a view, except for N and unread bases."""
+    of_column = view.columns[column]
+    for base in range(start, end)[:: -1 if view.is_reverse else 1]:
         token, place = int(of_column.token[base]), int(of_column.offset[base])
         if token < 0 or of_column.bases[base] not in BASES:
             continue
-        kmer = tokenized.tokens[token].text
+        kmer = view.tokens[token].text
         for letter in BASES.replace(of_column.bases[base], ""):
-            mutated = kmer[:place] + letter + kmer[place + 1 :]
+            read = COMPLEMENT[letter] if view.is_reverse else letter
+            mutated = kmer[:place] + read + kmer[place + 1 :]
             yield _Substitution(base, letter, token, int(scored.tokenizer.encode_dna(mutated)[0]))
 
 
 class _Recomputation:
-    """Scores of a record with one token changed, computed from that token on."""
+    """Logits of a record with one token of a view changed, computed from that token on."""
 
-    def __init__(self, scored: ScoredRecord) -> None:
+    def __init__(self, scored: ScoredRecord, view: int) -> None:
         self.scored = scored
-        self.inputs = scored.inputs()
+        self.inputs = scored.inputs(view)
         self.cache: Any = None
         # a head over the mean reads all positions, and keys and values do not suffice
         if not reads_mean(scored.model):
@@ -162,20 +170,21 @@ class _Recomputation:
             self.cache = decoded[CACHE_NAME]
 
     @torch.inference_mode()
-    def __call__(self, batch: list[_Substitution]) -> list[float]:
-        """Compute the score of each substitution, given from left to right."""
+    def __call__(self, batch: list[_Substitution]) -> torch.Tensor:
+        """Compute the logits of each substitution, given in the order of the view."""
         first = 0 if self.cache is None else batch[0].token
         rows = {name: value.expand(len(batch), -1) for name, value in self.inputs.items()}
         ids = rows["input_ids"].clone()
         for row, one in enumerate(batch):
             ids[row, one.token] = one.token_id
         prefix = Cache(layers=shared_prefix(self.cache, first)) if first else None
-        scores = self.scored.score_of(
+        raw: torch.Tensor = self.scored.raw_of(
             input_ids=ids[:, first:],
             number_values=rows["number_values"][:, first:],
             # as long as prefix and rest together
             attention_mask=rows["attention_mask"],
             **{CACHE_NAME: prefix},
         )
-        check_finite(self.scored.tokenized.record, scores.cpu().numpy())
-        return scores.tolist()
+        raw = raw.cpu()
+        check_finite(self.scored.tokenized.record, raw.numpy())
+        return raw

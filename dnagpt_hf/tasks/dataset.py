@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dnagpt_hf.records import templates
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import Template, Truncation
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.encoding import Truncation, standardized
 from dnagpt_hf.tasks.examples import Examples, complete_records, encode_records, targets_of_head
 from dnagpt_hf.tasks.sources import ALL, SPLITS
 from dnagpt_hf.tasks.splits import FRACTIONS, divide, duplicates
@@ -132,8 +132,8 @@ def prepare_task(
     report["parts"] = {split: _describe(task, one) for split, one in splits.items()}
     _warn_of_unseen_labels(task, report["parts"])
     if standardize and not task.standardization:
-        task = replace(task, standardization=_fit(task, splits["train"], tokenizer))
-        splits = {name: _standardized(task, one, tokenizer) for name, one in splits.items()}
+        task = replace(task, standardization=_fit(task, splits["train"]))
+        splits = {name: _standardized(task, one) for name, one in splits.items()}
     return TaskData(
         task, {name: targets_of_head(task, one, head) for name, one in splits.items()}, report
     )
@@ -153,7 +153,7 @@ def _duplicates(
     report.update({f"duplicates {kind}": len(indices) for kind, indices in found.items()})
     removed = [index for indices in found.values() for index in indices]
     if removed and policy == "error":
-        raise examples.prompts[min(removed)].record.error(
+        raise examples.records[min(removed)].error(
             "its sequence, or its reverse complement, stands twice, as do those of "
             f"{len(removed) - 1} other records: remove them (duplicates: remove)"
         )
@@ -179,7 +179,7 @@ def _split(
     else:
         return origins
     indices = np.flatnonzero(origins == source)
-    records = [examples.prompts[index].record for index in indices]
+    records = [examples.records[index] for index in indices]
     answer, *others = task.answer_list
     classes = groups = None
     if group is not None:
@@ -242,14 +242,12 @@ def _warn_of_unseen_labels(task: Task, described: Mapping[str, Mapping[str, Any]
                 )
 
 
-def _fit(
-    task: Task, examples: Examples, tokenizer: DNAGPTTokenizer
-) -> tuple[tuple[float, float], ...]:
+def _fit(task: Task, examples: Examples) -> tuple[tuple[float, float], ...]:
     """Fit mean and standard deviation of each number of the records, those of the answers last.
 
     A number that is the same everywhere has a standard deviation of 1.
     """
-    columns = list(examples.numbers(int(tokenizer.number_token_id)).T.astype(np.float64))
+    columns = list(examples.number_table().T.astype(np.float64))
     is_number = [answer.is_number for answer in task.answer_list]
     columns += list(examples.targets.T[is_number])
     return tuple(
@@ -257,7 +255,9 @@ def _fit(
     )
 
 
-def _standardized(task: Task, examples: Examples, tokenizer: DNAGPTTokenizer) -> Examples:
-    scales, number = task.input_standardization, int(tokenizer.number_token_id)
-    prompts = [templates.standardize(prompt, scales, number) for prompt in examples.prompts]
-    return replace(examples, prompts=prompts)
+def _standardized(task: Task, examples: Examples) -> Examples:
+    scales = task.input_standardization
+    if not scales:
+        return examples
+    of_records = zip(examples.records, examples.numbers, strict=True)
+    return replace(examples, numbers=[standardized(*one, scales) for one in of_records])

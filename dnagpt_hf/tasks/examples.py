@@ -7,25 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.messages import count
 from dnagpt_hf.records.reading import Record, is_missing
-from dnagpt_hf.records.templates import (
-    EncodedRecord,
-    RecordEncoder,
-    Template,
-    Truncation,
-    parse_number,
-)
+from dnagpt_hf.records.templates import Template, parse_number
+from dnagpt_hf.tasks.answers import Answer
+from dnagpt_hf.tasks.encoding import EncodedRecord, RecordEncoder, Truncation
 from dnagpt_hf.tasks.splits import sequence_key
-from dnagpt_hf.tasks.task import Answer, Head, Task
+from dnagpt_hf.tasks.task import Head, Task
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -35,63 +31,134 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Examples(Dataset[dict[str, Any]]):
-    """Encoded records with their targets.
+    """Encoded records with their targets, each in all its views.
+
+    All of them stay in memory: ids are kept in as few bytes as the vocabulary allows, and numbers,
+    which are the same in all views, once.
 
     Args:
-        prompts: the prompts; of their values, records keep that of the group alone.
+        records: the records; of their values they keep that of the group alone.
+        ids: ids of the prompt of each record in each view, unsigned `(length,)`.
+        numbers: numbers of each prompt, in their order, float32 `(numbers,)`.
         keys: key of the sequences of each, by which duplicates are found.
         targets: index of the label, or the number, of each answer, `(records, answers)`, float64.
+        number_token_id: id of a number.
     """
 
-    prompts: list[EncodedRecord]
+    records: list[Record]
+    ids: list[tuple[NDArray[Any], ...]]
+    numbers: list[NDArray[np.float32]]
     keys: list[bytes]
     targets: NDArray[np.float64]
+    number_token_id: int
 
     def __len__(self) -> int:
-        return len(self.prompts)
+        return len(self.records)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        """Give the example of [`example`] in the first view."""
+        return self.example(index)
+
+    def example(self, index: int, view: int = 0) -> dict[str, Any]:
         """Give `input_ids` and `number_values`, `(length,)`, and `targets`, `(answers,)`."""
-        prompt = self.prompts[index]
+        ids = self.ids[index][view]
         return {
-            "input_ids": prompt.input_ids,
-            "number_values": prompt.number_values,
+            "input_ids": ids,
+            "number_values": self._number_values(index, ids),
             "targets": self.targets[index],
         }
+
+    def in_views(self, index: int) -> list[EncodedRecord]:
+        """Give the prompt of a record in all views."""
+        return [
+            EncodedRecord(self.records[index], ids, self._number_values(index, ids))
+            for ids in self.ids[index]
+        ]
+
+    def _number_values(self, index: int, ids: NDArray[Any]) -> NDArray[np.float32]:
+        values = np.zeros(len(ids), np.float32)
+        if len(self.numbers[index]):
+            values[ids == self.number_token_id] = self.numbers[index]
+        return values
 
     @property
     def names(self) -> list[str]:
         """Names of the records."""
-        return [prompt.record.name for prompt in self.prompts]
+        return [record.name for record in self.records]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each prompt, `(records,)`."""
-        return np.array([len(prompt.input_ids) for prompt in self.prompts])
+        """Tokens of each prompt in its first view, `(records,)`."""
+        return np.array([len(first) for first, *_ in self.ids])
+
+    @property
+    def num_views(self) -> int:
+        """Number of views of each record."""
+        return len(self.ids[0]) if self.ids else 1
 
     def select(self, indices: Sequence[int]) -> Examples:
         """Select examples, in the order of `indices`."""
-        return Examples(
-            [self.prompts[index] for index in indices],
-            [self.keys[index] for index in indices],
-            self.targets[indices],
+        return replace(
+            self,
+            records=[self.records[index] for index in indices],
+            ids=[self.ids[index] for index in indices],
+            numbers=[self.numbers[index] for index in indices],
+            keys=[self.keys[index] for index in indices],
+            targets=self.targets[indices],
         )
 
-    def numbers(self, number_token_id: int) -> NDArray[np.float32]:
+    def number_table(self) -> NDArray[np.float32]:
         """Give the numbers of the prompts, `(records, numbers)`.
 
         Raises:
             RecordError: a record has another count of numbers than the first one.
         """
-        rows: list[NDArray[np.float32]] = []
-        for prompt in self.prompts:
-            rows.append(prompt.number_values[prompt.input_ids == number_token_id])
-            if len(rows[-1]) != len(rows[0]):
-                raise prompt.record.error(
-                    f"it holds {count(len(rows[-1]), 'number')}, where the training data have "
-                    f"{len(rows[0])}: give every record as many"
+        for record, numbers in zip(self.records, self.numbers, strict=True):
+            if len(numbers) != len(self.numbers[0]):
+                raise record.error(
+                    f"it holds {count(len(numbers), 'number')}, where the training data have "
+                    f"{len(self.numbers[0])}: give every record as many"
                 )
-        return np.array(rows)
+        return np.array(self.numbers)
+
+
+class RandomViews(Dataset[dict[str, Any]]):
+    """Examples for training: each in one of its views, another one in each epoch.
+
+    The view is a pure function of (seed, epoch, index), so that a run that was stopped goes on as
+    it would have.
+
+    Args:
+        examples: the examples.
+        seed: seed of the draws.
+
+    Attributes:
+        epoch: the epoch, counted from 0. It lies in memory that processes share, so that the
+            workers of a `DataLoader`, which may outlive an epoch, follow.
+    """
+
+    def __init__(self, examples: Examples, seed: int = 0) -> None:
+        self.examples, self.seed = examples, seed
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Give an example as [`Examples.example`] does."""
+        views = self.examples.num_views
+        if views == 1:
+            return self.examples.example(index)
+        draw = Random(self.seed << 128 | self.epoch << 64 | index).random()
+        return self.examples.example(index, int(views * draw))
 
 
 def gaps_between_answers(task: Task, tokenizer: DNAGPTTokenizer) -> list[list[int]]:
@@ -136,7 +203,13 @@ def prompt_encoder(
     # the numbers that are to be predicted may be missing
     prepare = partial(task.prepare, columns=template.columns)
     return RecordEncoder(
-        tokenizer, template, max_length, truncation, prepare, task.input_standardization
+        tokenizer,
+        template,
+        max_length,
+        truncation,
+        prepare,
+        task.input_standardization,
+        task.views.expand(tokenizer.kmer_size),
     )
 
 
@@ -150,7 +223,7 @@ def encode_records(
     truncation: Truncation | None = None,
     group: str | None = None,
 ) -> tuple[Task, Examples]:
-    """Encode the prompts and answers of records.
+    """Encode the prompts of records in all views of a task, and their answers.
 
     Keys are those of the sequences as they are prepared for the template.
 
@@ -174,20 +247,23 @@ def encode_records(
     encode = prompt_encoder(
         task, tokenizer, head=head, max_length=max_length, truncation=truncation
     )
-    prompts, keys = [], []
+    id_type = np.min_scalar_type(len(tokenizer) - 1)
+    number_token_id = int(tokenizer.number_token_id)
+    kept, ids, numbers, keys = [], [], [], []
     answers: list[list[float | str]] = []
     for record in records:
-        encoded = encode(record)
+        views = encode.in_views(record)
+        first = views[0]
         try:
             answers.append([_answer(task, answer, record) for answer in task.answer_list])
             keys.append(record_key(task, record))
             values = {} if group is None else {group: _group(record, group)}
         except ValueError as error:
             raise record.error(str(error)) from error
-        # ids in 4 bytes, and no other values: all records stay in memory
-        ids = encoded.input_ids.astype(np.int32)
-        prompts.append(EncodedRecord(replace(record, values=values), ids, encoded.number_values))
-    if not prompts:
+        kept.append(replace(record, values=values))
+        ids.append(tuple(view.input_ids.astype(id_type) for view in views))
+        numbers.append(first.number_values[first.input_ids == number_token_id])
+    if not kept:
         raise ValueError("the data hold no records")
     by_answer = list(zip(*answers, strict=True))
     labels = {answer.column: one for answer, one in zip(task.answer_list, by_answer, strict=True)}
@@ -196,7 +272,8 @@ def encode_records(
         values if answer.is_number else [answer.labels.index(label) for label in values]
         for answer, values in zip(task.answer_list, by_answer, strict=True)
     ]
-    return task, Examples(prompts, keys, np.array(targets, dtype=np.float64).T)
+    table = np.array(targets, dtype=np.float64).T
+    return task, Examples(kept, ids, numbers, keys, table, number_token_id)
 
 
 def read_examples(
@@ -304,54 +381,6 @@ def record_key(task: Task, record: Record) -> bytes:
     if sequences:
         return sequence_key(sequences)
     return sequence_key([repr([str(prepared[slot.column]) for slot in slots])])
-
-
-class TrainingOverlap:
-    """Counts the records on which a model was trained, among those that it is measured on.
-
-    A checkpoint folder keeps 64 bits of the key of each training record, and no sequences. The
-    name of the file begins with an underscore, so that it is not published.
-
-    Args:
-        folder: the checkpoint folder; without the file, no record is known.
-    """
-
-    FILE = "_trained_on.npy"
-
-    def __init__(self, folder: Path) -> None:
-        path = folder / self.FILE
-        self.hashes = np.load(path, allow_pickle=False) if path.is_file() else _hashes([])
-        self.records = self.known = 0
-
-    @classmethod
-    def save(cls, folder: Path, examples: Examples) -> None:
-        """Write the hashes of the training split into a checkpoint folder."""
-        with (
-            new_file(folder / cls.FILE, overwrite=True, shared=True) as partial,
-            # NumPy adds an ending to a name, but not to a stream
-            open(partial, "wb") as stream,
-        ):
-            np.save(stream, _hashes(examples.keys))
-
-    def add(self, keys: Sequence[bytes]) -> None:
-        """Count records by their keys."""
-        self.records += len(keys)
-        self.known += int(np.isin(_hashes(keys), self.hashes).sum())
-
-    def warn(self, source: str) -> None:
-        """Warn of records of a file that were trained on, if there are any."""
-        if self.known:
-            logger.warning(
-                "%s: the model was trained on %s of these %s, which say little about new ones: "
-                "measure it on others, such as the test split of its task",
-                source,
-                f"{self.known:,}",
-                count(self.records, "record"),
-            )
-
-
-def _hashes(keys: Sequence[bytes]) -> NDArray[np.uint64]:
-    return np.sort(np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64))
 
 
 def targets_of_head(task: Task, examples: Examples, head: Head) -> Examples:

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator
 from dnagpt_hf.annotation.genes import GeneTable
 from dnagpt_hf.annotation.negatives import Negatives
 from dnagpt_hf.annotation.site_windows import RegionWindows
+from dnagpt_hf.tasks.answers import Text, as_text
 from dnagpt_hf.tasks.sources import ALL, Source, Splits, existing
-from dnagpt_hf.tasks.task import Text, as_text
 
 
 def _contig_names(value: Any) -> Any:

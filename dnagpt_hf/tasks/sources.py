@@ -36,7 +36,7 @@ from pydantic import BeforeValidator, Field
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.records.reading import Record, RecordReader, change_columns, to_records
-from dnagpt_hf.tasks.task import Text
+from dnagpt_hf.tasks.answers import Text
 from dnagpt_hf.yaml_files import Settings, validated
 
 Splits = Mapping[str, Iterable[Record]]

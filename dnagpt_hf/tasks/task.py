@@ -15,13 +15,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
-from dnagpt_hf.records.reading import is_missing
 from dnagpt_hf.records.templates import Slot, Template, parse_number
+from dnagpt_hf.tasks.answers import Answer, Text, Tokens, check_spellings
 from dnagpt_hf.tasks.preparation import SequenceCut, Transform
+from dnagpt_hf.tasks.views import ONE_VIEW, ViewChoice, Views
 from dnagpt_hf.yaml_files import validated
 
 if TYPE_CHECKING:
@@ -32,65 +33,6 @@ Head = Literal["language", "classification"]
 CONNECTION = "<=>"
 _TRUE, _FALSE = "A", "N"
 _DIGITS = tuple(f"<{digit}>" for digit in range(10))
-
-
-def as_text(value: Any) -> Any:
-    """Read a number as text, such as a label that is 0 or a contig that is 21."""
-    return value if isinstance(value, bool) or not isinstance(value, int | float) else str(value)
-
-
-def _from_pairs(value: Any) -> Any:
-    """Read the pairs in which a checkpoint keeps tokens, as JSON files there have sorted keys."""
-    is_pairs = isinstance(value, list) and all(isinstance(p, list) and len(p) == 2 for p in value)
-    return dict(value) if is_pairs else value
-
-
-Text = Annotated[str, BeforeValidator(as_text)]
-Tokens = Annotated[Mapping[str, Text], BeforeValidator(_from_pairs)]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer of a record.
-
-    Args:
-        column: its column in training data; `"answer"` where the template names none.
-        before: text between the previous answer and this one, `<B>` or `<M>`; empty for the first
-            answer, whose instruction ends the prompt.
-        is_number: whether it is a number.
-        tokens: label of each token that may be answered.
-    """
-
-    column: str
-    before: str
-    is_number: bool
-    tokens: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels, in the order of `tokens`."""
-        return tuple(self.tokens.values())
-
-    def is_missing(self, value: Any) -> bool:
-        """Tell whether a cell of a table lacks the answer; a stated label `None` is one."""
-        return is_missing(value) and str(value).strip() not in self.labels
-
-    def label(self, value: Any) -> str:
-        """Find the label that a cell of a table holds.
-
-        Raises:
-            ValueError: the cell holds none of the labels.
-        """
-        stated = str(value).strip()
-        # spreadsheets and parquet files write classes as 1.0, and Transformers calls class 1 of a
-        # head without names LABEL_1
-        for spelling in (stated, stated.removesuffix(".0"), f"LABEL_{stated}"):
-            if spelling in self.labels:
-                return spelling
-        raise ValueError(
-            f"column {self.column!r} holds {stated!r}, which is none of the answers "
-            f"{', '.join(f'{token}={known}' for token, known in self.tokens.items())}"
-        )
 
 
 @dataclass(frozen=True)
@@ -112,9 +54,11 @@ class Task:
         name: name of the task.
         metric: metric by which the best checkpoint is chosen; by default `mcc`, or `r2` where all
             answers are numbers.
+        views: phases and strands in which sequences are read: each record in a random view in each
+            epoch of training, and the mean of the scores of all in prediction.
 
     Raises:
-        ValueError: `answers`, `sequences` or `transforms` do not fit the template.
+        ValueError: `answers`, `sequences`, `transforms` or `views` do not fit the template.
 
     Example:
 
@@ -133,6 +77,7 @@ class Task:
     standardization: tuple[tuple[float, float], ...] = ()
     name: Text = "task"
     metric: str | None = None
+    views: Views = ONE_VIEW
 
     def __post_init__(self) -> None:
         known = {*Template(self.template).columns, "answer"}
@@ -140,6 +85,11 @@ class Task:
             for column in getattr(self, kind):
                 if column not in known:
                     raise ValueError(f"{kind} name column {column!r}, which the template has not")
+        if self.views != ONE_VIEW and not self.has_sequence:
+            raise ValueError(
+                f"template {self.template!r} reads no sequence, and numbers have no views: leave "
+                "them out"
+            )
         for answer in self.answer_list:
             if not all(isinstance(label, str) for label in answer.tokens.values()):
                 raise ValueError(
@@ -203,6 +153,32 @@ class Task:
     def is_answered(self) -> bool:
         """Tell whether the template names columns of answers, so that it can be trained on."""
         return any(isinstance(part, Slot) for part in self._input_and_answers[1])
+
+    @property
+    def has_sequence(self) -> bool:
+        """Tell whether a column of the input is DNA, which has several views."""
+        return any(slot.is_sequence for slot in self.prompt.slots)
+
+    def with_views(self, choice: ViewChoice) -> Task:
+        """Choose other views than those of the task.
+
+        Args:
+            choice: `"first"` for the first view alone, `{"phases": "all", "strands": "both"}` or a
+                part of it, or `None` for the views of the task.
+
+        Raises:
+            ValueError: there are no such views, or no sequence.
+        """
+        if choice is None:
+            return self
+        if choice == "first":
+            return replace(self, views=ONE_VIEW)
+        if isinstance(choice, Views):
+            return replace(self, views=choice)
+        if not isinstance(choice, Mapping):
+            raise ValueError(f"views is {choice!r}: write first, or phases and strands")
+        stated = {"phases": self.views.phases, "strands": self.views.strands, **choice}
+        return replace(self, views=validated(Views, stated, "views"))
 
     @property
     def best_metric(self) -> str:
@@ -334,7 +310,7 @@ class Task:
                     f"column {answer.column!r} holds {len(found)} labels "
                     f"({', '.join(found[:12])}): state the answers, two or more"
                 )
-            _check_spellings(found, answer.column)
+            check_spellings(found, answer.column)
             binary = len(found) == 2 and tokenizer.dynamic_kmer
             tokens = (_FALSE, _TRUE) if binary else _DIGITS
             chosen[answer.column] = dict(zip(tokens, found, strict=False))
@@ -377,19 +353,3 @@ class Task:
                 "answers mix tokens and columns: give {TOKEN: LABEL} or {COLUMN: {TOKEN: LABEL}}"
             )
         return self.answers
-
-
-def _check_spellings(labels: Sequence[str], column: str) -> None:
-    """Refuse labels that differ by letter case alone, or are the same number, as 1 and 1.0."""
-    spelled: dict[str | float, str] = {}
-    for label in labels:
-        try:
-            meant: str | float = float(label)
-        except ValueError:
-            meant = label.casefold()
-        other = spelled.setdefault(meant, label)
-        if other != label:
-            raise ValueError(
-                f"column {column!r} holds {other!r} and {label!r}, which seem to be one label: "
-                "write it in one way, or state the answers"
-            )

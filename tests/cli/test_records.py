@@ -257,8 +257,8 @@ def test_nothing_is_left_after_an_interruption(
     def fail(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr("dnagpt_hf.inference.prediction_heads.padded_batch", fail)
-    monkeypatch.setattr("dnagpt_hf.inference.embedding.padded_batch", fail)
+    monkeypatch.setattr("dnagpt_hf.inference.prediction_heads.padded_views", fail)
+    monkeypatch.setattr("dnagpt_hf.inference.embedding.padded_views", fail)
     before = sorted(work.iterdir())
     for command in (("predict", folder, "a.fa", *CLASS), ("embed", folder, "a.fa")):
         output = run(*command, "-o", "out.npz" if "embed" in command else "out.csv", status=status)

@@ -1,4 +1,4 @@
-"""Fine-tuning that is killed, and fine-tuning in two processes."""
+"""Fine-tuning in random views that is killed, and fine-tuning in two processes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ from training_runs import logged
 
 # 78 records: 48 to train on, which are full steps, and 11 and 19, which two do not share evenly
 SPLIT = [48, 11, 19]
+# in the second of two epochs of 6 steps
+KILLED = 11
+VIEWS = {"phases": "all", "strands": "both"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def content(base: Path, table: Path, output: Path, **stated: Any) -> dict[str, Any]:
-    options = {"template": BOTH, "split": SPLIT, "eval_steps": 3, "save_steps": 3, **stated}
+    options = {"template": BOTH, "split": SPLIT, "views": VIEWS, **stated}
+    options |= {"eval_steps": 3, "save_steps": 3}
     # of batches with unlike numbers of either class the processes must make one loss
     options["class_weights"] = {"signal": 3.0}
     steps = {"eval_strategy": "steps", "save_strategy": "steps"}
@@ -60,11 +64,18 @@ def alone(base: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_a_killed_run_goes_on_to_the_same_weights(
     base: Path, table: Path, alone: Path, tmp_path: Path
 ) -> None:
-    """In the middle of an epoch and of a step; the second time by the command alone."""
-    killed = start(content(base, table, tmp_path), 1, tmp_path, partial(kill_in_step, 5))
+    """In the middle of an epoch and of a step; the second time by the command alone.
+
+    Workers that outlive their epoch show the views of the next one.
+    """
+    workers = {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}
+    stated = content(base, table, tmp_path, **workers)
+    killed = start(stated, 1, tmp_path, partial(kill_in_step, KILLED))
     assert killed.wait() == -signal.SIGKILL
-    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-3"}
-    finish(content(base, table, tmp_path), 1, tmp_path)
+    # the last one, and the best one so far
+    kept = {path.name for path in tmp_path.glob("checkpoint-*")}
+    assert "checkpoint-9" in kept and "checkpoint-12" not in kept
+    finish(stated, 1, tmp_path)
     for name in ("loss", "grad_norm", "eval_loss", "eval_label_mcc"):
         assert logged(tmp_path, name) == logged(alone, name)
     for name in ("model.safetensors", "predictions.parquet", "metrics.json", "data.json"):

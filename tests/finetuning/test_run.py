@@ -38,6 +38,8 @@ from dnagpt_hf.finetuning.trainer import FineTuningTrainer
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.inference.prediction_heads import checkpoint_task
 from dnagpt_hf.presets import vocabulary_fields
+from dnagpt_hf.tasks.views import Views
+from dnagpt_hf.training.checkpoints import seal_checkpoint
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -244,6 +246,42 @@ def test_a_vocabulary_of_6_mers(small: Path, tmp_path: Path) -> None:
     assert task is not None
     assert task.answer_list[0].tokens == {"<0>": "none", "<1>": "signal"}
     assert model.config.id2label == {0: "none", 1: "signal"}
+
+
+def test_views_of_a_run(base: Path, small: Path, tmp_path: Path) -> None:
+    """They are learned in, measured over, kept, stated, and part of what a run is."""
+    views = {"phases": "all", "strands": "both"}
+    tuned = run(base, small, tmp_path / "views", views=views)
+    plain = run(base, small, tmp_path / "plain")
+    assert not any(
+        torch.equal(weight, weights_of(tmp_path / "plain")[name])
+        for name, weight in weights_of(tmp_path / "views").items()
+        if name.endswith("q_proj.weight")
+    )
+    model = dnagpt_hf.load(tmp_path / "views")
+    assert model.task is not None and model.task.as_dict()["views"] == views
+    rows = predictions(tmp_path / "views")
+    by_name = {str(n): row for n, row in enumerate(planted(48), start=1)}
+    table = [by_name[row["name"]] for row in rows]
+    for kept, found in zip(rows, model.predict(table), strict=True):
+        assert kept["probability_signal"] == pytest.approx(found.probabilities["signal"], abs=1e-5)
+    first = [one.probabilities["signal"] for one in model.predict(table, views="first")]
+    assert np.abs(np.subtract(first, [row["probability_signal"] for row in rows])).max() > 1e-4
+    card = (tmp_path / "views" / "README.md").read_text(encoding="utf-8")
+    assert "over 6 views" in card and "6 times" in card
+    assert "views" not in (tmp_path / "plain" / "README.md").read_text(encoding="utf-8")
+    assert tuned.data.task.views == Views("all", "both")
+    with pytest.raises(ValueError, match=r"run with views .*phases"):
+        run(base, small, tmp_path / "views", views={"phases": "all"})
+    # a run of an earlier release has no views among its settings
+    for path in (tmp_path / "plain").glob("checkpoint-*/run.json"):
+        before = json.loads(path.read_text(encoding="utf-8"))
+        del before["views"]
+        path.write_text(json.dumps(before), encoding="utf-8")
+        seal_checkpoint(path.parent)
+    with pytest.raises(ValueError, match=r"records in 6 views, hash \w+ now"):
+        run(base, small, tmp_path / "plain", views=views)
+    assert plain.metrics == run(base, small, tmp_path / "plain").metrics
 
 
 # -- adapters --------------------------------------------------------------------------------------

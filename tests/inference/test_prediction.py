@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
-from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import map_in_batches, padded_batch, padded_views
 from dnagpt_hf.inference.prediction import predict_records
 from dnagpt_hf.inference.prediction_heads import answer_tokens, stated_labels
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import RecordEncoder, Template
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.encoding import RecordEncoder
+from dnagpt_hf.tasks.views import Views
 
 CLASS = "<R>{sequence}<=><B>"
 NUMBER = "<R>{sequence}<+><M>{x}<=><M>"
@@ -294,19 +296,25 @@ def test_numbers_of_a_classification_head(
         np.testing.assert_allclose(list(found.numbers.values()), wanted, atol=1e-5)
 
 
-def test_batches_hold_no_more_than_was_allowed(tiny_tokenizer: DNAGPTTokenizer) -> None:
-    encoder = RecordEncoder(tiny_tokenizer, Template("{sequence}"), 64)
+@pytest.mark.parametrize("phases", ["first", "all"])
+def test_batches_hold_no_more_than_was_allowed(
+    tiny_tokenizer: DNAGPTTokenizer, phases: Any
+) -> None:
+    views = Views(phases).expand(tiny_tokenizer.kmer_size)
+    encoder = RecordEncoder(tiny_tokenizer, Template("{sequence}"), 64, views=views)
     shapes = []
 
     def function(batch: list[Any]) -> list[int]:
-        shapes.append(tuple(padded_batch(batch, 20)["input_ids"].shape))
-        return [len(encoded.input_ids) for encoded in batch]
+        shapes.append(tuple(padded_views(batch, 20)["input_ids"].shape))
+        assert {len(one) for one in batch} == {len(views)}
+        return [len(first.input_ids) for first, *_ in batch]
 
-    stream = map(encoder, records(200))
-    results = list(map_in_batches(function, stream, max_records=16, max_tokens=256))
+    stream = map(encoder.in_views, records(200))
+    results = list(map_in_batches(function, stream, max_records=16, max_tokens=384))
+    assert [encoded.record.name for encoded, _ in results] == [one.name for one in records(200)]
     assert all(len(encoded.input_ids) == length for encoded, length in results)
-    assert all(rows <= 16 and rows * length <= 256 for rows, length in shapes)
-    tokens = sum(length for _, length in results)
+    assert all(rows <= 16 and rows * length <= 384 for rows, length in shapes)
+    tokens = len(views) * sum(length for _, length in results)
     assert sum(rows * length for rows, length in shapes) < 1.2 * tokens
 
 

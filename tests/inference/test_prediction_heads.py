@@ -22,7 +22,7 @@ from dnagpt_hf.inference.prediction_heads import (
     prediction_head,
 )
 from dnagpt_hf.presets import preset_config
-from dnagpt_hf.records.templates import RecordEncoder
+from dnagpt_hf.tasks.encoding import RecordEncoder
 from dnagpt_hf.tasks.task import Task
 
 SEVERAL = Task.from_dict(

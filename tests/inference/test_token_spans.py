@@ -13,7 +13,8 @@ from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.inference.token_spans import TokenizedRecord, tokenize_record
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import RecordEncoder, Template
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.encoding import RecordEncoder
 from dnagpt_hf.tasks.preparation import SequenceCut
 from dnagpt_hf.tasks.task import Task
 

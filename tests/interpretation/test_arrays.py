@@ -52,6 +52,7 @@ def test_attention_as_arrays(
         "column": "sequence",
         "bases": dna(20, 1),
         "heads": "all",
+        "views": 1,
     }
 
 

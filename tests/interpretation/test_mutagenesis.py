@@ -21,11 +21,12 @@ from interpreted_models import (
 )
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer, bundled
-from dnagpt_hf.inference.batching import map_in_batches, padded_batch
+from dnagpt_hf.inference.batching import map_in_batches, padded_views
 from dnagpt_hf.inference.scored_records import ScoredRecord, score_answer
 from dnagpt_hf.interpretation.mutagenesis import BASES, in_silico_mutagenesis
 from dnagpt_hf.records.files import RecordError
-from dnagpt_hf.records.templates import RecordEncoder, Template
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.encoding import RecordEncoder
 
 COLUMNS = "<R>{utr}{sequence}<+>{other}<=><B>"
 
@@ -47,11 +48,11 @@ def reference(scored: ScoredRecord, template: str, column: str) -> np.ndarray[An
     encoder = RecordEncoder(scored.tokenizer, Template(template), 64)
 
     def scores(batch: list[Any]) -> list[float]:
-        inputs = padded_batch(batch, scored.model.config.pad_token_id)
+        inputs = padded_views(batch, scored.model.config.pad_token_id)
         with torch.no_grad():
             return scored.score_of(**inputs).tolist()
 
-    found = [score for _, score in map_in_batches(scores, map(encoder, changed))]
+    found = [score for _, score in map_in_batches(scores, map(encoder.in_views, changed))]
     effects = np.array(found).reshape(-1, len(BASES)) - scored.score
     effects[[base == "N" for base in sequence]] = np.nan
     return effects

@@ -81,7 +81,7 @@ def test_groups_stay_together() -> None:
     rows = [{**row, "chromosome": str(number % 7)} for number, row in enumerate(planted(140))]
     data = prepare(Task(CLASS), rows, group="chromosome")
     of_part = [
-        {prompt.record.values["chromosome"] for prompt in examples.prompts}
+        {record.values["chromosome"] for record in examples.records}
         for examples in data.splits.values()
     ]
     assert sum(map(len, of_part)) == 7 and set.union(*of_part) == {str(n) for n in range(7)}
@@ -94,14 +94,14 @@ def test_parts_that_are_given(given: tuple[str, ...] | None) -> None:
     data = prepare(Task(CLASS), rows)
     assert sum(map(len, data.splits.values())) == 60 * len(given)
     for part in given:
-        files = {prompt.record.source for prompt in data.splits[part].prompts}
+        files = {record.source for record in data.splits[part].records}
         assert files == {f"{part}.csv"}
     if given == ("train",):
         assert set(data.splits) == {"train", "validation", "test"}
     elif given == ("train", "test"):
         # validation is taken from the training part, 1.5 of 7.5
         assert len(data.splits["validation"]) == 12
-        assert {one.record.source for one in data.splits["validation"].prompts} == {"train.csv"}
+        assert {record.source for record in data.splits["validation"].records} == {"train.csv"}
 
 
 # -- duplicates ------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_numbers_are_standardised_by_the_training_part_alone() -> None:
     for (mean, deviation), values in zip(data.task.standardization, (doses, levels), strict=True):
         assert mean == pytest.approx(values.mean(), rel=1e-6)
         assert deviation == pytest.approx(values.std(), rel=1e-6)
-    assert data.splits["test"].numbers(TOKENIZER.number_token_id).min() > 100
+    assert data.splits["test"].number_table().min() > 100
     # targets are put out as they were given
     assert data.splits["train"].targets[:, 0].tolist() == levels.tolist()
 
@@ -239,7 +239,7 @@ def test_numbers_are_standardised_by_the_training_part_alone() -> None:
 def test_numbers_as_they_are() -> None:
     data = prepare(Task(NUMBER), planted(50), standardize=False)
     assert data.task.standardization == ()
-    numbers = data.splits["train"].numbers(TOKENIZER.number_token_id)
+    numbers = data.splits["train"].number_table()
     assert numbers.mean() == pytest.approx(5, abs=1)
 
 
@@ -315,7 +315,7 @@ def test_records_for_a_task_that_was_trained() -> None:
     examples = read_examples(data.task, TOKENIZER, as_records(planted(60)), max_length=64)
     (mean, deviation), _ = data.task.standardization
     wanted = [(row["dose"] - mean) / deviation for row in planted(60)]
-    numbers = examples.numbers(TOKENIZER.number_token_id)[:, 0]
+    numbers = examples.number_table()[:, 0]
     np.testing.assert_allclose(numbers, wanted, rtol=1e-5, atol=1e-6)
     assert list(data.task.answer_list[0].labels) == ["none", "signal"]
     with pytest.raises(ValueError, match="has no column behind <=>"):

@@ -17,8 +17,6 @@ from dnagpt_hf.tasks.examples import (
 )
 from dnagpt_hf.tasks.task import Task
 
-NUMBER_ID = int(DNAGPTTokenizer().number_token_id)
-
 
 def encode(task: Task, rows: list[dict[str, Any]], **options: Any) -> Examples:
     options = {"max_length": 64, **options}
@@ -42,7 +40,7 @@ def test_prompts_and_targets() -> None:
         assert text(head, number) == prompt
         wanted = [float(row["label"] == "signal"), row["level"]]
         assert language[number]["targets"].tolist() == wanted
-    record = language.prompts[2].record
+    record = language.records[2]
     assert (record.source, record.line, record.values) == ("a.csv", 4, {})
 
 
@@ -68,7 +66,7 @@ def test_selected_examples_are_the_same() -> None:
         assert text(chosen, place) == text(examples, number)
         assert (chosen[place]["targets"] == examples[number]["targets"]).all()
         assert chosen.names[place] == examples.names[number]
-        assert chosen.prompts[place] is examples.prompts[number]
+        assert chosen.records[place] is examples.records[number]
         assert chosen.keys[place] == examples.keys[number]
     assert len(examples.select([])) == 0
 
@@ -148,13 +146,13 @@ def test_every_record_has_as_many_numbers() -> None:
     examples = encode(Task("<M>{x}<=><M>{y}"), rows)
     wanted = r"^a\.csv, record 3 \(line 4\): it holds 1 number, where the training data have 2"
     with pytest.raises(ValueError, match=wanted):
-        examples.numbers(NUMBER_ID)
+        examples.number_table()
 
 
 def test_groups_are_read() -> None:
     rows = [{"sequence": "ACGT", "label": "none", "chromosome": name} for name in ("1", "X")]
     examples = encode(Task(CLASS, answers=ANSWERS), rows, group="chromosome")
-    assert [one.record.values["chromosome"] for one in examples.prompts] == ["1", "X"]
+    assert [one.values["chromosome"] for one in examples.records] == ["1", "X"]
     with pytest.raises(RecordError, match="there is no column 'contig' to keep records together"):
         encode(Task(CLASS, answers=ANSWERS), rows, group="contig")
 

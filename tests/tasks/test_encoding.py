@@ -10,7 +10,8 @@ import pytest
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import RecordEncoder, Template
+from dnagpt_hf.records.templates import Template
+from dnagpt_hf.tasks.encoding import RecordEncoder
 
 
 def record(**values: Any) -> Record:
