@@ -26,13 +26,20 @@ from dnagpt_hf.cli.plan import plan
 from dnagpt_hf.cli.predict import embed, predict
 from dnagpt_hf.cli.score import score
 from dnagpt_hf.cli.start import prepare
-from dnagpt_hf.cli.training import CONTEXT, baseline, finetune, pretrain
+from dnagpt_hf.cli.training import CONTEXT, SettingsCommand, baseline, configs, finetune, pretrain
 from dnagpt_hf.cli.variants import variants
 from dnagpt_hf.messages import on_one_line
 
 # typer reports these errors in the command itself; it exports no common base of theirs
 COMMAND_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
+# commands by what they are for
+GROUPS = {
+    "Use a model": "predict generate embed score variants attention attribute evaluate",
+    "Train a model": "finetune baseline pretrain haplotypes plan configs",
+    "Prepare data": "genomes data",
+    "Manage checkpoints": "info init convert export push",
+}
 
 
 class ReportingGroup(TyperGroup):
@@ -51,6 +58,14 @@ class ReportingGroup(TyperGroup):
                 raise
             typer.echo(f"dnagpt: error: {one_line(error)}", err=True)
             raise typer.Exit(1) from error
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands by groups, each with its whole first sentence."""
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(300)) for name in names.split()]
+                )
 
 
 def one_line(error: Exception) -> str:
@@ -81,15 +96,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="A language model of DNA, numbers and instructions.",
     epilog="Exit status: 0 done, 1 an error in the data, 2 an error in the command.",
 )
 _COMMANDS: list[Callable[..., None]] = [convert, export, init, info, generate, predict, evaluate]
-_COMMANDS += [embed, score, variants, attention, attribute, plan, push]
+_COMMANDS += [embed, score, variants, attention, attribute, plan, configs, push]
 for entry in _COMMANDS:
     app.command()(with_groups(entry))
 for program in (pretrain, finetune, baseline):
-    app.command(context_settings=CONTEXT)(program)
+    app.command(cls=SettingsCommand, context_settings=CONTEXT)(program)
 app.add_typer(genomes_app)
 app.add_typer(haplotypes_app)
 app.add_typer(data_app)

@@ -10,7 +10,7 @@ import typer
 
 from dnagpt_hf.cli import options
 from dnagpt_hf.cli.running import progress_bar
-from dnagpt_hf.cli.training import CONTEXT
+from dnagpt_hf.cli.training import CONTEXT, SettingsCommand
 from dnagpt_hf.haplotypes.files.options import ReadingOptions
 from dnagpt_hf.messages import count, markdown_table
 
@@ -31,7 +31,7 @@ haplotypes_app = typer.Typer(
 )
 
 
-@haplotypes_app.command(context_settings=CONTEXT)
+@haplotypes_app.command(cls=SettingsCommand, context_settings=CONTEXT)
 def train(
     context: typer.Context,
     haplotypes: Annotated[
@@ -40,10 +40,11 @@ def train(
 ) -> None:
     """Train a model to write haplotypes.
 
-    Options: --model and --from_scratch; --test, a file or a share such as 0.2; --region, --min_maf,
-    --populations and other fields of HaplotypeArguments; any of TrainingArguments. A run that was
-    stopped resumes when the same command is given again. Example: dnagpt haplotypes train
-    chr15.vcf.gz --region 15:27379578-29650000 --min_maf 0.01 --test 0.2 --output_dir genomes
+    A run that was stopped resumes when the same command is given again. Example:
+
+    \b
+    dnagpt haplotypes train chr15.vcf.gz --region 15:27379578-29650000 \\
+      --min_maf 0.01 --test 0.2 --output_dir genomes
     """
     from dnagpt_hf.haplotypes.settings import parse_haplotype_settings
 

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
+from typer.core import TyperCommand
 
 from dnagpt_hf.cli import options, running
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+_FINETUNING = ("finetuning.settings", "TaskArguments", "TuningArguments")
+_SETTINGS = {
+    "pretrain": ("pretraining.settings", "ModelArguments", "DataArguments"),
+    "finetune": _FINETUNING,
+    "baseline": _FINETUNING,
+    "train": ("haplotypes.settings", "HaplotypeModelArguments", "HaplotypeArguments"),
+}
+
+
+class SettingsCommand(TyperCommand):
+    """A command whose help also lists the settings that its file or its options state."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """List options, and the settings with their defaults."""
+        super().format_options(ctx, formatter)
+        module, *classes = _SETTINGS[str(self.name)]
+        settings = import_module(f"dnagpt_hf.{module}")
+        for one in classes:
+            rows = [
+                (f"--{field.name}", _setting(field)) for field in fields(getattr(settings, one))
+            ]
+            with formatter.section(f"Settings: {getattr(settings, one).__doc__}".rstrip(".")):
+                formatter.write_dl(rows)
+        with formatter.section("Settings of Transformers"):
+            formatter.write_text("Any of TrainingArguments, such as --learning_rate 1e-4.")
+
+
+def _setting(field: Field[Any]) -> str:
+    default = "" if field.default in (None, MISSING) else f"  [default: {field.default}]"
+    return field.metadata.get("help", "") + default
 
 
 def pretrain(
@@ -27,6 +61,8 @@ def pretrain(
 
     Options override the file, as --learning_rate 1e-4. A run that was stopped goes on when the same
     command is given again. With several processes, start it by torchrun or accelerate launch:
+
+    \b
     torchrun --nproc-per-node 8 -m dnagpt_hf pretrain CONFIG.yaml
     """
     from dnagpt_hf.pretraining.settings import parse_settings
@@ -53,7 +89,10 @@ def finetune(
 
     Options override the file, as --learning_rate 1e-4 or --lora. A run that was stopped goes on
     when the same command is given again. With several processes, start it by torchrun or accelerate
-    launch: torchrun --nproc-per-node 8 -m dnagpt_hf finetune TASK.yaml
+    launch:
+
+    \b
+    torchrun --nproc-per-node 8 -m dnagpt_hf finetune TASK.yaml
     """
     from dnagpt_hf.finetuning.settings import parse_finetuning_settings
     from dnagpt_hf.tasks.sources import TEXT_KEYS
@@ -104,6 +143,27 @@ def baseline(
     with running.progress_bar("training the network", unit="epoch") as report:
         found = baseline.baseline(settings, output=output, overwrite=overwrite, progress=report)
     typer.echo(f"{found.folder}: {_summary(found.data.report)}\n\n{found.table()}")
+
+
+def configs(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="The folder to write them to.")],
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write configurations of accelerate and DeepSpeed for several GPUs, and records to try.
+
+    accelerate launch --config_file takes a file of accelerate, and --deepspeed of a training one of
+    deepspeed. windows.fasta has synthetic records for dnagpt predict dnagpt-tiny-pas.
+    """
+    from dnagpt_hf import planning, records
+    from dnagpt_hf.atomic_files import new_file
+
+    place = Path(planning.__path__[0])
+    found = {path.relative_to(place): path for path in sorted(place.rglob("*.[yj]*"))}
+    found[Path("windows.fasta")] = Path(records.__path__[0], "windows.fasta")
+    for name, path in found.items():
+        with new_file(folder / name, overwrite=overwrite) as partial:
+            shutil.copyfile(path, partial)
+        typer.echo(folder / name)
 
 
 def _summary(report: Mapping[str, Any]) -> str:

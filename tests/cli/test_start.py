@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from dnagpt_hf.cli import app
+from dnagpt_hf.cli.application import GROUPS
 
 RECORD = f">плазмида\n{'ACGTAC' * 101}\n"
 NOT_NEEDED = ("torch._dynamo.eval_frame", "torch.distributed.tensor", "scipy", "pandas", "pyarrow")
@@ -45,3 +49,13 @@ def test_the_compiler_is_loaded_when_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout.split() == [b"[2.0,", b"2.0]"]
+
+
+def test_help_names_each_command_once_and_all_settings() -> None:
+    groups = " ".join(GROUPS.values()).split()
+    names = [one.callback.__name__ for one in app.registered_commands if one.callback]
+    assert sorted(groups) == sorted([*names, "data", "genomes", "haplotypes"])
+    shown = CliRunner().invoke(app, ["finetune", "--help"]).output
+    assert "--early_stopping " in shown and "<bool>" not in shown
+    # brackets are no markup
+    assert "split: [6, 1.5, 2.5]" in shown

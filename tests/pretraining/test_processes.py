@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from training_runs import (
-    CONFIGS,
     arguments,
     finish,
     logged,
@@ -23,11 +22,12 @@ from training_runs import (
 )
 from transformers import TrainingArguments
 
-from dnagpt_hf import DNAGPTForMultiTask
+from dnagpt_hf import DNAGPTForMultiTask, planning
 
 needs_processor_streams = pytest.mark.skipif(
     not hasattr(torch.cpu.Stream, "record_event"), reason="FSDP 2 of this PyTorch needs a GPU"
 )
+PLANNING = Path(planning.__path__[0])
 needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs deepspeed")
 SAVED = {"save_strategy": "steps", "save_steps": 3}
 EVALUATED = {"eval_strategy": "steps", "eval_steps": 4, "eval_rows": 3}
@@ -43,8 +43,8 @@ def strategy(name: str) -> dict[str, Any]:
         switch = next(field for field in fields(TrainingArguments) if field.name == "fsdp")
         # earlier releases of Transformers want a value with it
         value = None if "const" in switch.metadata else "full_shard auto_wrap"
-        return {"fsdp": value, "fsdp_config": CONFIGS / "fsdp2.json"}
-    return {"deepspeed": CONFIGS / "deepspeed" / f"{name}.json"}
+        return {"fsdp": value, "fsdp_config": PLANNING / "fsdp2.json"}
+    return {"deepspeed": PLANNING / "deepspeed" / f"{name}.json"}
 
 
 @pytest.fixture(scope="module")

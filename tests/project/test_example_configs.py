@@ -56,7 +56,7 @@ def launch_environment(name: str) -> dict[str, str]:
 
 def test_there_is_a_configuration_for_every_strategy() -> None:
     assert {path.stem for path in LAUNCHES.glob("*.yaml")} == set(STRATEGIES)
-    assert {path.stem for path in (CONFIGS / "deepspeed").iterdir()} == set(STRATEGIES[2:])
+    assert {path.stem for path in (LAUNCHES.parent / "deepspeed").iterdir()} == set(STRATEGIES[2:])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_accelerate_reads_its_configurations(name: str) -> None:
 def test_deepspeed_reads_its_configurations(stage: int) -> None:
     from deepspeed.runtime.config import DeepSpeedConfig
 
-    content = json.loads((CONFIGS / "deepspeed" / f"zero{stage}.json").read_text())
+    content = json.loads((LAUNCHES.parent / "deepspeed" / f"zero{stage}.json").read_text())
     batches = {"train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 5}
     content |= {**batches, "train_batch_size": 10, "gradient_clipping": 1.0}
     content |= {"bf16": {"enabled": True}, "fp16": {"enabled": False}}
