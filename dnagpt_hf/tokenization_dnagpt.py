@@ -211,7 +211,7 @@ def _segments(text: str) -> Iterator[tuple[int, str | None, int, str]]:
     for piece in pieces:
         name, bracket, stretch = piece.partition(">")
         if not bracket:
-            raise ValueError(f"'<' at position {at} is not closed: write a token as <name>")
+            raise ValueError(f"'<' at position {at + 1} is not closed: write a token as <name>")
         yield at, name, at + len(name) + 2, stretch
         at += len(piece) + 1
 
@@ -219,15 +219,15 @@ def _segments(text: str) -> Iterator[tuple[int, str | None, int, str]]:
 def _read_number(text: str, at: int) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError(
-            f"{text!r} at position {at} is not a decimal number: only numbers separated by white "
-            f"space stand behind {NUMBER_INSTRUCTION}"
+            f"{text!r} at position {at + 1} is not a decimal number: only numbers separated by "
+            f"white space stand behind {NUMBER_INSTRUCTION}"
         )
     try:
         value: float = struct.unpack("f", struct.pack("f", float(text)))[0]
     except OverflowError:
         value = float("inf")
     if abs(value) == float("inf"):
-        raise ValueError(f"number {text} at position {at} is not finite in float32")
+        raise ValueError(f"number {text} at position {at + 1} is not finite in float32")
     return value
 
 
@@ -247,7 +247,8 @@ def _check_dna(stretch: str, at: int) -> None:
     hint = "DNA letters are ACGTUN and the IUPAC codes RYSWKMBDHV"
     if character in "0123456789+-.":
         hint += f", and numbers stand right behind {NUMBER_INSTRUCTION}"
-    raise ValueError(f"character {character!r} at position {at + found.start()} is not DNA: {hint}")
+    place = at + found.start() + 1
+    raise ValueError(f"character {character!r} at position {place} is not DNA: {hint}")
 
 
 class _Stream:
@@ -492,7 +493,7 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             if name is not None:
                 token_id = names.get(name)
                 if token_id is None:
-                    raise self._unknown(f"<{name}>", f" at position {at}")
+                    raise self._unknown(f"<{name}>", f" at position {at + 1}")
                 stream.add_token(token_id)
             if not stretch:
                 continue
@@ -517,8 +518,8 @@ class DNAGPTTokenizer(PreTrainedTokenizer):
             _check_dna(stretch, begin)
             if self.remainder == "error":
                 raise ValueError(
-                    f"the last {rest} bases of the DNA at position {begin} have no token in the "
-                    f"fixed {self.kmer_size}-mer vocabulary: cut them off, or choose "
+                    f"the last {rest} bases of the DNA at position {begin + 1} have no token in "
+                    f"the fixed {self.kmer_size}-mer vocabulary: cut them off, or choose "
                     "remainder='drop' or 'pad'"
                 )
             bases, rest = bases[:-rest], 0

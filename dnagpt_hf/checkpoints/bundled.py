@@ -42,10 +42,11 @@ def resolve_checkpoint(name: str | Path) -> str:
         >>> Path(resolve_checkpoint("dnagpt-tiny")) == bundled("dnagpt-tiny")
         True
     """
-    here = _FOLDER / str(name)
+    name = os.path.expanduser(name)
+    here = _FOLDER / name
     if not Path(name).exists() and (here / "config.json").is_file():
         return str(here)
-    return str(name)
+    return name
 
 
 def is_hub_name(name: str | os.PathLike[str] | None) -> bool:

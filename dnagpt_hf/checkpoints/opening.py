@@ -257,7 +257,8 @@ def find_device(name: str | torch.device) -> torch.device:
 
 def _find_folder(source: str, local_files_only: bool) -> Path:
     folder = Path(resolve_checkpoint(source))
-    if folder.exists() or not is_hub_name(source):
+    # beside other folders it is one that is missing, which no network has to be asked for
+    if folder.exists() or folder.parent.is_dir() or not is_hub_name(source):
         return folder
     from huggingface_hub import snapshot_download
 

@@ -50,8 +50,6 @@ def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
         CheckpointFolderError: the folder is missing, holds no DNAGPT model, or a field of the
             configuration has an unknown value.
     """
-    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
-
     path = folder / CONFIG
     problem = None
     if not folder.is_dir():
@@ -68,6 +66,8 @@ def read_config(folder: Path) -> tuple[DNAGPTConfig, str]:
         problem = f" is no checkpoint folder: it has no {CONFIG}{_pickle_advice(folder)}"
     if problem:
         raise CheckpointFolderError(f"{folder}{problem}")
+    from dnagpt_hf.configuration_dnagpt import DNAGPTConfig
+
     fields = read_json(path)
     if fields.get("model_type") != "dnagpt":
         raise CheckpointFolderError(

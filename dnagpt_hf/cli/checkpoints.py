@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from dnagpt_hf.checkpoints.bundled import is_hub_name, resolve_checkpoint
+from dnagpt_hf.checkpoints.bundled import bundled_names, is_hub_name, resolve_checkpoint
 from dnagpt_hf.cli import options
+from dnagpt_hf.messages import did_you_mean
 from dnagpt_hf.presets import PRESETS, get_preset, preset_config, preset_tokenizer
+
+if TYPE_CHECKING:
+    from dnagpt_hf.checkpoints.opening import Checkpoint
 
 NewFolder = Annotated[Path, Argument(metavar="FOLDER", help="The folder to make.")]
 ShardSize = Annotated[str, Option("--max-shard-size", metavar="SIZE", help="Largest weight file.")]
@@ -113,21 +117,25 @@ def info(
     checkpoint: Annotated[str, Argument(metavar="MODEL|PRESET", help="A checkpoint or a preset.")],
     as_json: Annotated[bool, Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
-    """Show sizes, vocabulary and labels of a checkpoint or a preset."""
-    if checkpoint in PRESETS and not Path(checkpoint).exists():
+    """Show sizes, vocabulary, task, training data and metrics of a checkpoint, or a preset."""
+    if Path(resolve_checkpoint(checkpoint)).exists():
+        facts = _describe_checkpoint(checkpoint)
+    elif checkpoint in PRESETS:
         facts = _describe_preset(checkpoint)
-    elif Path(resolve_checkpoint(checkpoint)).exists() or is_hub_name(checkpoint):
+    elif is_hub_name(checkpoint):
         facts = _describe_checkpoint(checkpoint)
     else:
+        names = [*bundled_names(), *(name for name in PRESETS if name not in bundled_names())]
         raise ValueError(
-            f"{checkpoint} is neither a folder nor a preset: the presets are {', '.join(PRESETS)}"
+            f"{checkpoint} is neither a folder, a bundled model nor a preset: these are "
+            f"{', '.join(names)}{did_you_mean(checkpoint, names)}"
         )
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {_readable(value)}")
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_readable(value)}".rstrip())
 
 
 def push(
@@ -220,6 +228,42 @@ def _describe_checkpoint(source: str) -> dict[str, Any]:
     if checkpoint.architecture == "DNAGPTForSequenceClassification":
         facts["problem_type"] = config.problem_type
         facts["classifier_pooling"] = config.classifier_pooling
+    return facts | _describe_training(checkpoint)
+
+
+def _describe_training(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Tell what a model was trained for, on what, and how good it is."""
+    from dnagpt_hf.checkpoints.validation import ADAPTER, read_json
+    from dnagpt_hf.finetuning.report import read_data_report
+    from dnagpt_hf.haplotypes.format import LEGEND
+    from dnagpt_hf.inference.prediction_heads import checkpoint_task
+
+    facts: dict[str, Any] = {}
+    folder, config = checkpoint.folder, checkpoint.config
+    if checkpoint.base is not None:
+        adapter = read_json(folder / ADAPTER)
+        facts["adapter"] = f"{adapter.get('peft_type')} of rank {adapter.get('r')}"
+        facts["base"] = checkpoint.base.source
+    if (task := checkpoint_task(config)) is not None:
+        facts["template"] = task.template
+        facts["columns"] = list(task.prompt.columns)
+        for name, values in (config.task or {}).items():
+            if name in ("sequences", "transforms", "positive", "views"):
+                facts[name] = values
+    if config.haplotypes is not None:
+        facts["sites"] = config.haplotypes.get("num_sites")
+        facts["positions_of_sites"] = LEGEND if (folder / LEGEND).is_file() else "not known"
+        facts["populations"] = config.haplotypes.get("populations") or None
+    report = read_data_report(folder)
+    for split, content in report.get("parts", {}).items():
+        facts[f"{split}_records"] = content["records"]
+    if report:
+        facts["data"] = report.get("data")
+    if (folder / "metrics.json").is_file():
+        content = read_json(folder / "metrics.json")
+        facts["metrics"] = {
+            name: round(value, 4) for name, value in content.get("metrics", {}).items()
+        }
     return facts
 
 
@@ -243,9 +287,9 @@ def _sizes(architecture: str, config: Any, tokenizer: Any) -> dict[str, Any]:
 
 def _readable(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {entry}" for name, entry in value.items())
+        return ", ".join(f"{name}: {_readable(entry)}" for name, entry in value.items())
     if isinstance(value, list):
-        return " ".join(value)
+        return " ".join(map(_readable, value))
     if value is None:
         return "none"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -230,7 +230,11 @@ def split_remainder(tokenizer: DNAGPTTokenizer, prompt: str) -> tuple[str, str]:
         return prompt, ""
     letters = "".join(prompt[place] for place in places[-size:])
     # filled up with N, it is a k-mer in both vocabularies and spelled as the tokenizer reads it
-    whole = tokenizer.encode_dna(letters.ljust(tokenizer.kmer_size, "N"))
+    try:
+        whole = tokenizer.encode_dna(letters.ljust(tokenizer.kmer_size, "N"))
+    except ValueError:
+        tokenizer(prompt, verbose=False)  # names the position in the whole prompt
+        raise
     return prompt[: places[-size]], tokenizer.decode_dna(whole)[:size]
 
 

@@ -211,8 +211,24 @@ def test_wrong_folders(tmp_path: Path, content: str | None, message: str) -> Non
     assert message in refused("info", tmp_path)
 
 
+def test_info_of_what_a_model_was_trained_for() -> None:
+    facts = json.loads(run("info", "dnagpt-tiny-pas", "--json"))
+    assert facts["template"] == "<R>{sequence}<=><B>{label}"
+    assert facts["sequences"] == {"sequence": {"cut_out": [300, 306], "length": 606}}
+
+
+def test_a_missing_folder_beside_others_is_no_name_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "a.fa").write_text(">a\nACGT\n")
+    monkeypatch.chdir(tmp_path)
+    assert "runs/best: no such checkpoint folder" in refused("predict", "runs/best", "a.fa")
+    assert "runs/best: no such checkpoint folder" in refused("info", "runs/best")
+
+
 def test_neither_folder_nor_preset() -> None:
-    assert "neither a folder nor a preset: the presets are dnagpt-h" in refused("info", "dnagpt-x")
+    assert "neither a folder, a bundled model nor a preset" in refused("info", "dnagpt-x")
 
 
 def test_errors_are_shown_in_full_when_asked_for(tmp_path: Path) -> None:

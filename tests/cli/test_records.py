@@ -145,7 +145,7 @@ def test_truncation_is_asked_for(work: Path, folder: Path) -> None:
         ("e.fa", ">a\nAC\n>b\nACGT\nAXG\n", CLASS, "record b (line 3): sequence: character 'X'"),
         ("e.fa", ">a\nAC0.5\n", CLASS, "record a (line 1): sequence: character '0'"),
         ("e.fa", ">a\nAC\n<R>AC\n", CLASS, "e.fa, line 3: '<' is not DNA"),
-        ("e.csv", "sequence\n<H>AC\n", CLASS, "2): sequence: unknown token '<H>' at position 0"),
+        ("e.csv", "sequence\n<H>AC\n", CLASS, "2): sequence: unknown token '<H>' at position 1"),
         ("e.csv", "sequence,x\nAC,1\nAC,nan\n", NUMBER, "2 (line 3): column 'x' holds 'nan'"),
         ("e.csv", "sequence,x\nAC,1\nAC,NA\n", NUMBER, "2 (line 3): column 'x' holds 'NA', a miss"),
         ("e.csv", "sequence,x\nAC,1\nAC,\n", NUMBER, "record 2 (line 3): column 'x' is empty"),

@@ -186,7 +186,7 @@ def test_settings_that_do_not_fit_the_model(
     ("one", "message"),
     [
         (record(""), "its sequence is empty"),
-        (record("ACGZ"), "sequence: character 'Z' at position 3"),
+        (record("ACGZ"), "sequence: character 'Z' at position 4"),
         (record("AC0.5"), "sequence: .*'0'"),
         (record("AC<M>nan"), "nan"),
         (record("<H>ACG"), "<H>"),

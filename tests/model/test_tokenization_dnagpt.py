@@ -174,7 +174,7 @@ def test_long_sequences_cross_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (DYNAMIC.encode_dna(letters) == whole).all()
     assert whole.tolist() == reference_encode(letters.tobytes().decode())[0]
     letters[3001] = ord("-")
-    with pytest.raises(ValueError, match="'-' at position 3001"):
+    with pytest.raises(ValueError, match="'-' at position 3002"):
         DYNAMIC.encode_dna(letters)
 
 
@@ -198,32 +198,32 @@ def test_any_text_encodes_or_raises_value_error(text: str) -> None:
 
 
 BAD_TEXTS = [
-    ("ACG-T", "character '-' at position 3"),
-    ("<R>ACG*T", "character '\\*' at position 6"),
-    ("<R>ACG.T", "character '.' at position 6 .* behind <M>"),
-    ("ACGTÉ", "character 'É' at position 4"),
-    ("A\u00a0C", "position 1"),
-    ("JACGT", "character 'J' at position 0"),
-    ("<R>AC 0.5", "character '0' at position 6 .* behind <M>"),
-    ("<M>0.5<=>0.5", "character '0' at position 9"),
-    ("<M>ACGT", "'ACGT' at position 3 is not a decimal number"),
-    ("<M>0.5 ACGT", "'ACGT' at position 7"),
-    ("<M>1,5", "'1,5' at position 3"),
-    ("<M>nan", "'nan' at position 3"),
+    ("ACG-T", "character '-' at position 4"),
+    ("<R>ACG*T", "character '\\*' at position 7"),
+    ("<R>ACG.T", "character '.' at position 7 .* behind <M>"),
+    ("ACGTÉ", "character 'É' at position 5"),
+    ("A\u00a0C", "position 2"),
+    ("JACGT", "character 'J' at position 1"),
+    ("<R>AC 0.5", "character '0' at position 7 .* behind <M>"),
+    ("<M>0.5<=>0.5", "character '0' at position 10"),
+    ("<M>ACGT", "'ACGT' at position 4 is not a decimal number"),
+    ("<M>0.5 ACGT", "'ACGT' at position 8"),
+    ("<M>1,5", "'1,5' at position 4"),
+    ("<M>nan", "'nan' at position 4"),
     ("<M>-inf", "'-inf'"),
-    ("<M>1e39", "1e39 at position 3 is not finite"),
-    ("<M>1e999", "1e999 at position 3 is not finite"),
-    ("<M>.", "'.' at position 3"),
-    ("<M>1e", "'1e' at position 3"),
-    ("<R", "'<' at position 0 is not closed"),
-    ("A<R>C<", "'<' at position 5"),
-    ("A>", "character '>' at position 1"),
-    ("<<R>", "'<' at position 0"),
-    ("AC<foo>", "unknown token '<foo>' at position 2: the tokens are <0> <1>"),
+    ("<M>1e39", "1e39 at position 4 is not finite"),
+    ("<M>1e999", "1e999 at position 4 is not finite"),
+    ("<M>.", "'.' at position 4"),
+    ("<M>1e", "'1e' at position 4"),
+    ("<R", "'<' at position 1 is not closed"),
+    ("A<R>C<", "'<' at position 6"),
+    ("A>", "character '>' at position 2"),
+    ("<<R>", "'<' at position 1"),
+    ("AC<foo>", "unknown token '<foo>' at position 3: the tokens are <0> <1>"),
     ("<r>", "unknown token '<r>'"),
     ("<>", "unknown token '<>'"),
     ("< R>", "unknown token '< R>'"),
-    ("<number>", "unknown token '<number>' at position 0: write the number itself"),
+    ("<number>", "unknown token '<number>' at position 1: write the number itself"),
 ]
 
 
@@ -328,7 +328,7 @@ def test_encode_dna_reads_every_form() -> None:
 
 @pytest.mark.parametrize("bad", [b"ACG\xc9", "ACGé", "ACG<R>", "ACG1", b"ACG-ACGT", "ACGACG\0"])
 def test_encode_dna_names_what_is_not_dna(bad: str | bytes) -> None:
-    with pytest.raises(ValueError, match=r"at position [36] is not DNA"):
+    with pytest.raises(ValueError, match=r"at position [47] is not DNA"):
         DYNAMIC.encode_dna(bad)
 
 

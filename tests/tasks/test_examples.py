@@ -82,7 +82,7 @@ def test_selected_examples_are_the_same() -> None:
         ({"sequence": "ACGT", "dose": "", "level": 1}, "column 'dose' is empty"),
         ({"sequence": "A" * 400, "dose": 1, "level": 1}, "exceed the model's 64 positions"),
         ({"sequence": "", "dose": 1, "level": 1}, "its sequence is empty"),
-        ({"sequence": "ACG!", "dose": 1, "level": 1}, "sequence: character '!' at position 3"),
+        ({"sequence": "ACG!", "dose": 1, "level": 1}, "sequence: character '!' at position 4"),
     ],
 )
 def test_what_is_wrong_is_named(row: dict[str, Any], message: str) -> None:
