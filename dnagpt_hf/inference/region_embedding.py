@@ -223,6 +223,10 @@ class RegionEmbedder:
     def _read(self, rows: list[Array]) -> Iterator[Array]:
         """Compute the states of rows of tokens, `(tokens, hidden)` for each."""
         front, longest = len(self._front), max(map(len, rows))
+        if not front + longest:
+            # windows without a whole k-mer
+            yield from np.empty((len(rows), 0, self.hidden_size), np.float32)
+            return
         ids = np.full((len(rows), front + longest), self.model.config.pad_token_id, np.int64)
         ids[:, :front] = self._front
         for row, tokens in zip(ids, rows, strict=True):

@@ -22,10 +22,12 @@ import pytest
 from safetensors import safe_open
 from typer.testing import CliRunner
 
+import dnagpt_hf
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTForSequenceClassification, DNAGPTTokenizer
 from dnagpt_hf.checkpoints.saving import init_checkpoint
 from dnagpt_hf.cli import app
 from dnagpt_hf.presets import preset_config, vocabulary_fields
+from dnagpt_hf.records.reading import to_records
 
 CLASS = ("--template", "<R>{sequence}<=><B>", "--answers", "A=false,N=true")
 NUMBER = ("--template", "<R>{sequence}<+><M>{x}<=><M>")
@@ -182,6 +184,37 @@ def test_errors_come_before_work(work: Path, folder: Path, classifier: Path) -> 
     assert Path("out.csv").read_text() == "old"
     run("predict", folder, "a.fa", *CLASS, "-o", "out.csv", "--overwrite")
     assert len(table(Path("out.csv").read_text())) == 3
+
+
+def test_views_are_chosen_for_predictions_and_embeddings(work: Path, folder: Path) -> None:
+    model = dnagpt_hf.load(folder)
+    rows = list(to_records("a.csv"))
+    question = {"template": NUMBER[1]}
+    for chosen, views in (
+        ((), None),
+        (("--views", "first"), "first"),
+        (("--phases", "all"), {"phases": "all"}),
+        (("--phases", "all", "--strand", "both"), {"phases": "all", "strands": "both"}),
+    ):
+        found = table(run("predict", folder, "a.csv", *NUMBER, *chosen))
+        wanted = model.predict(rows, views=views, **question)
+        assert [float(row["predicted"]) for row in found] == pytest.approx(
+            [one.numbers["number"] for one in wanted], abs=1e-6
+        )
+        run("embed", folder, "a.csv", "-o", "vectors.npz", "--overwrite", *chosen)
+        with np.load("vectors.npz") as arrays:
+            np.testing.assert_allclose(
+                arrays["embeddings"], model.embed(rows, views=views), atol=1e-6
+            )
+    both = ("--views", "first", "--phases", "all")
+    assert "stands for" in run("predict", folder, "a.csv", *NUMBER, *both, status=2)
+    # the same words for windows of a genome
+    arguments = ("--window", "12", "--phases", "all", "--strand", "both", "-o", "windows.npz")
+    run("embed", folder, "a.fa", *arguments)
+    found = model.embed_regions("a.fa", window=12, phases="all", strand="both")
+    wanted = np.concatenate([one.vectors for one in found])
+    with np.load("windows.npz") as arrays:
+        np.testing.assert_allclose(arrays["embeddings"], wanted, atol=1e-6)
 
 
 def test_an_input_can_be_replaced_by_the_output(work: Path, folder: Path) -> None:
