@@ -104,8 +104,10 @@ def test_sequences_are_those_that_the_model_reads(base: Path, tmp_path: Path) ->
     table = write_table(tmp_path / "a.csv", rows)
     cuts = {"first": {"cut_out": [2, 4]}, "second": {"window": [1, 6]}}
     template = "<R>{first}<+>{second}<=><B>{label}"
-    stated = {"template": template, "answers": None, "sequences": cuts, "duplicates": "keep"}
-    content = content_of(base, table, tmp_path / "out", **stated)
+    # views are of the model alone
+    views = {"phases": "all", "strands": "both"}
+    stated = {"template": template, "answers": None, "sequences": cuts, "views": views}
+    content = content_of(base, table, tmp_path / "out", duplicates="keep", **stated)
     settings = parse_finetuning_settings([], content)
     checkpoint = open_checkpoint(str(base))
     examples = read_task(settings, checkpoint).splits["train"]
