@@ -20,7 +20,8 @@ from transformers.modeling_outputs import (
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.models.opt.modeling_opt import eager_attention_forward
-from transformers.utils import logging
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, logging
 from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple
 
@@ -384,7 +385,7 @@ class DNAGPTModel(DNAGPTPreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         use_cache: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPast:
         r"""
         Args:
@@ -692,7 +693,7 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, DNAGPTGenerationMixin):
         logits_to_keep: int | torch.Tensor = 0,
         token_loss_function: TokenLossFunction | None = None,
         past_key_values: Cache | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> DNAGPTOutput:
         r"""
         Inputs are those of [`DNAGPTModel`], and:
@@ -856,7 +857,7 @@ class DNAGPTForSequenceClassification(DNAGPTPreTrainedModel):
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         past_key_values: Cache | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> SequenceClassifierOutputWithPast:
         r"""
         Inputs are those of [`DNAGPTModel`], and:

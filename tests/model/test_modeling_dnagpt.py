@@ -283,6 +283,7 @@ class TestAttention:
     @torch.no_grad()
     def test_attention_without_maps_says_so(self, rows, caplog):
         logger = logging.get_logger("transformers")
+        caplog.set_level("WARNING", logger.name)
         logger.addHandler(caplog.handler)
         logger.warning_once.cache_clear()
         outputs = make_model(attention="sdpa")(rows[0][0][None], output_attentions=True)
