@@ -158,7 +158,7 @@ def record_parts(records: Iterable[Record]) -> Iterator[SequencePart]:
 
 def region_parts(
     genome: Genome, regions: str | os.PathLike[str] | Iterable[tuple[str, int, int]]
-) -> list[SequencePart]:
+) -> Iterator[SequencePart]:
     """Find regions in a genome; a base of them is scored given all before it in its contig.
 
     Args:
@@ -177,7 +177,7 @@ def region_parts(
     else:
         found = [(*region, "", "") for region in regions]
     # all are looked at before the first is scored
-    return [_part(genome, *region) for region in found]
+    return iter([_part(genome, *region) for region in found])
 
 
 def _part(genome: Genome, contig: str, start: int, end: int, name: str, where: str) -> SequencePart:
