@@ -140,10 +140,13 @@ def sole_writer_of_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Make a folder, and keep all other processes from writing to it at the same time.
 
     Raises:
-        DestinationError: another process writes to it; the message names the process and its host.
+        DestinationError: it is a file or a loop of links, or another process writes to it; then the
+            message names the process and its host.
     """
     path = Path(folder)
-    is_new = not path.exists()
+    is_new = not _resolved(path).exists()
+    if path.exists() and not path.is_dir():
+        raise DestinationError(f"{path} is a file: choose another name for the folder")
     # Trainer does not upload names that begin with an underscore
     try:
         with _sole_writer(path, path / "_in_use"):

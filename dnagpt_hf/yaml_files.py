@@ -62,6 +62,8 @@ def read_yaml(path: str | Path, text_under: Collection[str] = ()) -> dict[str, A
         raise ValueError(f"{path}: no such file") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not UTF-8 text: save it as UTF-8") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(content, dict):

@@ -64,7 +64,7 @@ def test_text_under_some_keys() -> None:
         (b"a: !!python/object:x 1", "not valid YAML in line 1: could not determine"),
         (b"a: \x07", "not valid YAML: unacceptable character"),
         (b"[" * 5000, "not valid YAML: maximum recursion depth"),
-        (b"\xff", "'utf-8' codec can't decode"),
+        (b"\xff", "not UTF-8 text: save it"),
         (b"- a", "expected settings, one `name: value` on a line"),
         (b"", "expected settings"),
     ],

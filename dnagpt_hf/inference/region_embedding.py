@@ -157,12 +157,18 @@ class RegionEmbedder:
         # windows begin and end between tokens, and between bins
         unit = math.lcm(k, settings.bin_size or 1)
         longest = (model.config.max_position_embeddings - len(self._front)) * k
+        if unit > longest:
+            raise ValueError(
+                f"bins of {settings.bin_size:,} bases end with a k-mer every {unit:,}, but the "
+                f"model reads {longest:,}: choose a multiple of {k} below that"
+            )
         self.window = (settings.window or longest) // unit * unit
         self.stride = (settings.stride or self.window) // unit * unit
         if not 0 < self.stride <= self.window <= longest:
             raise ValueError(
-                f"windows of {self.window:,} bases every {self.stride:,}, in whole k-mers and "
-                f"bins: the model reads {unit:,} to {longest:,}, and windows leave no gaps"
+                f"windows of {self.window:,} bases every {self.stride:,}, in multiples of {unit:,} "
+                f"for whole k-mers and bins: a window has {unit:,} to {longest:,} bases, and a "
+                "stride is no longer"
             )
         self._phases = range(k if settings.phases == "all" else 1)
         self._strands = (False, True) if settings.strand == "both" else (False,)

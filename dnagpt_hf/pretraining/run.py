@@ -50,6 +50,9 @@ from dnagpt_hf.training.resumption import (
 )
 from dnagpt_hf.training.settings import stated_settings
 
+# bytes of a genome that stand for all where it is not read
+_SAMPLES = 4096
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -226,7 +229,7 @@ def read_genomes(
 
     Args:
         species: the opened genomes.
-        arguments: whether to read them. If not, hashes are those of their indexes.
+        arguments: whether to read them. If not, hashes are of their indexes and a sample of bytes.
         output_folder: folder of `genomes.json`.
 
     Returns:
@@ -236,7 +239,7 @@ def read_genomes(
         ValueError: a genome cannot be used; the message names file and record.
     """
     if not arguments.check_genomes:
-        return species, {one.name: _fingerprint(one, []) for one in species}
+        return species, {one.name: _fingerprint(one, samples=_SAMPLES) for one in species}
     kept = output_folder / "genomes.json"
     identity = [
         [str(file.path), file.num_bytes, file.modified] for one in species for file in _files(one)
@@ -247,7 +250,7 @@ def read_genomes(
         content = {
             "files": files,
             "species": [asdict(report) for report in check_genomes(species)],
-            "fingerprints": {one.name: _fingerprint(one, _files(one)) for one in species},
+            "fingerprints": {one.name: _fingerprint(one) for one in species},
         }
         write_json(kept, content)
     reports = [SpeciesReport(**report) for report in content["species"]]
@@ -261,11 +264,15 @@ def _files(species: SpeciesGenome) -> list[MappedFile]:
     return list({contig.path: contig.file for contig in contigs}.values())
 
 
-def _fingerprint(species: SpeciesGenome, read: Sequence[MappedFile]) -> str:
-    """Hash names and lengths of the training parts of a genome, and the files that are read."""
-    num_bytes = sum(file.num_bytes for file in _files(species))
+def _fingerprint(species: SpeciesGenome, samples: int | None = None) -> str:
+    """Hash names and lengths of the training parts of a genome, and all or some bytes of files."""
+    files = _files(species)
+    num_bytes = sum(file.num_bytes for file in files)
     parts = [f"{part.name} {len(part)}".encode() for part in species.training]
-    contents = (np.memmap(file.path, np.uint8, "r") for file in read)
+    steps = (1 if samples is None else max(1, file.num_bytes // samples) for file in files)
+    contents = (
+        np.memmap(file.path, np.uint8, "r")[::step] for file, step in zip(files, steps, strict=True)
+    )
     return fingerprint(count(num_bytes, "byte"), chain(parts, contents))
 
 

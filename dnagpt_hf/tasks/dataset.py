@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dnagpt_hf.messages import count
 from dnagpt_hf.records.reading import Record
 from dnagpt_hf.records.templates import Template
 from dnagpt_hf.tasks.encoding import Truncation, standardized
@@ -125,8 +126,10 @@ def prepare_task(
     }
     for split in ("train", "validation", *(split for split in records if split in SPLITS)):
         if split not in splits:
+            left = f" without {count(len(removed), 'duplicate')}" if len(removed) else ""
             raise ValueError(
-                f"the {split} split would be empty: give records for it, or other sizes (split)"
+                f"the {split} split would be empty{left}: give records for it, or other sizes "
+                "(split)"
             )
     # the name of the key is that of earlier releases
     report["parts"] = {split: _describe(task, one) for split, one in splits.items()}

@@ -1,6 +1,7 @@
 """Pre-training from a manifest to a checkpoint folder, as a user runs it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dnagpt_hf.pretraining.run import (
     evaluation_sequences,
     open_genomes,
     pretrain,
+    read_genomes,
     sequence_collator,
 )
 from dnagpt_hf.pretraining.settings import parse_settings
@@ -114,6 +116,20 @@ def test_the_same_command_again_goes_on(tmp_path: Path, genomes: Path) -> None:
             ValueError, match=r"of a run on other data \(yeast: .* bytes, hash .* now\)"
         ):
             pretrain(parse_settings([], settings))
+
+
+def test_a_genome_that_is_not_read_is_told_by_a_sample(tmp_path: Path, genomes: Path) -> None:
+    arguments = parse_settings(
+        [], {**SETTINGS, "genomes": str(genomes), "check_genomes": False}
+    ).data
+
+    def found() -> Mapping[str, str]:
+        return read_genomes(open_genomes(arguments), arguments, tmp_path)[1]
+
+    before, yeast = found(), tmp_path / "yeast.fa"
+    yeast.write_text(yeast.read_text().replace("ACG", "GTT"))
+    after = found()
+    assert before["human"] == after["human"] and before["yeast"] != after["yeast"]
 
 
 def test_a_model_can_be_trained_further(tmp_path: Path, genomes: Path) -> None:

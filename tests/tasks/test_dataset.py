@@ -178,6 +178,11 @@ def test_duplicates_as_an_error() -> None:
         ([{**row, "label": "none"} for row in planted(9)], {}, "holds 1 labels"),
         ({"validation": planted(9)}, {}, "the train split would be empty"),
         (
+            {"train": planted(9), "test": planted(9)},
+            {},
+            "the train split would be empty without 9 duplicates",
+        ),
+        (
             {"train": planted(9), "validation": [], "test": planted(9, 1)},
             {},
             "validation split would be",
