@@ -57,7 +57,7 @@ def read_yaml(path: str | Path, text_under: Collection[str] = ()) -> dict[str, A
             message names file and line.
     """
     try:
-        content = parse_yaml(Path(path).read_text(encoding="utf-8"), text_under)
+        content = parse_yaml(Path(path).read_text(encoding="utf-8-sig"), text_under)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except OSError as error:

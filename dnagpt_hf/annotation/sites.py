@@ -63,6 +63,10 @@ class Site:
         return self.contig, self.strand == "-", self.position
 
 
+# regions with further columns, as tools for peaks write them
+_BED_ENDINGS = (".bed", ".narrowpeak", ".broadpeak", ".gappedpeak", ".bed3", ".bed6", ".bed12")
+
+
 def is_bed(path: str | os.PathLike[str]) -> bool:
     """Tell by its name whether a file is BED.
 
@@ -71,7 +75,7 @@ def is_bed(path: str | os.PathLike[str]) -> bool:
         >>> is_bed("sites.bed.gz"), is_bed("genes.gff3")
         (True, False)
     """
-    return ending(path) == ".bed"
+    return ending(path) in _BED_ENDINGS
 
 
 def check_anchor(path: str | os.PathLike[str], anchor: str, feature: str | None) -> None:

@@ -292,7 +292,7 @@ def convert(
     haplotypes = read_haplotypes(
         input,
         reading,
-        samples=None if samples is None else samples.read_text().split(),
+        samples=None if samples is None else samples.read_text("utf-8-sig").split(),
         only_populations=population or (),
     )
     write_haplotypes(haplotypes, output, label=label, overwrite=overwrite)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import logging
 import os
-import shutil
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +15,12 @@ from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.bases import GenomeError
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta_index import read_index, write_index
-from dnagpt_hf.records.files import RecordError, is_gzip
+from dnagpt_hf.records.compression import DAMAGED, RecordError, decompressed
 
 logger = logging.getLogger(__name__)
 
 _BLOCK = 1 << 24
+_START = 1 << 16
 # some file systems keep times to two seconds only
 _COARSEST_TIME = 2 * 10**9
 
@@ -36,10 +34,11 @@ class Genome:
 
 
 def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None = None) -> Genome:
-    """Open a FASTA file, plain or compressed with bgzip or gzip.
+    """Open a FASTA file, plain or compressed.
 
     Args:
-        path: the file. A compressed file is unpacked once. A genome that is open stays as it is.
+        path: the file. A compressed file is unpacked once, and so is one with a byte order mark or
+            line ends of CR alone. A genome that is open stays as it is.
         cache_folder: folder for the index and the unpacked file; by default next to the file.
 
     Raises:
@@ -62,14 +61,14 @@ def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None
         problem = "is a folder: give a FASTA file" if source.is_dir() else "no such file"
         raise GenomeError(f"{source}: {problem}")
     try:
-        with open(source, "rb") as stream:
-            is_compressed = is_gzip(stream, str(source))
+        is_plain = _is_plain(source)
     except RecordError as error:
         raise GenomeError(str(error)) from error
     except OSError as error:
         raise GenomeError(f"{source} cannot be read: {error.strerror}") from error
-    plain = _unpacked(source, cache_folder) if is_compressed else Path(os.path.abspath(source))
-    _check_start(plain, source)
+    plain = Path(os.path.abspath(source)) if is_plain else _unpacked(source, cache_folder)
+    if not plain.stat().st_size:
+        raise GenomeError(f"{source} is empty: give a FASTA file")
     contigs = _indexed(plain, source, cache_folder)
     for name, contig in contigs.items():
         if not len(contig):
@@ -77,16 +76,17 @@ def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None
     return Genome(source, contigs)
 
 
-def _check_start(plain: Path, source: Path) -> None:
-    """Refuse what editors and other systems make of a FASTA file; positions would be wrong."""
-    with open(plain, "rb") as stream:
-        start = stream.read(1 << 16)
-    if not start:
-        raise GenomeError(f"{source} is empty: give a FASTA file")
-    if start.startswith(codecs.BOM_UTF8):
-        raise GenomeError(f"{source} begins with a byte order mark: save it as UTF-8 without one")
-    if b"\r" in start and b"\n" not in start:
-        raise GenomeError(f"{source} has line ends of CR alone: write LF, as tr '\\r' '\\n' does")
+def _is_plain(source: Path) -> bool:
+    """Tell whether a file can be indexed as it is: no compression, mark, or line ends of CR."""
+    with open(source, "rb") as raw:
+        if decompressed(raw, str(source)) is not raw:
+            return False
+        start = raw.read(_START)
+    return not (start.startswith(codecs.BOM_UTF8) or _ends_lines_with_cr(start))
+
+
+def _ends_lines_with_cr(start: bytes) -> bool:
+    return b"\r" in start and b"\n" not in start
 
 
 def _unpacked(source: Path, cache_folder: Path | None) -> Path:
@@ -109,10 +109,16 @@ def _is_of(plain: Path, modified: int) -> bool:
 
 
 def _unpack(source: Path, target: Path) -> None:
+    """Write what can be indexed: decompressed, without a mark, with line ends of LF."""
     try:
-        with gzip.open(source, "rb") as stream, open(target, "wb") as plain:
-            shutil.copyfileobj(stream, plain, _BLOCK)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with open(source, "rb") as raw, open(target, "wb") as plain:
+            stream = decompressed(raw, str(source))
+            block = stream.read(_START).removeprefix(codecs.BOM_UTF8)
+            has_cr = _ends_lines_with_cr(block)
+            while block:
+                plain.write(block.replace(b"\r", b"\n") if has_cr else block)
+                block = stream.read(_BLOCK)
+    except DAMAGED as error:
         raise GenomeError(
             f"{source} is cut off or damaged ({error}): fetch the file again"
         ) from error

@@ -7,18 +7,19 @@ record its columns and the line on which it starts.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import os
+import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
+
+from dnagpt_hf.records.compression import DAMAGED, RecordError, decompressed
 
 Lines = Iterator[tuple[int, str]]
 """Numbers, from 1, and contents of lines, with their line ends."""
@@ -28,16 +29,8 @@ Row = tuple[dict[str, Any], int]
 
 STANDARD_STREAM = "-"
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-# first bytes of files that are not read, and the remedy
-_UNREAD = {
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd: decompress it, or compress it with gzip",
-    b"\xfd7zXZ\x00": "is compressed with xz: decompress it, or compress it with gzip",
-    b"BZh": "is compressed with bzip2: decompress it, or compress it with gzip",
-    b"PK\x03\x04": "is a zip archive or an Excel workbook: extract it, or save the table as CSV",
-}
-_COMPRESSED_ENDINGS = (".gz", ".bgz", ".bgzf")
+_COMPRESSED_ENDINGS = (".gz", ".bgz", ".bgzf", ".bz2", ".xz", ".zst", ".zip")
 _FORMAT_OF_ENDING = {
     **dict.fromkeys((".fa", ".fasta", ".fna", ".ffn", ".fas"), "fasta"),
     ".csv": "csv",
@@ -48,6 +41,8 @@ _FORMAT_OF_ENDING = {
 # first character of a file, and marks in the first line of a table
 _FORMAT_OF_START = {">": "fasta", "{": "jsonl", "[": "jsonl"}
 _FORMAT_OF_MARK = {"\t": "tsv", ",": "csv", ";": "csv"}
+# a name of a column has other letters
+_DNA_LINE = re.compile(r"[ACGTUN]+\s*", re.IGNORECASE)
 # the empty block at the end of a bgzipped file, which one that was cut off lacks
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _NAME_COLUMNS = ("name", "id")
@@ -56,16 +51,11 @@ _NAME_COLUMNS = ("name", "id")
 _LONGEST_FIELD = 1 << 29
 
 
-class RecordError(ValueError):
-    """A file or record that cannot be used; the message names it, the problem and the remedy."""
-
-
 @contextmanager
 def open_text(path: str | os.PathLike[str] | zipfile.Path) -> Iterator[Lines]:
     """Open a file of text, and yield its lines with their numbers.
 
-    A file may be compressed with gzip or bgzip, which its first bytes state, and begin with a byte
-    order mark.
+    A file may be compressed, as [`decompressed`] reads it, and begin with a byte order mark.
 
     Args:
         path: the file, `-` for standard input, or a member of a zip archive.
@@ -103,19 +93,6 @@ def source_name(path: str | os.PathLike[str] | zipfile.Path) -> str:
     return "standard input" if str(path) == STANDARD_STREAM else str(path)
 
 
-def is_gzip(raw: io.BufferedReader, source: str) -> bool:
-    """Recognize gzip and bgzip by the first bytes of a file.
-
-    Raises:
-        RecordError: the file is in another compression, which is not read.
-    """
-    start = raw.peek(6)[:6]
-    for magic, problem in _UNREAD.items():
-        if start.startswith(magic):
-            raise RecordError(f"{source} {problem}")
-    return start.startswith(_GZIP_MAGIC)
-
-
 def numbered_lines(raw: io.BufferedReader, source: str) -> Lines:
     """Read the lines of an open file, as [`open_text`] does.
 
@@ -125,10 +102,7 @@ def numbered_lines(raw: io.BufferedReader, source: str) -> Lines:
     """
     number, text = 0, None
     try:
-        stream = raw
-        if is_gzip(raw, source):
-            # a buffer is filled before it is read, so that damage is not taken for another encoding
-            stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)))
+        stream = decompressed(raw, source)
         encoding = "utf-16" if stream.peek(2)[:2] in _UTF16_MARKS else "utf-8-sig"
         text = io.TextIOWrapper(stream, encoding, newline="")
         for number, line in enumerate(text, start=1):
@@ -139,7 +113,7 @@ def numbered_lines(raw: io.BufferedReader, source: str) -> Lines:
         raise RecordError(
             f"{source} is not UTF-8 text after line {number}: save it as UTF-8"
         ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise RecordError(f"{source} is cut off or damaged after line {number}: {error}") from error
     finally:
         if text is not None and not raw.closed:
@@ -175,6 +149,8 @@ def text_rows(
     start = first[1].lstrip()
     marks = (_FORMAT_OF_MARK[mark] for mark in _FORMAT_OF_MARK if mark in start)
     format = format or _FORMAT_OF_START.get(start[0]) or next(marks, None)
+    if format is None and _DNA_LINE.fullmatch(start):
+        format = "text"
     if format is None and not text_by_default:
         raise RecordError(
             f"{source}: its first line {shorten(start)!r} does not tell what it is: state its "
@@ -232,6 +208,9 @@ def _read_table(lines: Lines, source: str, delimiter: str | None = None) -> Iter
             # spreadsheets fill up rows with empty cells
             while len(row) > len(header) and not row[-1].strip():
                 row.pop()
+            # and headers with tabs; a name that is missing needs no cell
+            while len(row) < len(header) and not header[len(row)]:
+                row.append("")
             if len(row) != len(header):
                 raise RecordError(
                     f"{source}, line {line}: {len(row)} fields, but the header has {len(header)}"
@@ -269,18 +248,21 @@ def _read_json_lines(lines: Lines, source: str) -> Iterator[Row]:
     for number, line in lines:
         if not line.strip():
             continue
+        where, is_array = f"{source}, line {number}", line.lstrip().startswith("[")
+        if is_array:
+            line += "".join(more for _, more in lines)
         try:
             values = json.loads(line, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
-            raise RecordError(
-                f"{source}, line {number}: not a JSON object on one line: {error}"
-            ) from error
-        if not isinstance(values, dict):
-            raise RecordError(
-                f"{source}, line {number}: expected a JSON object, not {shorten(line)!r}: write "
-                "one object on each line, as jq -c '.[]' does"
-            )
-        yield values, number
+            kind = "JSON array" if is_array else "JSON object on one line"
+            raise RecordError(f"{where}: not a {kind}: {error}") from error
+        for one in values if isinstance(values, list) else [values]:
+            if not isinstance(one, dict):
+                raise RecordError(
+                    f"{where}: expected a JSON object, not {shorten(json.dumps(one))!r}: write one "
+                    "object on each line, or an array of objects"
+                )
+            yield one, number
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from dnagpt_hf.records.compression import decompressed, is_gzip
 from dnagpt_hf.records.files import (
     BGZIP_END,
     STANDARD_STREAM,
     RecordError,
     ending,
     format_of_name,
-    is_gzip,
     last_bytes,
     open_bytes,
     source_name,
@@ -90,8 +90,8 @@ def _open(
 def _first_bytes(path: Path, source: str) -> bytes:
     """Read the first bytes behind a compression, and check the end of a bgzipped file."""
     with open_bytes(path) as raw:
-        if not is_gzip(raw, source):
-            return raw.read(64)
+        if not is_gzip(raw):
+            return decompressed(raw, source).read(64)
         is_bgzipped = raw.peek(4)[:4] == _BGZIP_START
         # htslib and gzip read a file without its last blocks without an error
         if is_bgzipped and last_bytes(path) != BGZIP_END:

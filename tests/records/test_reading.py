@@ -93,6 +93,12 @@ def test_fasta_without_name_or_sequence(tmp_path: Path) -> None:
         ("a.csv", '"name","sequence","x"\n"a","ACGT","1"\n"b","GG","2"\n'),
         ("a.tsv", "name\tsequence\tx\na\tACGT\t1\nb\tGG\t2\n"),
         ("a.txt", "name\tsequence\tx\na\tACGT\t1\nb\tGG\t2\n"),
+        ("a.panel", "name\tsequence\tx\t\t\na\tACGT\t1\nb\tGG\t2\n"),
+        (
+            "a.json",
+            '[\n{"name": "a", "sequence": "ACGT", "x": "1"},\n'
+            '{"name": "b", "sequence": "GG", "x": "2"}]',
+        ),
         ("a", " name , sequence , x \na,ACGT,1\nb,GG,2\n"),
         (
             "a.jsonl",
@@ -134,6 +140,8 @@ def test_text_must_be_asked_for(tmp_path: Path) -> None:
     for options in ({"format": "text"}, {"text_by_default": True}):
         records = read(path, **options)
         assert [record.values["sequence"] for record in records] == ["<R>ACGT", "<S>GG"]
+    plain = read(written(tmp_path, "dna.txt", "ACGT\nGGN\n"))
+    assert [record.values["sequence"] for record in plain] == ["ACGT", "GGN"]
     with pytest.raises(RecordError, match=r"a\.txt: its first line '<R>ACGT' does not tell"):
         read(path)
 
@@ -156,8 +164,8 @@ def test_text_must_be_asked_for(tmp_path: Path) -> None:
         ("a.csv", b'a,b\n1,"2"x\n', "line 2: malformed table"),
         ("a.csv", b"a,b;c\n1,2\n", "the separator is not clear"),
         ("a.jsonl", b'{"a": 1}\n{"a": \n', "line 2: not a JSON object"),
-        ("a.jsonl", b"[1]\n", r"line 1: expected a JSON object, not '\[1\]'"),
-        ("a.json", b'[{"a": 1, "b": 2}]\n', "line 1: expected a JSON object, .*one object on each"),
+        ("a.jsonl", b"[1]\n", r"line 1: expected a JSON object, not '1'"),
+        ("a.json", b'[{"a": 1},\n', "line 1: not a JSON array"),
         ("a.jsonl", b'{"a": 1, "b": 2, "a": 3}\n', "line 1: .*'a' stands in it twice"),
         ("a.jsonl", b'{"a": ' + b"[" * 100_000, "line 1: not a JSON object"),
     ],

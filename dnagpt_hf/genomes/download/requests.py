@@ -97,7 +97,7 @@ def find_requests(
         found += manifest_requests(load_manifest(manifest_path(manifest)), client)
     names = list(accessions)
     if accession_file is not None:
-        lines = accession_file.read_text("utf-8").split("\n")
+        lines = accession_file.read_text("utf-8-sig").splitlines()
         names += [words[0] for line in lines if (words := line.partition("#")[0].split())]
     for name in dict.fromkeys(names):
         found.append(GenomeRequest(AccessionSource(accession=check_accession(name))))
