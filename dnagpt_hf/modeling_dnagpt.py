@@ -748,6 +748,12 @@ class DNAGPTForMultiTask(DNAGPTPreTrainedModel, DNAGPTGenerationMixin):
         if number_labels is not None:
             virtual = _virtual(inputs_embeds, number_labels)
             number_labels = nn.functional.pad(number_labels, (virtual, 0), value=torch.nan)
+            if self.training and targets is None:
+                # Trainer keeps the labels for a loss that shifts them for models it knows by name
+                logger.warning_once(
+                    "number_labels came without labels: if Trainer has label_smoothing_factor, set "
+                    "that to 0, since each token would be trained on itself"
+                )
         has_targets = targets is not None or number_labels is not None
         if has_targets and kept.shape[1] != states.shape[1]:
             raise ValueError("labels need the logits of all positions: leave logits_to_keep 0")

@@ -1,10 +1,15 @@
 """Batches: padding on either side, masks and targets."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from transformers import Trainer, TrainingArguments
 
 from dnagpt_hf import DNAGPTForMultiTask, DNAGPTTokenizer
+from dnagpt_hf.presets import preset_config
 from dnagpt_hf.pretraining.collator import DNAGPTDataCollator
 
 TEXTS = ["<R>ACGTACGG<=><M>0.25", "<R>AC<=><B>A", "<R>ACGT<+><M>1.5 2<=><B>N<M>-1"]
@@ -113,3 +118,21 @@ def test_misaligned_examples_are_named(
 def test_an_empty_batch_is_refused(tokenizer: DNAGPTTokenizer) -> None:
     with pytest.raises(ValueError, match="at least one example"):
         DNAGPTDataCollator(tokenizer)([])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_trainer_that_keeps_the_labels_back_is_noticed(
+    tokenizer: DNAGPTTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smoothing: float
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("dnagpt_hf.modeling_dnagpt.logger.warning_once", said.append)
+    options: Any = {"label_smoothing_factor": smoothing, "max_steps": 1, "use_cpu": True}
+    trainer = Trainer(
+        DNAGPTForMultiTask(preset_config("dnagpt-test")),
+        TrainingArguments(tmp_path, report_to="none", disable_tqdm=True, **options),
+        data_collator=DNAGPTDataCollator(tokenizer),
+        train_dataset=[dict(tokenizer(text)) for text in TEXTS],
+    )
+    trainer.train()
+    assert [text for text in said if "label_smoothing_factor" in text] == said
+    assert bool(said) == bool(smoothing)
