@@ -39,7 +39,7 @@ class SpeciesReport:
     Args:
         name: species.
         token: its instruction token.
-        contigs: number of training and held-out parts.
+        contigs: number of contigs, of which one may have training and held-out parts.
         bases: number of bases in them.
         undetermined: number of bases that are N or another code for several bases.
         gc_content: fraction of G and C among the others.
@@ -108,7 +108,7 @@ def _check_genome(one: SpeciesGenome, progress: Callable[[int], object]) -> Spec
     return SpeciesReport(
         name=one.name,
         token=one.token,
-        contigs=len(parts),
+        contigs=len({(contig.path, contig.name) for contig in map(_contig, parts)}),
         bases=bases,
         undetermined=bases - known,
         gc_content=gc / known if known else float("nan"),
@@ -122,8 +122,12 @@ def _check_genome(one: SpeciesGenome, progress: Callable[[int], object]) -> Spec
     )
 
 
+def _contig(part: Contig | ContigPart) -> Contig:
+    return part.contig if isinstance(part, ContigPart) else part
+
+
 def _count_part(part: Contig | ContigPart, progress: Callable[[int], object]) -> NDArray[np.int64]:
-    contig, first = (part.contig, part.start) if isinstance(part, ContigPart) else (part, 0)
+    contig, first = _contig(part), part.start if isinstance(part, ContigPart) else 0
     counts = np.zeros(4, np.int64)
     for start in range(first, first + len(part), _BLOCK):
         end = min(start + _BLOCK, first + len(part))

@@ -6,7 +6,7 @@ import codecs
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -140,8 +140,14 @@ def _making(source: Path, place: Path) -> Iterator[None]:
 
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(place.with_name(f".{place.name}.lock")):
-            yield
+        lock = place.with_name(f".{place.name}.lock")
+        with FileLock(lock):
+            try:
+                yield
+            finally:
+                # whoever waits for it, or makes it anew, finds the file that was made
+                with suppress(OSError):
+                    lock.unlink()
     except OSError as error:
         raise GenomeError(
             f"{source}: {place} cannot be written ({error.strerror or error}): give a cache folder "

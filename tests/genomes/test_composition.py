@@ -15,7 +15,7 @@ from dnagpt_hf.genomes.composition import (
     check_genomes,
     drop_undetermined,
 )
-from dnagpt_hf.genomes.contigs import Contig
+from dnagpt_hf.genomes.contigs import Contig, ContigPart
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.manifest import SpeciesGenome
 
@@ -52,6 +52,15 @@ def test_counts_are_those_of_a_plain_loop(tmp_path: Path, monkeypatch: pytest.Mo
         undetermined_parts=(),
         published_bases=None,
     )
+
+
+def test_a_contig_with_held_out_parts_is_one(tmp_path: Path) -> None:
+    one = species(tmp_path, a="ACGT" * 30)
+    contig = one.training[0]
+    parts = (ContigPart(contig, 0, 50), ContigPart(contig, 80, 120))
+    held_out = (ContigPart(contig, 50, 80),)
+    (report,) = check_genomes([SpeciesGenome("yeast", "<U>", parts, held_out)])
+    assert (report.contigs, report.bases, report.held_out_bases) == (1, 120, 30)
 
 
 def test_much_is_read_with_little_memory(tmp_path: Path) -> None:
