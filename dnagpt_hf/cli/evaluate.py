@@ -85,6 +85,7 @@ def evaluate(
         )
     head = resolve_head(network, tokenizer, None, template, answers)
     assert head.task is not None
+    records.check_set(head.task)
     task = head.task.with_views(views.choice)
     settings: dict[str, Any] = {
         "head": head_of(network),

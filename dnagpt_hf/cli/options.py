@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dnagpt_hf.checkpoints.opening import Checkpoint
     from dnagpt_hf.loaded_model import LoadedModel
     from dnagpt_hf.records.reading import Record
+    from dnagpt_hf.tasks.task import Task
     from dnagpt_hf.tasks.views import ViewChoice
 
 DType = Literal["float32", "float16", "bfloat16"]
@@ -183,6 +184,24 @@ class RecordOptions:
     def changes(self) -> tuple[dict[str, str], dict[str, str]]:
         """Columns to rename, and columns to add."""
         return parse_pairs("columns", self.columns), parse_pairs("set", self.set)
+
+    def check_set(self, task: Task | None, kept: Sequence[str] = ()) -> None:
+        """Refuse added columns that nothing reads, such as a species that the template states.
+
+        Args:
+            task: task of the model, whose template is read if none is stated.
+            kept: columns that are written.
+
+        Raises:
+            ValueError: a column of `--set` is in neither of them.
+        """
+        template = self.template or (task.template if task else "{sequence}")
+        for column in self.changes[1]:
+            if f"{{{column}}}" not in template and column not in (*kept, "name", "id"):
+                raise ValueError(
+                    f"--set {column}: the template {template!r} has no such column, so that it "
+                    "would change nothing: leave it out, or state another --template"
+                )
 
     @contextmanager
     def read(self, input: str, description: str) -> Iterator[Iterator[Record]]:

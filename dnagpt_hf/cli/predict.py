@@ -50,6 +50,7 @@ def predict(
         from dnagpt_hf.tasks.training_overlap import TrainingOverlap
 
         overlap, task = TrainingOverlap(checkpoint.folder), loaded.task
+        records.check_set(task, keep or [])
         labels = {answer.column for answer in task.answer_list} if task else set()
         with row_writer(output, format=written_format, overwrite=overwrite) as write:
             for prediction in loaded.iter_predictions(rows, **prompt, **vars(batches)):
@@ -137,6 +138,7 @@ def embed(
     check_output(output, overwrite=overwrite)
     with records.read(input, "embedding") as rows:
         loaded = loading.load(model, remainder=records.remainder, model_class=DNAGPTModel)
+        records.check_set(loaded.task)
         embeddings = loaded.iter_embeddings(
             rows,
             pooling=pooling,

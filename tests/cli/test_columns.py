@@ -127,3 +127,11 @@ def test_templates_that_lose_a_preparation(template: str, lost: str | None) -> N
 def test_columns_that_cannot_be_changed(work: Path, options: tuple[str, ...], message: str) -> None:
     output = run("predict", work / "model", work / "b.csv", *options, status=1)
     assert message in output and output.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "embed"])
+def test_a_column_that_nothing_reads(work: Path, command: str) -> None:
+    more = () if command == "predict" else ("-o", work / "unread.npz")
+    arguments = (command, work / "model", work / "a.csv", *more)
+    said = run(*arguments, "--set", "organism=R", status=1)
+    assert said.startswith(f"dnagpt: error: --set organism: the template {TASK['template']!r} has")
