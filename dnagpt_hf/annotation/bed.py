@@ -1,17 +1,22 @@
-"""Regions of BED files."""
+"""Regions of BED files, and of genomes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from dnagpt_hf.genomes.regions import contig_of_region, find_intervals
 from dnagpt_hf.records.files import RecordError, open_text, shorten
+
+if TYPE_CHECKING:
+    from dnagpt_hf.genomes.fasta import Genome
 
 
 @dataclass(frozen=True)
 class BedRegion:
-    """One line of a BED file.
+    """One line of a BED file, or a region of a genome.
 
     Args:
         contig: name of the contig.
@@ -20,17 +25,17 @@ class BedRegion:
         name: its name; empty where there is none.
         score: its score as it is written; empty where there is none.
         strand: `+`, `-`, or `.` where it has none.
-        line: line of the file.
+        line: line of the file; 0 without one.
         values: further columns.
     """
 
     contig: str
     start: int
     end: int
-    name: str
-    score: str
-    strand: str
-    line: int
+    name: str = ""
+    score: str = ""
+    strand: str = "."
+    line: int = 0
     values: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,6 +77,54 @@ def read_bed(path: str | os.PathLike[str]) -> Iterator[BedRegion]:
         yield BedRegion(contig, int(start), int(end), name, score, strand, number, values)
     if number == 0:
         raise RecordError(f"{os.fspath(path)} has no regions: give a BED file")
+
+
+def find_regions(
+    genome: Genome, regions: str | os.PathLike[str] | Iterable[str | tuple[str, int, int]]
+) -> Iterator[BedRegion]:
+    """Find regions in a genome; their contigs have its names.
+
+    Args:
+        genome: the genome.
+        regions: a BED file, or a list of regions as `"chrI:101-200"` (from 1, both ends included),
+            `"chrI"` or `("chrI", 100, 200)` (from 0, the end excluded).
+
+    Yields:
+        `BedRegion`: without a name in its file it has that of its place, `chrI:101-200`.
+
+    Raises:
+        RecordError: the BED file cannot be read.
+        ValueError: a region does not lie in the genome.
+
+    Example:
+
+        >>> import tempfile, pathlib, dnagpt_hf
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "genome.fa"
+        >>> _ = path.write_text(">chrI\\nACGTACGT\\n")
+        >>> genome = dnagpt_hf.open_genome(path)
+        >>> [one.name for one in find_regions(genome, ["I:5-8", ("chrI", 2, 4)])]
+        ['chrI:5-8', 'chrI:3-4']
+    """
+    for region in _regions(genome, regions):
+        start, end = region.start, region.end
+        where = f"{regions}, line {region.line}" if region.line else ""
+        contig = contig_of_region(genome, region.contig, start, end, where)
+        name = region.name or f"{contig}:{start + 1}-{end}"
+        yield replace(region, contig=contig, name=name)
+
+
+def _regions(
+    genome: Genome, regions: str | os.PathLike[str] | Iterable[str | tuple[str, int, int]]
+) -> Iterator[BedRegion]:
+    if isinstance(regions, str | os.PathLike):
+        yield from read_bed(regions)
+        return
+    for region in regions:
+        if isinstance(region, str):
+            for contig, found in find_intervals(region, genome.contigs, genome.path, genome.names):
+                yield BedRegion(contig, *found)
+        else:
+            yield BedRegion(*region)
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], list[str]]]:

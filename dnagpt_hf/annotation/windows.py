@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dnagpt_hf.genomes.bases import Interval, reverse_complement
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta import open_genome
 from dnagpt_hf.genomes.regions import no_such_contig
@@ -95,13 +96,29 @@ class Window:
         return _PADDING * (first - start) + bases.tobytes().decode() + _PADDING * (end - last)
 
 
+class _ContigsByName(Mapping[str, Contig]):
+    """Contigs by their names with and without `chr`."""
+
+    def __init__(self, contigs: Mapping[str, Contig]) -> None:
+        self._contigs, self._names = contigs, ContigNames(contigs)
+
+    def __getitem__(self, name: str) -> Contig:
+        return self._contigs[self._names.find(name) or name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contigs)
+
+    def __len__(self) -> int:
+        return len(self._contigs)
+
+
 @dataclass(frozen=True)
 class GenomeWindows:
     """A genome to cut windows from, for places that another file names.
 
     Args:
         genome: the FASTA file.
-        contigs: its contigs, by the names of the other file.
+        contigs: its contigs, by the names of the other file, with or without `chr`.
         regions: the other file.
         is_selection: whether places on other contigs are left out rather than an error.
     """
@@ -180,7 +197,7 @@ def open_windows(
         GenomeError: the FASTA file cannot be used.
         ValueError: it has no contig of such a name.
     """
-    found = open_genome(genome, cache_folder).contigs
+    found = _ContigsByName(open_genome(genome, cache_folder).contigs)
     pairs = (
         dict(contigs) if isinstance(contigs, Mapping) else {name: name for name in contigs or found}
     )
@@ -188,4 +205,5 @@ def open_windows(
         if name not in found:
             raise ValueError(f"contigs: {no_such_contig(name, found, genome)}")
     chosen = {name: found[theirs] for name, theirs in pairs.items()}
-    return GenomeWindows(Path(genome), chosen, Path(regions), contigs is not None)
+    by_name = _ContigsByName(chosen)
+    return GenomeWindows(Path(genome), by_name, Path(regions), contigs is not None)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, BadParameter, Option
@@ -62,6 +63,21 @@ Columns = Annotated[
     list[str] | None,
     Option(
         metavar="NEW=OLD", help="Rename a column of the input, as sequence=Sequence; repeatable."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    Option(
+        metavar="COLUMN=VALUE",
+        help="Add a column with one value for all records, as species=R; repeatable.",
+    ),
+]
+ChromAliases = Annotated[
+    Path | None,
+    Option(
+        metavar="FILE",
+        help="Other names of each contig on a line, separated by tabs. With and without chr names "
+        "are the same anyway.",
     ),
 ]
 Device = Annotated[str, Option(metavar="NAME", help="auto, cpu, or cuda (also cuda:1).")]
@@ -155,13 +171,7 @@ class RecordOptions:
 
     template: Template = None
     columns: Columns = None
-    set: Annotated[
-        list[str] | None,
-        Option(
-            metavar="COLUMN=VALUE",
-            help="Add a column with one value for all records, as species=R; repeatable.",
-        ),
-    ] = None
+    set: Set = None
     format: InputFormatOption = None
     truncate: Annotated[
         Side | None,

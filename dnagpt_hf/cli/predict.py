@@ -69,6 +69,7 @@ class RegionOptions:
     bed: Annotated[
         Path | None, Option(metavar="FILE", help="Embed these regions of a FASTA file, in windows.")
     ] = None
+    chrom_aliases: options.ChromAliases = None
     window: Annotated[
         int | None,
         Option(min=1, help="Embed whole sequences of a FASTA file in windows of so many bases."),
@@ -117,7 +118,8 @@ def embed(
 
     The file has float32 embeddings, one row for each record. With --pooling token it has one row
     for each token, input_ids, and offsets: record i has the rows offsets[i] to offsets[i + 1].
-    With --bed or --window it has a row for each window, token or bin, with contig, start and end.
+    With --bed or --window it has a row for each window, token or bin, with the name of its region,
+    contig, start and end.
     """
     from dnagpt_hf.modeling_dnagpt import DNAGPTModel
 
@@ -166,25 +168,29 @@ def _embed_regions(
 ) -> None:
     """Embed the regions of a genome."""
     from dnagpt_hf.genomes.fasta import open_genome
-    from dnagpt_hf.inference.region_embedding import RegionEmbedder, RegionSettings, find_regions
+    from dnagpt_hf.inference.region_embedding import (
+        RegionEmbedder,
+        RegionSettings,
+        regions_to_embed,
+    )
     from dnagpt_hf.modeling_dnagpt import DNAGPTModel
     from dnagpt_hf.records.region_vectors import check_region_vectors, write_region_vectors
 
-    bed = chosen.pop("bed")
+    bed, chrom_aliases = chosen.pop("bed"), chosen.pop("chrom_aliases")
     if chosen["bin_size"] is not None:
         chosen["pooling"] = "bin"
     settings = RegionSettings(**chosen)
     check_region_vectors(output, overwrite=overwrite)
-    genome = open_genome(fasta)
-    regions = find_regions(genome, bed)
+    genome = open_genome(fasta, chrom_aliases=chrom_aliases)
+    regions = regions_to_embed(genome, bed)
     loaded = loading.load(model, model_class=DNAGPTModel)
     embedder = RegionEmbedder(loaded.model, loaded.tokenizer, settings, max_tokens=batch_tokens)
-    vectors = sum(embedder.num_vectors(end - start) for _, (start, end) in regions)
+    vectors = sum(embedder.num_vectors(region.end - region.start) for region in regions)
     with counter("embedding", total=vectors, unit="vector") as bar:
         write_region_vectors(
             output,
             _counted(embedder.embed(genome, regions), bar.update),
-            contigs=list(genome.contigs),
+            regions=regions,
             shape=(vectors, embedder.hidden_size),
             overwrite=overwrite,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from dnagpt_hf.cli import options
 from dnagpt_hf.cli.running import counter
 
 if TYPE_CHECKING:
-    from dnagpt_hf.genomes.fasta import Genome
+    from dnagpt_hf.genomes.contig_names import ContigNames
+    from dnagpt_hf.likelihoods.scores import SequencePart
     from dnagpt_hf.likelihoods.sequences import BaseScores
 
 
@@ -25,7 +27,8 @@ class ScoreOptions:
         str | None,
         typer.Option(
             metavar="TOKEN",
-            help="Species token in front, such as R. Without one the first k-mer is not scored.",
+            help="Species token in front, such as R. By default that of a column species, if there "
+            "is one; without any the first k-mer is not scored.",
         ),
     ] = None
     strand: Annotated[
@@ -102,8 +105,10 @@ def score(
         Path | None,
         typer.Option(metavar="FILE", help="GFF3 or GTF file whose features the figure shows."),
     ] = None,
+    chrom_aliases: options.ChromAliases = None,
     settings: ScoreOptions,
     columns: options.Columns = None,
+    set: options.Set = None,
     format: options.InputFormatOption = None,
     output_format: options.OutputFormat = None,
     loading: options.ModelOptions,
@@ -128,6 +133,8 @@ def score(
         ("--all-bases", "--per-base", all_bases and per_base is None),
         ("--annotation", "--logo", annotation is not None and logo is None),
         ("--region", "no --bed", bool(region) and bed is not None),
+        ("--chrom-aliases", "--bed or --region", chrom_aliases and not (bed or region)),
+        ("--set", "records, without --bed and --region", set and (bed or region)),
     ):
         if is_alone:
             raise typer.BadParameter(f"{option} needs {needed}")
@@ -137,15 +144,19 @@ def score(
     needs_lengths = per_base is not None and track_format(per_base) == "bigwig"
     if logo is not None:
         check_figure(logo, overwrite=overwrite)
+    names: ContigNames | None = None
+    parts: Iterable[SequencePart]
     with ExitStack() as stack:
         if bed is None and not region:
-            records = options.RecordOptions(columns=columns, format=format)
+            records = options.RecordOptions(columns=columns, set=set, format=format)
             lengths = _record_lengths(records, input) if needs_lengths else None
-            parts = record_parts(stack.enter_context(records.read(input, "scoring")))
+            rows = stack.enter_context(records.read(input, "scoring"))
+            parts = record_parts(rows, chosen.species)
         else:
-            genome = open_genome(input)
+            genome = open_genome(input, chrom_aliases=chrom_aliases)
+            names = genome.names
             lengths = {name: len(contig) for name, contig in genome.contigs.items()}
-            parts = region_parts(genome, bed or _regions(genome, region or []))
+            parts = region_parts(genome, bed or region or [])
         loaded = loading.load(model)
         scorer = SequenceScorer(loaded.model, loaded.tokenizer, chosen)
         write = stack.enter_context(row_writer(output, format=written_format, overwrite=overwrite))
@@ -169,15 +180,9 @@ def score(
             found = score_part(scorer, part, per_base="all" if logo else None, on_block=on_block)
             write(found.row())
             if logo is not None:
-                save_figure(logo_figure(found, annotation=annotation), logo, overwrite=overwrite)
+                drawn = logo_figure(found, annotation=annotation, names=names)
+                save_figure(drawn, logo, overwrite=overwrite)
                 logo = None
-
-
-def _regions(genome: Genome, texts: list[str]) -> list[tuple[str, int, int]]:
-    from dnagpt_hf.genomes.regions import find_intervals
-
-    found = [one for text in texts for one in find_intervals(text, genome.contigs, genome.path)]
-    return [(contig, interval.start, interval.end) for contig, interval in found]
 
 
 def _record_lengths(records: options.RecordOptions, input: str) -> dict[str, int]:

@@ -54,13 +54,16 @@ def variants(
     mode: Annotated[
         Literal["full", "site"] | None,
         typer.Option(
-            help="full: haplotypes with the bases behind the variant (DNAGPT_LLR); site: the "
-            "single base, given those before it (DNAGPT_SITE). By default full; with --saturate "
-            "site, unless --site asks for both."
+            help="full: haplotypes, with the bases behind the variant, as DNAGPT_LLR. site: single "
+            "bases alone, given those before them, as DNAGPT_SITE. By default full, and site with "
+            "--saturate."
         ),
     ] = None,
     site: Annotated[
-        bool, typer.Option("--site", help="Write DNAGPT_SITE beside DNAGPT_LLR of mode full.")
+        bool,
+        typer.Option(
+            "--site", help="Both: mode full, with DNAGPT_SITE of single bases beside DNAGPT_LLR."
+        ),
     ] = False,
     saturate: Annotated[
         str | None,
@@ -73,10 +76,7 @@ def variants(
         Path | None,
         typer.Option(metavar="FILE", help="Heat map of --saturate: .png, .svg or .pdf."),
     ] = None,
-    chrom_aliases: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Names of each contig on a line, separated by tabs."),
-    ] = None,
+    chrom_aliases: options.ChromAliases = None,
     max_mismatches: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of records that may have another REF.")
     ] = 0.1,
@@ -101,9 +101,10 @@ def variants(
         raise typer.BadParameter("give VARIANTS and FASTA, or FASTA and --saturate REGION")
     if figure is not None and saturate is None:
         raise typer.BadParameter("--figure needs --saturate")
+    if site and mode == "site":
+        raise typer.BadParameter("--mode site has DNAGPT_SITE alone: leave out --site or --mode")
     from dnagpt_hf.checkpoints.opening import open_checkpoint
     from dnagpt_hf.evaluation.figures import check_figure, save_figure
-    from dnagpt_hf.genomes.contig_names import ContigNames, read_aliases
     from dnagpt_hf.genomes.fasta import open_genome
     from dnagpt_hf.likelihoods.figures import saturation_figure
     from dnagpt_hf.likelihoods.settings import VariantSettings
@@ -118,13 +119,11 @@ def variants(
     if figure is not None:
         check_figure(figure, overwrite=overwrite)
     checkpoint = open_checkpoint(model)
-    genome = open_genome(file if fasta is None else fasta)
-    aliases = None if chrom_aliases is None else read_aliases(chrom_aliases, genome.contigs)
-    names = ContigNames(genome.contigs, aliases)
+    genome = open_genome(file if fasta is None else fasta, chrom_aliases=chrom_aliases)
     with ExitStack() as stack:
         watched = None
         if saturate is not None:
-            region = RegionVariants(genome, saturate, names)
+            region = RegionVariants(genome, saturate)
             read: VariantFile = region
             watched = Watched(region, mode) if figure is not None else None
         else:
@@ -133,13 +132,13 @@ def variants(
         written_format = choose_format(output, read, output_format)
         check_output(output, written_format, overwrite=overwrite)
         with counter("checking references", unit="record") as bar:
-            contents = check_assembly(read, genome, names, max_mismatches, bar.update)
+            contents = check_assembly(read, genome, max_mismatches, bar.update)
         loaded = loading.load(checkpoint)
         source = f"{checkpoint.source}; revision {checkpoint.revision}"
         fields = Fields(mode == "full", site or mode == "site", source, settings)
         with counter("scoring", total=contents.alleles, unit="allele") as bar:
             scored = score_records(
-                loaded.model, loaded.tokenizer, genome, read, names, settings, bar.update
+                loaded.model, loaded.tokenizer, genome, read, settings, bar.update
             )
             if watched is not None:
                 scored = watched.watch(scored)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dnagpt_hf.atomic_files import new_file
 from dnagpt_hf.genomes.bases import GenomeError
+from dnagpt_hf.genomes.contig_names import ContigNames, read_aliases
 from dnagpt_hf.genomes.contigs import Contig
 from dnagpt_hf.genomes.fasta_index import read_index, write_index
 from dnagpt_hf.records.compression import DAMAGED, RecordError, decompressed
@@ -27,23 +28,38 @@ _COARSEST_TIME = 2 * 10**9
 
 @dataclass(frozen=True)
 class Genome:
-    """A FASTA file and its contigs by name, in the order of the file."""
+    """A FASTA file and its contigs.
+
+    Args:
+        path: the file.
+        contigs: contigs by name, in the order of the file.
+        names: names of the contigs in other files.
+    """
 
     path: Path
     contigs: dict[str, Contig]
+    names: ContigNames
 
 
-def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None = None) -> Genome:
+def open_genome(
+    path: str | os.PathLike[str] | Genome,
+    cache_folder: Path | None = None,
+    *,
+    chrom_aliases: str | os.PathLike[str] | None = None,
+) -> Genome:
     """Open a FASTA file, plain or compressed.
 
     Args:
         path: the file. A compressed file is unpacked once, and so is one with a byte order mark or
             line ends of CR alone. A genome that is open stays as it is.
         cache_folder: folder for the index and the unpacked file; by default next to the file.
+        chrom_aliases: file with other names of contigs, as [`read_aliases`] reads it; names with
+            and without `chr` are the same anyway.
 
     Raises:
         GenomeError: the file is missing, damaged or not FASTA; has no record or one twice; or a
             record is empty or has lines of different lengths.
+        RecordError: the file of other names is not clear.
 
     Example:
 
@@ -73,7 +89,8 @@ def open_genome(path: str | os.PathLike[str] | Genome, cache_folder: Path | None
     for name, contig in contigs.items():
         if not len(contig):
             raise GenomeError(f"{source}: record {name} is empty: remove it from the file")
-    return Genome(source, contigs)
+    aliases = None if chrom_aliases is None else read_aliases(chrom_aliases, contigs)
+    return Genome(source, contigs, ContigNames(contigs, aliases))
 
 
 def _is_plain(source: Path) -> bool:
@@ -97,7 +114,7 @@ def _unpacked(source: Path, cache_folder: Path | None) -> Path:
         with _making(source, plain):
             if not _is_of(plain, modified):
                 logger.info("unpacking %s to %s", source, plain)
-                with new_file(plain, overwrite=True) as partial:
+                with new_file(plain, overwrite=True, shared=True) as partial:
                     _unpack(source, partial)
                     os.utime(partial, ns=(modified, modified))
     return Path(os.path.abspath(plain))
@@ -167,7 +184,7 @@ def _indexed(plain: Path, source: Path, cache_folder: Path | None) -> dict[str, 
         with _making(source, place):
             contigs = read_index(place, plain)
             if contigs is None:
-                with new_file(place, overwrite=True) as partial:
+                with new_file(place, overwrite=True, shared=True) as partial:
                     write_index(plain, partial, source)
                     contigs = read_index(partial, plain)
                     if contigs is None:

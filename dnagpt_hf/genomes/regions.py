@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dnagpt_hf.genomes.bases import Interval
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.genomes.contigs import Contig, ContigPart
 
 if TYPE_CHECKING:
@@ -71,54 +72,61 @@ class Region:
 
 
 def find_intervals(
-    name: str, contigs: Mapping[str, Contig], genome: object = "the genome"
+    name: str,
+    contigs: Mapping[str, Contig],
+    genome: object = "the genome",
+    names: ContigNames | None = None,
 ) -> list[tuple[str, Interval]]:
     """Find the bases that a name stands for, as contigs and intervals.
 
     Args:
-        name: a contig, a region `X:1-10000` or a pattern `KI27*`. An exact name has priority over a
+        name: a contig, a region `X:1-10000` or a pattern `KI27*`. A contig has priority over a
             region, a region over a pattern.
         contigs: contigs of the genome by name.
         genome: its file, for errors.
+        names: other names of the contigs; by default with and without `chr`.
 
     Raises:
         ValueError: the name fits no contig, or the region does not lie in its contig.
     """
-    region = Region(name) if name in contigs else Region.parse(name)
-    if region.contig in contigs:
-        length = len(contigs[region.contig])
+    names = names or ContigNames(contigs)
+    region = Region(name) if names.find(name) else Region.parse(name)
+    contig = names.find(region.contig)
+    if contig is not None:
+        length = len(contigs[contig])
         end = length if region.end is None else region.end
         if not region.start <= end <= length:
-            raise ValueError(f"{name}: contig {region.contig} has the positions 1 to {length:,}")
-        return [(region.contig, Interval(region.start - 1, end))]
+            raise ValueError(f"{name}: contig {contig} has the positions 1 to {length:,}")
+        return [(contig, Interval(region.start - 1, end))]
     fitting = [contig for contig in contigs if fnmatchcase(contig, name)]
     if not fitting:
         raise ValueError(no_such_contig(region.contig, contigs, genome))
     return [(contig, Interval(0, len(contigs[contig]))) for contig in fitting]
 
 
-def check_region(genome: Genome, contig: str, start: int, end: int, where: str = "") -> None:
-    """Refuse a region that does not lie in a genome.
+def contig_of_region(genome: Genome, name: str, start: int, end: int, where: str = "") -> str:
+    """Find the contig of a region by any of its names.
 
     Args:
         genome: the genome.
-        contig: name of the contig.
-        start: first base, from 0.
+        name: name of the contig, with or without `chr`, or another one that the genome knows.
+        start: first base of the region, from 0.
         end: end of the region, excluded.
         where: place that names the region, such as the line of a file.
 
     Raises:
-        ValueError: the genome has no such contig, the contig ends before the region, or the region
-            has no bases.
+        ValueError: the genome has no such contig, or the region is empty or does not lie in it.
     """
-    region = f"{where}{': ' if where else ''}region {contig}:{start + 1:,}-{end:,}"
-    if contig not in genome.contigs:
-        raise ValueError(f"{region}: {no_such_contig(contig, genome.contigs, genome.path)}")
+    region = f"{where}{': ' if where else ''}region {name}:{start + 1:,}-{end:,}"
+    contig = genome.names.find(name)
+    if contig is None:
+        raise ValueError(f"{region}: {no_such_contig(name, genome.contigs, genome.path)}")
     length = len(genome.contigs[contig])
     if not 0 <= start <= end <= length:
         raise ValueError(f"{region}: contig {contig} has the positions 1 to {length:,}")
     if start == end:
         raise ValueError(f"{region} has no bases")
+    return contig
 
 
 def no_such_contig(name: str, contigs: Mapping[str, Contig], genome: object) -> str:
@@ -126,13 +134,10 @@ def no_such_contig(name: str, contigs: Mapping[str, Contig], genome: object) -> 
 
     Example:
 
-        >>> no_such_contig("chrI", {"I": None}, "genome.fa")
-        'genome.fa has no contig chrI; its contigs are I (only the prefix chr differs: write I)'
+        >>> no_such_contig("chrII", {"I": None}, "genome.fa")
+        'genome.fa has no contig chrII; its contigs are I'
     """
-    bare = name.removeprefix("chr")
-    other = bare if bare != name else f"chr{name}"
-    hint = f" (only the prefix chr differs: write {other})" if other in contigs else ""
-    return f"{genome} has no contig {name}; its contigs are {similar_contigs(name, contigs)}{hint}"
+    return f"{genome} has no contig {name}; its contigs are {similar_contigs(name, contigs)}"
 
 
 def similar_contigs(name: str, contigs: Mapping[str, Contig]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 Pooling = Literal["mean", "last", "max", "token"]
+_REMEDY = (
+    "cut its left or right end with truncation (--truncate), or embed a FASTA file in windows "
+    "(--window, or embed_regions)"
+)
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,9 @@ def embed_records(
             return vectors
         return list(np.stack(vectors).reshape(-1, several, vectors[0].size).mean(1))
 
+    in_views = replace(encoder, remedy=_REMEDY).in_views
     rows = map_in_batches(
-        embed, map(encoder.in_views, records), max_records=max_records, max_tokens=max_tokens
+        embed, map(in_views, records), max_records=max_records, max_tokens=max_tokens
     )
     for encoded, vectors in rows:
         check_finite(encoded.record, vectors)

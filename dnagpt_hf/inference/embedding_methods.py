@@ -99,7 +99,7 @@ class EmbeddingMethods:
     def embed_regions(
         self,
         genome: str | Path | Genome,
-        regions: str | Path | Iterable[tuple[str, int, int]] | None = None,
+        regions: str | Path | Iterable[str | tuple[str, int, int]] | None = None,
         *,
         batch_tokens: int = 16_384,
         **settings: Any,
@@ -108,7 +108,8 @@ class EmbeddingMethods:
 
         Args:
             genome: the path of a FASTA file, or an opened genome.
-            regions: a BED file, or contigs with first base from 0 and end, excluded; by default all
+            regions: a BED file, or a list of regions as `"chrI:101-200"` (from 1, both ends
+                included) or `("chrI", 100, 200)` (from 0, the end excluded); by default all
                 contigs.
             batch_tokens: most tokens of a batch.
             **settings: those of [`~dnagpt_hf.inference.region_embedding.RegionSettings`]:
@@ -134,7 +135,7 @@ class EmbeddingMethods:
         from dnagpt_hf.inference.region_embedding import (
             RegionEmbedder,
             RegionSettings,
-            find_regions,
+            regions_to_embed,
         )
 
         opened = open_genome(genome)
@@ -144,4 +145,4 @@ class EmbeddingMethods:
             RegionSettings(**settings),
             max_tokens=batch_tokens,
         )
-        return embedder.embed(opened, find_regions(opened, regions))
+        return embedder.embed(opened, regions_to_embed(opened, regions))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 
-from dnagpt_hf.annotation.bed import read_bed
+from dnagpt_hf.annotation.bed import BedRegion, find_regions
 from dnagpt_hf.genomes.bases import Bases, Interval, reverse_complement
 from dnagpt_hf.genomes.fasta import Genome
-from dnagpt_hf.genomes.regions import check_region
 from dnagpt_hf.inference.embedding import hidden_states, layer_index
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
-from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS, SPECIES
+from dnagpt_hf.records.templates import species_token_id
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -71,49 +70,41 @@ class RegionSettings:
 
 @dataclass(frozen=True)
 class RegionVectors:
-    """Vectors of a part of a contig.
+    """Vectors of a part of a region.
 
     Args:
-        contig: name of the contig.
+        region: the region; of a whole contig, its name is that of the contig.
+        number: its number among the regions, from 0.
         start: first base of each vector, from 0, int64 `(vectors,)`.
         end: the base behind its last one, int64 `(vectors,)`.
         vectors: float32 `(vectors, hidden)`; NaN where a window or a bin has no whole k-mer.
     """
 
-    contig: str
+    region: BedRegion
+    number: int
     start: Array
     end: Array
     vectors: Array
 
+    @property
+    def contig(self) -> str:
+        """Name of the contig."""
+        return self.region.contig
 
-def find_regions(
-    genome: Genome, regions: str | os.PathLike[str] | Iterable[tuple[str, int, int]] | None
-) -> list[tuple[str, Interval]]:
-    """Find regions in a genome.
+
+def regions_to_embed(
+    genome: Genome, regions: str | os.PathLike[str] | Iterable[str | tuple[str, int, int]] | None
+) -> list[BedRegion]:
+    """Find regions in a genome, by default all contigs.
 
     Args:
         genome: the genome.
-        regions: a BED file, or contigs with first base from 0 and end, excluded; by default all
-            contigs.
-
-    Raises:
-        RecordError: the BED file cannot be read.
-        ValueError: a region is empty or does not lie in the genome.
+        regions: as for [`~dnagpt_hf.annotation.bed.find_regions`], with its errors.
     """
     if regions is None:
-        return [(name, Interval(0, len(contig))) for name, contig in genome.contigs.items()]
-    if isinstance(regions, str | os.PathLike):
-        places = [
-            (f"{os.fspath(regions)}, line {one.line}", one.contig, one.start, one.end)
-            for one in read_bed(regions)
-        ]
-    else:
-        places = [("", *region) for region in regions]
-    found = []
-    for where, contig, start, end in places:
-        check_region(genome, contig, start, end, where)
-        found.append((contig, Interval(start, end)))
-    return found
+        lengths = {name: len(contig) for name, contig in genome.contigs.items()}
+        return [BedRegion(name, 0, length, name) for name, length in lengths.items()]
+    return list(find_regions(genome, regions))
 
 
 class RegionEmbedder:
@@ -145,14 +136,8 @@ class RegionEmbedder:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
         self.max_tokens, self.hidden_size = max_tokens, model.config.hidden_size
         self._layer = layer_index(settings.layer, model.config.num_hidden_layers)
-        self._front: list[int] = []
-        if settings.species is not None:
-            token = f"<{settings.species.strip('<>')}>"
-            if token not in PROPERTY_TOKENS:
-                raise ValueError(
-                    f"there is no species token {settings.species!r}: choose {', '.join(SPECIES)}"
-                )
-            self._front = [PROPERTY_TOKENS.index(token)]
+        species = settings.species
+        self._front = [] if species is None else [species_token_id(species)]
         k = tokenizer.kmer_size
         # windows begin and end between tokens, and between bins
         unit = math.lcm(k, settings.bin_size or 1)
@@ -181,13 +166,11 @@ class RegionEmbedder:
             return -(-length // (self.settings.bin_size or 1))
         return 1 + -(-max(0, length - self.window) // self.stride)
 
-    def embed(
-        self, genome: Genome, regions: Sequence[tuple[str, Interval]]
-    ) -> Iterator[RegionVectors]:
+    def embed(self, genome: Genome, regions: Sequence[BedRegion]) -> Iterator[RegionVectors]:
         """Embed regions in their order; the vectors of some windows are in memory at a time."""
         rows = len(self._phases) * len(self._strands)
         together = max(1, self.max_tokens // (rows * (self.window // self.tokenizer.kmer_size + 1)))
-        for contig, region in regions:
+        for number, region in enumerate(regions):
             length = region.end - region.start
             last = max(0, length - self.window)
             starts = range(0, last + self.stride if last else 1, self.stride)
@@ -196,25 +179,25 @@ class RegionEmbedder:
                     Interval(region.start + one, min(region.start + one + self.window, region.end))
                     for one in starts[first : first + together]
                 ]
-                yield self._windows(genome, contig, region.start, windows)
+                yield RegionVectors(region, number, *self._windows(genome, region, windows))
 
     def _windows(
-        self, genome: Genome, contig: str, start: int, windows: list[Interval]
-    ) -> RegionVectors:
-        sequences = [genome.contigs[contig][one.start : one.end] for one in windows]
+        self, genome: Genome, region: BedRegion, windows: list[Interval]
+    ) -> tuple[Array, Array, Array]:
+        """Embed windows: the starts and ends of their vectors, and these."""
+        sequences = [genome.contigs[region.contig][one.start : one.end] for one in windows]
         read = self._read([row for bases in sequences for row in self._rows(bases)])
         places, vectors = [], []
         for window, bases in zip(windows, sequences, strict=True):
             states = [next(read) for _ in self._strands for _ in self._phases]
             # behind the end of the window before
-            fresh = (
-                window.start if window.start == start else window.start + self.window - self.stride
-            )
+            old = 0 if window.start == region.start else self.window - self.stride
+            fresh = window.start + old
             found = self._pool(window, fresh, len(bases), states)
             places += found[0]
             vectors.append(found[1])
         ends = np.asarray(places, np.int64).reshape(-1, 2)
-        return RegionVectors(contig, ends[:, 0], ends[:, 1], np.concatenate(vectors))
+        return ends[:, 0], ends[:, 1], np.concatenate(vectors)
 
     def _rows(self, bases: Bases) -> Iterator[Array]:
         """Cut a window into whole k-mers, on each strand and in each phase."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from dnagpt_hf.annotation.gff import Feature, read_features
 from dnagpt_hf.evaluation.figures import COLORS, new_figure
+from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.likelihoods.saturation import Saturation
 from dnagpt_hf.likelihoods.scores import SequencePart, SequenceScore
 from dnagpt_hf.likelihoods.strands import BASES, Array
@@ -30,7 +31,10 @@ _NOT_DRAWN = frozenset({"region", "chromosome", "contig", "supercontig", "scaffo
 
 
 def logo_figure(
-    score: SequenceScore, *, annotation: str | os.PathLike[str] | None = None
+    score: SequenceScore,
+    *,
+    annotation: str | os.PathLike[str] | None = None,
+    names: ContigNames | None = None,
 ) -> Figure:
     """Draw the distribution of each base as a sequence logo.
 
@@ -42,6 +46,7 @@ def logo_figure(
         score: a record or region of 1,000 bases or less, scored with `per_base="all"`. The
             log-probabilities of two strands were averaged, and are normalized here.
         annotation: a GFF3 or GTF file, whose features are drawn below the letters.
+        names: names of the contigs in it, those of a genome; by default with and without `chr`.
 
     Raises:
         ValueError: the score has no distributions, or too many bases.
@@ -63,7 +68,7 @@ def logo_figure(
     highest = max(1.05 * float(heights.sum(-1).max()), 0.01)
     features: list[Feature] = []
     if annotation is not None:
-        features = list(_features_of(annotation, part.contig, part.start, part.end))
+        features = list(_features_of(annotation, part, names or ContigNames([part.contig])))
     kinds = list(dict.fromkeys(feature.kind for feature in features))
     rows = -(-len(scores) // _IN_ROW)
     figure = new_figure(14.0, rows * (1.5 + 0.18 * len(kinds)) + 0.6)
@@ -217,11 +222,11 @@ def _draw_letters(axes: Axes, heights: Array, start: int) -> None:
 
 
 def _features_of(
-    annotation: str | os.PathLike[str], contig: str, start: int, end: int
+    annotation: str | os.PathLike[str], part: SequencePart, names: ContigNames
 ) -> Iterator[Feature]:
     for feature in read_features(annotation):
-        inside = feature.contig == contig and feature.start < end and feature.end > start
-        if inside and feature.kind not in _NOT_DRAWN:
+        inside = feature.start < part.end and feature.end > part.start
+        if inside and feature.kind not in _NOT_DRAWN and names.find(feature.contig) == part.contig:
             yield feature
 
 

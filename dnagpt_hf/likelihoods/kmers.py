@@ -14,7 +14,8 @@ from dnagpt_hf.inference.shared_prefix import shared_prefix
 from dnagpt_hf.likelihoods.settings import Normalization
 from dnagpt_hf.likelihoods.strands import BASES, BEHIND_THE_END, Array, digits_of
 from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForMultiTask
-from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS, SPECIES, DNAGPTTokenizer
+from dnagpt_hf.records.templates import species_token_id
+from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 # scores of k-mers that are in memory at a time
 _SCORES = 1 << 22
@@ -59,7 +60,7 @@ class KmerModel:
         self.model = model
         self.tokenizer = tokenizer
         self.kmer_size = tokenizer.kmer_size
-        self.species_ids = [] if species is None else [_species_id(species)]
+        self.species_ids = [] if species is None else [species_token_id(species)]
         self.first = 1 - len(self.species_ids)
         self.max_kmers = model.config.max_position_embeddings
         ids = tokenizer.encode_dna(_all_kmers(self.kmer_size))
@@ -283,11 +284,3 @@ def _finite(states: torch.Tensor) -> torch.Tensor:
             "narrow (--dtype float32)"
         )
     return states
-
-
-def _species_id(species: str) -> int:
-    token = f"<{species.strip('<>')}>"
-    if token not in PROPERTY_TOKENS:
-        known = ", ".join(f"{one[1:-1]} ({name})" for one, name in SPECIES.items())
-        raise ValueError(f"there is no species token {species!r}: choose one of {known}")
-    return PROPERTY_TOKENS.index(token)

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dnagpt_hf.likelihoods.saturation import Saturation
-    from dnagpt_hf.likelihoods.scores import PerBase, SequenceScore, SequenceScores
-    from dnagpt_hf.likelihoods.variants import Variant, VariantScore
+    from dnagpt_hf.likelihoods.scores import (
+        PerBase,
+        SequencePart,
+        SequenceScore,
+        SequenceScores,
+    )
+    from dnagpt_hf.likelihoods.variants import Variant, VariantScores
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 
@@ -48,8 +53,9 @@ class LikelihoodMethods:
         self,
         data: Any,
         *,
-        regions: str | Path | Iterable[tuple[str, int, int]] | None = None,
+        regions: str | Path | Iterable[str | tuple[str, int, int]] | None = None,
         columns: Mapping[str, str] | None = None,
+        set: Mapping[str, Any] | None = None,
         per_base: PerBase | None = None,
         **settings: Any,
     ) -> Iterator[SequenceScore]:
@@ -57,9 +63,12 @@ class LikelihoodMethods:
 
         Args:
             data: as for [`score`].
-            regions: a BED file, or contigs with first base from 0 and end, excluded. A base of a
-                region has its probability given all before it in its contig.
+            regions: a BED file, or a list of regions as `"chrI:101-200"` (from 1, both ends
+                included) or `("chrI", 100, 200)` (from 0, the end excluded). A base of a region has
+                its probability given all before it in its contig.
             columns: columns of the data to rename, `{NEW: OLD}`.
+            set: columns to add with one value for all records, as `{"species": "U"}`. Each record
+                has the species token of its column `species`, unless the settings state one.
             per_base: keep the log-probability of each `"base"`, or of `"all"` four.
             **settings: those of [`~dnagpt_hf.likelihoods.settings.ScoreSettings`]: `species`,
                 `strand`, `phases`, `window`, `stride`, `normalize` and `remainder`.
@@ -75,15 +84,15 @@ class LikelihoodMethods:
         from dnagpt_hf.records.reading import change_columns, to_records
 
         scorer = SequenceScorer(self.model, self.tokenizer, ScoreSettings(**settings))
+        parts: Iterable[SequencePart]
         if regions is None:
-            parts = record_parts(change_columns(to_records(data), columns, None))
+            records = change_columns(to_records(data), columns, set)
+            parts = record_parts(records, scorer.settings.species)
         else:
             parts = region_parts(open_genome(data), regions)
         return (score_part(scorer, part, per_base=per_base) for part in parts)
 
-    def variants(
-        self, variants: Iterable[Variant], genome: Any, **settings: Any
-    ) -> list[VariantScore]:
+    def variants(self, variants: Iterable[Variant], genome: Any, **settings: Any) -> VariantScores:
         """Score variants by the log-likelihood ratio of their haplotypes.
 
         Args:
@@ -93,8 +102,9 @@ class LikelihoodMethods:
                 `window`, `stride`, `right`, `phases`, `strand` and `mode`.
 
         Returns:
-            `list[VariantScore]`: `llr` in nats, below 0 where the alternative is less likely, and
-            `note` where there is none.
+            `VariantScores`: a list of [`~dnagpt_hf.likelihoods.variants.VariantScore`]s, with
+            `to_pandas()`: `llr` in nats, below 0 where the alternative is less likely, and `note`
+            where there is none.
 
         Raises:
             TypeError: these are no `Variant`s.
@@ -108,16 +118,16 @@ class LikelihoodMethods:
             >>> _ = path.write_text(">chr1\\n" + "ACGTTGCATG" * 9 + "\\n")
             >>> model = dnagpt_hf.load("dnagpt-tiny")
             >>> alleles = [Variant("chr1", 40, "A", "G"), Variant("chr1", 40, "AC", "A")]
-            >>> [type(one.llr) for one in model.variants(alleles, path, species="U")]
-            [<class 'float'>, <class 'float'>]
+            >>> model.variants(alleles, path, species="U").to_pandas().columns.tolist()
+            ['chrom', 'pos', 'ref', 'alt', 'llr', 'site', 'note']
         """
         from dnagpt_hf.genomes.fasta import open_genome
         from dnagpt_hf.likelihoods.settings import VariantSettings
-        from dnagpt_hf.likelihoods.variants import score_variants
+        from dnagpt_hf.likelihoods.variants import VariantScores, score_variants
 
         chosen = VariantSettings(**settings)
         opened = open_genome(genome)
-        return list(score_variants(self.model, self.tokenizer, opened, variants, chosen))
+        return VariantScores(score_variants(self.model, self.tokenizer, opened, variants, chosen))
 
     def saturate(
         self, genome: Any, contig: str, start: int, end: int, **settings: Any

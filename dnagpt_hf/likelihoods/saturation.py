@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dnagpt_hf.genomes.bases import Bases
-from dnagpt_hf.genomes.contig_names import ContigNames
+from dnagpt_hf.genomes.regions import contig_of_region
 from dnagpt_hf.likelihoods.alleles import Variant
 from dnagpt_hf.likelihoods.settings import Mode, VariantSettings
 from dnagpt_hf.likelihoods.strands import BASES, Array
@@ -102,13 +102,7 @@ def saturate(
         >>> found.scores.shape, found.scores[0, 0]
         ((5, 4), np.float64(0.0))
     """
-    contig = ContigNames(genome.contigs).find(contig) or contig
-    length = len(genome.contigs[contig]) if contig in genome.contigs else 0
-    if not 0 <= start < end <= length:
-        raise ValueError(
-            f"{genome.path} has no bases {contig}:{start + 1:,}-{end:,}"
-            + (f": the contig has {length:,}" if length else ": there is no such contig")
-        )
+    contig = contig_of_region(genome, contig, start, end)
     bases = genome.contigs[contig][start:end]
     # (bases, 4): A, C, G, T other than the base
     is_alternative = bases[:, None] != np.frombuffer(BASES, np.uint8)

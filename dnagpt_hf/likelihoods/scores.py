@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dnagpt_hf.annotation.bed import read_bed
-from dnagpt_hf.genomes.bases import Bases, GenomeError, normalize_bases
-from dnagpt_hf.genomes.regions import check_region
+from dnagpt_hf.annotation.bed import find_regions
+from dnagpt_hf.genomes.bases import Bases, normalize_bases
 from dnagpt_hf.likelihoods.sequences import BaseScores, SequenceScorer
 from dnagpt_hf.likelihoods.strands import Array
 from dnagpt_hf.records.reading import Record
+from dnagpt_hf.records.templates import species_token_id
 
 if TYPE_CHECKING:
     import pandas
@@ -38,6 +38,7 @@ class SequencePart:
         end: end of the bases to score, excluded.
         name: name of the record or region.
         is_region: whether it is a region of a genome.
+        species: its species token, in place of that of the settings.
     """
 
     contig: str
@@ -46,6 +47,7 @@ class SequencePart:
     end: int
     name: str
     is_region: bool = False
+    species: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,16 @@ class SequenceScores(list[SequenceScore]):
         return pandas.json_normalize([one.row() for one in self], sep="_")
 
 
-def record_parts(records: Iterable[Record]) -> Iterator[SequencePart]:
+def record_parts(records: Iterable[Record], species: str | None = None) -> Iterator[SequencePart]:
     """Read the sequences of records; lower case is read as upper case, IUPAC codes as N.
 
+    Args:
+        records: the records.
+        species: the species token of all; by default each has that of its column `species`, if
+            there is one.
+
     Raises:
-        RecordError: a record has no sequence, or it is not DNA.
+        RecordError: a record has no sequence or it is not DNA, or there is no such species token.
     """
     for record in records:
         if "sequence" not in record.values:
@@ -149,41 +156,31 @@ def record_parts(records: Iterable[Record]) -> Iterator[SequencePart]:
                 "with --columns sequence=NAME"
             )
         letters = str(record.values["sequence"]).encode().translate(None, _WHITE_SPACE)
+        of_record = species or str(record.values.get("species") or "") or None
         try:
             bases = normalize_bases(letters, "its sequence")
-        except GenomeError as error:
+            if of_record is not None:
+                species_token_id(of_record)
+        except ValueError as error:
             raise record.error(str(error)) from error
-        yield SequencePart(record.name, bases, 0, len(bases), record.name)
+        yield SequencePart(record.name, bases, 0, len(bases), record.name, species=of_record)
 
 
 def region_parts(
-    genome: Genome, regions: str | os.PathLike[str] | Iterable[tuple[str, int, int]]
-) -> Iterator[SequencePart]:
+    genome: Genome, regions: str | os.PathLike[str] | Iterable[str | tuple[str, int, int]]
+) -> list[SequencePart]:
     """Find regions in a genome; a base of them is scored given all before it in its contig.
 
     Args:
         genome: the genome.
-        regions: a BED file, or contigs with first base from 0 and end, excluded.
-
-    Raises:
-        RecordError: the BED file cannot be read.
-        ValueError: a region does not lie in the genome, or has no bases.
+        regions: as for [`~dnagpt_hf.annotation.bed.find_regions`], with its errors.
     """
-    if isinstance(regions, str | os.PathLike):
-        found = [
-            (one.contig, one.start, one.end, one.name, f"{os.fspath(regions)}, line {one.line}")
-            for one in read_bed(regions)
-        ]
-    else:
-        found = [(*region, "", "") for region in regions]
-    # all are looked at before the first is scored
-    return iter([_part(genome, *region) for region in found])
-
-
-def _part(genome: Genome, contig: str, start: int, end: int, name: str, where: str) -> SequencePart:
-    check_region(genome, contig, start, end, where)
-    name = name or f"{contig}:{start + 1}-{end}"
-    return SequencePart(contig, genome.contigs[contig], start, end, name, is_region=True)
+    return [
+        SequencePart(
+            one.contig, genome.contigs[one.contig], one.start, one.end, one.name, is_region=True
+        )
+        for one in find_regions(genome, regions)
+    ]
 
 
 def score_part(
@@ -208,6 +205,8 @@ def score_part(
     # number and sum
     totals = {name: np.zeros(2) for name in (mean, *scorer.strands)}
     kept = [np.empty((0, 4) if per_base == "all" else 0, np.float32)]
+    if part.species is not None:
+        scorer = scorer.of_species(part.species)
     for block in scorer.blocks(part.sequence, part.start, part.end):
         on_block(block)
         for name, scores in {mean: block.log_probabilities, **block.strands}.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +76,7 @@ class SequenceScorer:
             model, tokenizer, species=settings.species, normalize=settings.normalize
         )
         self.settings = settings
+        self._of_species = {settings.species: self}
         k, most = self.kmers.kmer_size, self.kmers.max_kmers
         if settings.remainder == "segment" and not tokenizer.dynamic_kmer and k > 1:
             raise ValueError(
@@ -92,6 +93,14 @@ class SequenceScorer:
                 f"a window of {self.window * k:,} bases with a stride of {self.stride * k:,} does "
                 f"not fit: the model reads {most * k:,} bases at most, and a stride has {k} or more"
             )
+
+    def of_species(self, species: str) -> SequenceScorer:
+        """Return the scorer with the same settings for another species."""
+        if species not in self._of_species:
+            settings = replace(self.settings, species=species)
+            scorer = SequenceScorer(self.kmers.model, self.kmers.tokenizer, settings)
+            self._of_species[species] = scorer
+        return self._of_species[species]
 
     def blocks(
         self,

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.likelihoods.alleles import (
     Haplotypes,
     Note,
@@ -29,6 +28,8 @@ from dnagpt_hf.likelihoods.strands import Strand
 from dnagpt_hf.likelihoods.windows import ReferenceWindow, WindowGrid
 
 if TYPE_CHECKING:
+    import pandas
+
     from dnagpt_hf.genomes.fasta import Genome
     from dnagpt_hf.modeling_dnagpt import DNAGPTForMultiTask
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
@@ -42,6 +43,7 @@ class VariantScore:
     """The score of one alternative allele.
 
     Args:
+        variant: the allele, with the genome's name of its contig and in upper case.
         llr: log p(ALT) − log p(REF) in nats, of the haplotypes: the mean over phases, and over
             strands. None in mode `"site"`.
         site: log p(alt base) − log p(ref base) in nats given the bases before, of the mixture of
@@ -50,9 +52,35 @@ class VariantScore:
         note: the reason for which there is no score.
     """
 
+    variant: Variant = field(compare=False)
     llr: float | None
     site: float | None
     note: Note | None
+
+
+class VariantScores(list[VariantScore]):
+    """List the scores of alleles, in their order."""
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Lay the scores out as a table.
+
+        Returns:
+            `pandas.DataFrame`: `chrom`, `pos` (from 1), `ref`, `alt`, the scores `llr` and `site`
+            in nats, and `note`, with a missing value where there is none.
+        """
+        import pandas
+
+        alleles = [one.variant for one in self]
+        columns = {
+            "chrom": [one.contig for one in alleles],
+            "pos": [one.position + 1 for one in alleles],
+            "ref": [one.ref for one in alleles],
+            "alt": [one.alt for one in alleles],
+            "llr": np.array([one.llr for one in self], float),
+            "site": np.array([one.site for one in self], float),
+            "note": [one.note for one in self],
+        }
+        return pandas.DataFrame(columns)
 
 
 def score_variants(
@@ -100,8 +128,7 @@ def score_variants(
     if isinstance(variants, str) or not isinstance(variants, Iterable):
         raise _no_variant(variants)
     grid = WindowGrid(KmerModel(model, tokenizer, species=settings.species), settings)
-    names = ContigNames(genome.contigs)
-    stream = (_normalized(variant, names) for variant in variants)
+    stream = (_normalized(variant, genome) for variant in variants)
     while ahead := list(islice(stream, _AHEAD)):
         block = _Block(grid, genome, ahead)
         block.compare()
@@ -109,7 +136,7 @@ def score_variants(
         progress(len(ahead))
 
 
-def _normalized(variant: Variant, names: ContigNames) -> Variant:
+def _normalized(variant: Variant, genome: Genome) -> Variant:
     """Write a variant with the genome's name of its contig, and alleles in upper case."""
     if not isinstance(variant, Variant):
         raise _no_variant(variant)
@@ -117,7 +144,7 @@ def _normalized(variant: Variant, names: ContigNames) -> Variant:
         "" if allele == "-" else allele.upper() if allele.isalpha() else allele
         for allele in (variant.ref, variant.alt)
     )
-    contig = names.find(variant.contig) or variant.contig
+    contig = genome.names.find(variant.contig) or variant.contig
     return Variant(contig, variant.position, ref, alt)
 
 
@@ -140,6 +167,7 @@ class _Block:
 
     def __init__(self, grid: WindowGrid, genome: Genome, variants: Sequence[Variant]) -> None:
         self.grid = grid
+        self.variants = variants
         self.notes: list[Note | None] = []
         self.haplotypes: dict[int, tuple[str, list[Haplotypes]]] = {}
         self.genome = genome
@@ -186,7 +214,8 @@ class _Block:
         for number, note in enumerate(self.notes):
             if note is None and np.isnan(wanted[number]):
                 note = "no_context"
-            yield VariantScore(_or_none(llr[number]), _or_none(site[number]), note)
+            scores = _or_none(llr[number]), _or_none(site[number])
+            yield VariantScore(self.variants[number], *scores, note)
 
 
 def _or_none(value: float) -> float | None:

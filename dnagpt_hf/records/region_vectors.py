@@ -23,17 +23,27 @@ Array = np.ndarray[Any, Any]
 _ROWS = 4096
 
 
+class Region(Protocol):
+    """A region of a genome, with the name of its contig and its own."""
+
+    @property
+    def contig(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
 class Located(Protocol):
-    """Vectors of a part of a contig.
+    """Vectors of a part of a region.
 
     Attributes:
-        contig: name of the contig.
+        number: index of the region.
         start: first base of each vector, int64 `(vectors,)`.
         end: the base behind its last one, int64 `(vectors,)`.
         vectors: float32 `(vectors, hidden)`.
     """
 
-    contig: str
+    number: int
     start: Array
     end: Array
     vectors: Array
@@ -63,21 +73,21 @@ def write_region_vectors(
     path: str | os.PathLike[str],
     parts: Iterable[Located],
     *,
-    contigs: Sequence[str],
+    regions: Sequence[Region],
     shape: tuple[int, int],
     overwrite: bool = False,
 ) -> None:
     """Write vectors with their coordinates to a file or, as Zarr, a folder.
 
-    Parquet has the columns `contig`, `start`, `end` and `embedding`. The others have arrays:
-    `embeddings` `(vectors, hidden)`, `start` and `end` (from 0, the end excluded), and `contig`,
-    the index of the contig in `contigs`, which is a list in the metadata of safetensors and in the
-    attributes of Zarr.
+    Parquet has the columns `name` (of the region), `contig`, `start`, `end` and `embedding`. The
+    others have arrays: `embeddings` `(vectors, hidden)`, `start` and `end` (from 0, the end
+    excluded), and `region`, the index of the region in the lists `names` and `contigs`, which are
+    in the metadata of safetensors and in the attributes of Zarr.
 
     Args:
         path: the output; its ending states the format. A Zarr folder is not replaced.
         parts: a stream of vectors.
-        contigs: names of the contigs.
+        regions: the regions.
         shape: number of vectors, and their width.
         overwrite: replace a file that exists.
 
@@ -87,10 +97,11 @@ def write_region_vectors(
     """
     check_region_vectors(path, overwrite=overwrite)
     suffix = Path(path).suffix.lower()
-    blocks = _blocks(parts, {name: index for index, name in enumerate(contigs)})
+    blocks = _blocks(parts)
+    texts = {"names": [one.name for one in regions], "contigs": [one.contig for one in regions]}
     if suffix == ".zarr":
         with new_folder(path) as folder:
-            group = _import_zarr().open_group(folder, mode="w", attributes={"contigs": [*contigs]})
+            group = _import_zarr().open_group(folder, mode="w", attributes=texts)
             arrays = {
                 name: group.create_array(
                     name, shape=size, dtype=kind, chunks=(min(_ROWS, max(1, size[0])), *size[1:])
@@ -101,7 +112,7 @@ def write_region_vectors(
         return
     with new_file(path, overwrite=overwrite) as partial:
         if suffix == ".parquet":
-            _write_parquet(partial, blocks, contigs, shape[1])
+            _write_parquet(partial, blocks, texts, shape[1])
             return
         with tempfile.TemporaryDirectory(dir=partial.parent) as folder:
             mapped: dict[str, Any] = {
@@ -114,11 +125,13 @@ def write_region_vectors(
             _fill(mapped, blocks)
             if suffix == ".npz":
                 with open(partial, "wb") as stream:
-                    np.savez(stream, contigs=np.asarray(contigs, np.str_), **mapped)
+                    mapped |= {name: np.asarray(text, np.str_) for name, text in texts.items()}
+                    np.savez(stream, **mapped)
             else:
                 from safetensors.numpy import save_file
 
-                save_file(mapped, partial, {"contigs": json.dumps([*contigs])})
+                metadata = {name: json.dumps(text) for name, text in texts.items()}
+                save_file(mapped, partial, metadata)
             del mapped
 
 
@@ -126,22 +139,22 @@ def _layout(shape: tuple[int, int]) -> dict[str, tuple[tuple[int, ...], str]]:
     """List the arrays with their shapes and types."""
     one = shape[:1]
     return {
-        "contig": (one, "int32"),
+        "region": (one, "int32"),
         "start": (one, "int64"),
         "end": (one, "int64"),
         "embeddings": (shape, "float32"),
     }
 
 
-def _blocks(parts: Iterable[Located], index: Mapping[str, int]) -> Iterator[dict[str, Array]]:
+def _blocks(parts: Iterable[Located]) -> Iterator[dict[str, Array]]:
     """Join parts to blocks of some thousand vectors, as Zarr writes whole chunks only."""
     waiting: list[dict[str, Array]] = []
     count = 0
     for part in parts:
-        contig = np.full(len(part.start), index[part.contig], np.int32)
-        arrays = {"contig": contig, "start": part.start, "end": part.end}
+        region = np.full(len(part.start), part.number, np.int32)
+        arrays = {"region": region, "start": part.start, "end": part.end}
         waiting.append({**arrays, "embeddings": part.vectors.astype(np.float32, copy=False)})
-        count += len(contig)
+        count += len(region)
         while count >= _ROWS:
             joined = _joined(waiting)
             yield {name: array[:_ROWS] for name, array in joined.items()}
@@ -165,22 +178,23 @@ def _fill(arrays: Mapping[str, Any], blocks: Iterable[dict[str, Array]]) -> None
 
 
 def _write_parquet(
-    path: Path, blocks: Iterable[dict[str, Array]], contigs: Sequence[str], hidden: int
+    path: Path, blocks: Iterable[dict[str, Array]], texts: Mapping[str, list[str]], hidden: int
 ) -> None:
     import pyarrow
     import pyarrow.parquet
 
     vector = pyarrow.list_(pyarrow.float32(), hidden)
-    places = {"contig": pyarrow.string(), "start": pyarrow.int64(), "end": pyarrow.int64()}
-    schema = pyarrow.schema([*places.items(), ("embedding", vector)])
+    place = {"start": pyarrow.int64(), "end": pyarrow.int64(), "embedding": vector}
+    schema = pyarrow.schema({"name": pyarrow.string(), "contig": pyarrow.string(), **place})
+    # (2, regions)
+    of_region = np.asarray([texts["names"], texts["contigs"]], object)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for block in blocks:
             flat = block.pop("embeddings").reshape(-1)
-            names = pyarrow.array(np.asarray(contigs, object)[block.pop("contig")], "string")
             vectors = pyarrow.FixedSizeListArray.from_arrays(flat, hidden)
-            writer.write_table(
-                pyarrow.table({"contig": names, **block, "embedding": vectors}, schema)
-            )
+            names, contigs = of_region[:, block.pop("region")]
+            columns = {"name": names, "contig": contigs, **block, "embedding": vectors}
+            writer.write_table(pyarrow.table(columns, schema))
 
 
 def _import_zarr() -> Any:

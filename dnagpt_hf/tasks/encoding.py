@@ -75,6 +75,7 @@ class RecordEncoder:
     prepare: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
     standardization: Sequence[tuple[float, float]] = ()
     views: Sequence[View] = (FIRST,)
+    remedy: str = "shorten it, or cut its left or right end with truncation (--truncate)"
 
     def __post_init__(self) -> None:
         for part in self.template.parts:
@@ -174,9 +175,7 @@ class RecordEncoder:
             f"{self.max_length:,} positions"
         )
         if self.truncation is None:
-            raise ValueError(
-                f"{problem}: shorten it, or cut its left or right end with truncation (--truncate)"
-            )
+            raise ValueError(f"{problem}: {self.remedy}")
         longest = max(self._sequences, key=lambda column: len(values[column]), default="")
         sequence = "".join(str(values.get(longest, "")).split())
         bases = (-(-len(sequence) // kmer_size) - (length - self.max_length)) * kmer_size

@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.genomes.fasta import Genome
 from dnagpt_hf.genomes.regions import similar_contigs
 from dnagpt_hf.likelihoods.alleles import Variant, note_of_reference
@@ -50,7 +49,6 @@ class Contents:
 def check_assembly(
     variants: VariantFile,
     genome: Genome,
-    names: ContigNames,
     most_mismatches: float = MOST_MISMATCHES,
     progress: Progress = lambda added: None,
 ) -> Contents:
@@ -59,7 +57,6 @@ def check_assembly(
     Args:
         variants: the file.
         genome: the genome.
-        names: names of its contigs in the file.
         most_mismatches: largest share of the records on its contigs whose REF may differ from it.
         progress: called with the number of records that were read.
 
@@ -72,7 +69,7 @@ def check_assembly(
     for record in variants:
         contents.records += 1
         contents.alleles += len(record.alleles)
-        contig = names.find(record.chrom)
+        contig = genome.names.find(record.chrom)
         contents.contigs[record.chrom] = None if contig is None else len(genome.contigs[contig])
         if contig is not None:
             on_contigs += 1
@@ -132,6 +129,9 @@ class Summary:
         parts += [f"{name} {number:,}" for name, number in sorted(self.notes.items())]
         if self.written.replaced:
             parts.append("DNAGPT fields of an earlier run replaced")
+        if self.written.defined:
+            defined = shorten(", ".join(self.written.defined), 200)
+            parts.append(f"added to the header, as text: {defined}")
         if self.written.no_index:
             parts.append(f"no index: {self.written.no_index}")
         return "; ".join(parts)
@@ -142,7 +142,6 @@ def score_records(
     tokenizer: DNAGPTTokenizer,
     genome: Genome,
     variants: VariantFile,
-    names: ContigNames,
     settings: VariantSettings,
     progress: Progress = lambda added: None,
 ) -> Iterator[tuple[VariantRecord, list[VariantScore]]]:
@@ -156,12 +155,11 @@ def score_records(
         tokenizer: its tokenizer.
         genome: the genome.
         variants: the file.
-        names: names of the contigs of the genome in the file.
         settings: definition of the scores.
         progress: called with the number of alleles of each finished block.
     """
     alleles = (
-        Variant(names.find(record.chrom) or record.chrom, record.position, record.ref, allele)
+        Variant(record.chrom, record.position, record.ref, allele)
         for record in variants
         for allele in record.alleles
     )

@@ -103,20 +103,26 @@ class Fields:
 
     def row(self, score: VariantScore) -> dict[str, float | str | None]:
         """Write the score of one allele as columns of a table."""
-        values = {LLR: score.llr, SITE: score.site, NOTE: score.note}
+        values = {LLR: _rounded(score.llr), SITE: _rounded(score.site), NOTE: score.note}
         return {name: values[name] for name in self.columns()}
 
     def info(self, scores: Sequence[VariantScore]) -> str:
         """Write the scores of a record, one for each allele, as entries of INFO."""
         numbers = {}
         if self.llr:
-            numbers[LLR] = [_number(one.llr) for one in scores]
+            numbers[LLR] = [_text(one.llr) for one in scores]
         if self.site:
-            numbers[SITE] = [_number(one.site) for one in scores]
+            numbers[SITE] = [_text(one.site) for one in scores]
         numbers[NOTE] = [one.note or "." for one in scores]
         written = {name: values for name, values in numbers.items() if set(values) != {"."}}
         return ";".join(f"{name}={','.join(values)}" for name, values in written.items())
 
 
-def _number(value: float | None) -> str:
+def _text(value: float | None) -> str:
+    """Write a number with six digits, as programs of VCF do."""
     return "." if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
+def _rounded(value: float | None) -> float | None:
+    text = _text(value)
+    return None if text == "." else float(text)

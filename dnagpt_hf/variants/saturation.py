@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from dnagpt_hf.genomes.contig_names import ContigNames
 from dnagpt_hf.genomes.fasta import Genome
-from dnagpt_hf.genomes.regions import Region, find_intervals
+from dnagpt_hf.genomes.regions import find_intervals
 from dnagpt_hf.likelihoods.saturation import Saturation
 from dnagpt_hf.likelihoods.settings import Mode
 from dnagpt_hf.likelihoods.variants import VariantScore
@@ -31,10 +30,9 @@ class RegionVariants:
     Args:
         genome: the genome.
         region: the region, such as `chrI:71,486-72,091`; positions count from 1, both included.
-        names: other names of the contigs; by default with and without `chr`.
 
     Raises:
-        ValueError: the genome has no such region.
+        ValueError: the genome has no such region, or several contigs fit it.
 
     Example:
 
@@ -47,10 +45,11 @@ class RegionVariants:
         [('chrI:4', 'T', ('A', 'C', 'G'))]
     """
 
-    def __init__(self, genome: Genome, region: str, names: ContigNames | None = None) -> None:
-        contig = Region.parse(region).contig
-        known = (names or ContigNames(genome.contigs)).find(contig) or contig
-        found = find_intervals(region.replace(contig, known, 1), genome.contigs, genome.path)
+    def __init__(self, genome: Genome, region: str) -> None:
+        found = find_intervals(region, genome.contigs, genome.path, genome.names)
+        if len(found) > 1:
+            listed = ", ".join(contig for contig, _ in found[:3])
+            raise ValueError(f"region {region} fits {len(found):,} contigs ({listed}, …): name one")
         self.contig, (self.start, self.end) = found[0]
         self.genome, self.source = genome, f"region {region}"
 

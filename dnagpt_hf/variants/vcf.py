@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from dnagpt_hf.variants.records import NO_ALT, PREFIX, VariantRecord
 COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _INFO = COLUMNS.index("INFO")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DEFINITION = re.compile(rb"##(FILTER|INFO|FORMAT)=<(?:[^\"]*,)?ID=([^,>]+)")
 _OWN_ENTRY = PREFIX.encode()
 # lines that an earlier run wrote
 _OWN_HEADER = (f"##INFO=<ID={PREFIX}".encode(), f"##{PREFIX.lower()}variants=".encode())
@@ -194,6 +196,42 @@ def annotated_header(
     missing = {name: size for name, size in added if name.encode() not in known}
     new = [one.encode() for one in (*_contig_lines(missing), *lines)]
     return [*kept, *new, header[-1]], len(kept) < len(header) - 1
+
+
+def missing_definitions(
+    header: Iterable[bytes], records: Iterable[VariantRecord]
+) -> dict[str, bytes]:
+    """Define the filters and the keys of INFO and FORMAT that a VCF file has and its header lacks.
+
+    Args:
+        header: the lines of the header.
+        records: the records of the file.
+
+    Returns:
+        `dict`: for each of them, such as `FORMAT/DP`, a line of the header that calls it text.
+    """
+    known = {(b"FILTER", b"PASS")}
+    known |= {(found[1], found[2]) for found in map(_DEFINITION.match, header) if found}
+    lines: dict[str, bytes] = {}
+    for record in records:
+        for kind, name, form in _keys(cast(bytes, record.content)):
+            if name not in (b"", b".") and (kind, name) not in known:
+                known.add((kind, name))
+                parts = kind, name, form
+                lines[f"{text(kind)}/{text(name)}"] = b'##%s=<ID=%s%s,Description="">' % parts
+    return lines
+
+
+def _keys(line: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """List the filters and keys of a line, each with its type."""
+    filters, info, *samples = line.split(b"\t", len(COLUMNS) + 1)[_INFO - 1 :]
+    for name in filters.split(b";"):
+        yield b"FILTER", name, b""
+    for entry in info.split(b";"):
+        name, equals, _ = entry.partition(b"=")
+        yield b"INFO", name, b",Number=.,Type=String" if equals else b",Number=0,Type=Flag"
+    for name in samples[0].split(b":") if samples else ():
+        yield b"FORMAT", name, b",Number=.,Type=String"
 
 
 def plain_header(contigs: Mapping[str, int | None]) -> list[bytes]:

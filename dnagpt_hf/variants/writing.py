@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from dnagpt_hf.variants.vcf import (
     annotated_header,
     annotated_line,
     import_cyvcf2,
+    missing_definitions,
     plain_header,
     plain_line,
     text,
@@ -42,11 +43,13 @@ class Written:
 
     Args:
         replaced: entries of an earlier run were replaced.
+        defined: filters and keys that were added to the header, as BCF needs them.
         no_index: reason for which a compressed file got no index.
         last_position: last position of a record.
     """
 
     replaced: bool = False
+    defined: list[str] = field(default_factory=list)
     no_index: str = ""
     last_position: int = 0
 
@@ -110,6 +113,10 @@ def scores_writer(
         # BCF has the number of a contig in the header in place of its name
         added = contigs if format == "bcf" else {}
         header, written.replaced = annotated_header(variants.header, fields.header(), added)
+        if format == "bcf" and isinstance(variants, VcfFile):
+            missing = missing_definitions(header, variants)
+            header[-1:-1] = missing.values()
+            written.defined = list(missing)
     else:
         header, _ = annotated_header(plain_header(contigs), fields.header())
     open_lines = {"vcf": _text, "vcf.gz": _bgzip, "bcf": _bcf}[format]
@@ -190,10 +197,7 @@ def _bcf(
 
 def _not_bcf(what: str, error: Exception) -> RecordError:
     reason = shorten(on_one_line(error), 80)
-    return RecordError(
-        f"{what} cannot be written as BCF ({reason}): BCF needs a header that describes each "
-        "FILTER and each key of INFO and FORMAT: write .vcf.gz"
-    )
+    return RecordError(f"{what} cannot be written as BCF ({reason}): correct it, or write .vcf.gz")
 
 
 def _index(partial: Path, output: str | os.PathLike[str], preset: str, written: Written) -> None:

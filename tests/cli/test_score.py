@@ -54,7 +54,20 @@ def test_regions_and_tables(fasta: Path, tmp_path: Path) -> None:
     assert one["log_likelihood"] == by_bed[0]["log_likelihood"]
     table = tmp_path / "table.csv"
     table.write_text("dna\nACGTACGTAC\n")
-    assert rows(run(table, "--columns", "sequence=dna", "--species", "U"))[0]["bases"] == "10"
+    columns = ("--columns", "sequence=dna")
+    by_option, by_column = (
+        run(table, *columns, *one) for one in (("--species", "U"), ("--set", "species=U"))
+    )
+    assert by_option == by_column and rows(by_option)[0]["bases"] == "10"
+
+
+def test_names_of_contigs_are_those_of_other_files_too(fasta: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.tsv").write_text("chr1\tNC_1\n")
+    (tmp_path / "a.bed").write_text("NC_1\t100\t200\n1\t100\t200\n")
+    first, second = rows(
+        run(fasta, "--bed", tmp_path / "a.bed", "--chrom-aliases", tmp_path / "names.tsv")
+    )
+    assert first == second and first["name"] == "chr1:101-200"
 
 
 def test_tracks_of_records_and_regions_agree(fasta: Path, tmp_path: Path) -> None:
@@ -78,7 +91,7 @@ def test_tracks_of_records_and_regions_agree(fasta: Path, tmp_path: Path) -> Non
 def test_a_logo_of_a_region(fasta: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     annotation = tmp_path / "genes.gff3"
-    annotation.write_text("chr1\t.\tgene\t120\t300\t.\t+\t.\tID=g;Name=abc\n")
+    annotation.write_text("1\t.\tgene\t120\t300\t.\t+\t.\tID=g;Name=abc\n")
     arguments = ("--logo", tmp_path / "logo.svg", "--annotation", annotation)
     run(fasta, "--region", "chr1:101-220", *arguments)
     assert "abc" in (tmp_path / "logo.svg").read_text()
@@ -88,6 +101,8 @@ def test_a_logo_of_a_region(fasta: Path, tmp_path: Path) -> None:
 
 def test_options_that_do_not_fit_are_refused(fasta: Path, tmp_path: Path) -> None:
     assert "needs --per-base" in run(fasta, "--all-bases", status=2)
+    assert "needs --bed or" in run(fasta, "--chrom-aliases", fasta, status=2)
+    assert "needs records" in run(fasta, "--region", "chr1", "--set", "species=U", status=2)
     assert "needs --logo" in run(fasta, "--annotation", fasta, status=2)
     assert "no contig chrX" in run(fasta, "--region", "chrX:1-9", status=1)
     assert "the ending names no format" in run(fasta, "--per-base", "a.txt", status=1)

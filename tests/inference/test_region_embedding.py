@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from dnagpt_hf.genomes.fasta import Genome
 from dnagpt_hf.inference.region_embedding import (
     RegionEmbedder,
     RegionSettings,
-    RegionVectors,
-    find_regions,
+    regions_to_embed,
 )
 from dnagpt_hf.presets import preset_config
 from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS
@@ -39,16 +39,23 @@ def states(model: Any, tokenizer: Any, dna: str, front: bool = True) -> np.ndarr
         return model.model(input_ids=ids).last_hidden_state[0, int(front) :].numpy()
 
 
-def embed(
-    model: Any, tokenizer: Any, genome: Genome, regions: Any, **options: Any
-) -> RegionVectors:
+@dataclass
+class Joined:
+    """The vectors of all parts of a region."""
+
+    start: Any
+    end: Any
+    vectors: Any
+
+
+def embed(model: Any, tokenizer: Any, genome: Genome, regions: Any, **options: Any) -> Joined:
     settings = RegionSettings(species="U", **options)
     embedder = RegionEmbedder(model.model, tokenizer, settings, max_tokens=200)
-    found = find_regions(genome, regions)
+    found = regions_to_embed(genome, regions)
     parts = list(embedder.embed(genome, found))
-    count = sum(embedder.num_vectors(region.end - region.start) for _, region in found)
+    count = sum(embedder.num_vectors(region.end - region.start) for region in found)
     arrays = [[getattr(one, name) for one in parts] for name in ("start", "end", "vectors")]
-    joined = RegionVectors(parts[0].contig, *map(np.concatenate, arrays))
+    joined = Joined(*map(np.concatenate, arrays))
     assert joined.vectors.shape == (count, model.config.hidden_size)
     return joined
 
@@ -136,21 +143,18 @@ def test_a_window_without_a_whole_kmer_is_missing(
     assert np.isnan(found.vectors).all()
 
 
-def test_regions_of_a_genome(genome: Genome, tmp_path: Path) -> None:
-    assert find_regions(genome, None) == [("chr1", (0, 900)), ("chrM", (0, 300))]
-    (tmp_path / "a.bed").write_text("chrM\t5\t9\n")
-    assert find_regions(genome, tmp_path / "a.bed") == [("chrM", (5, 9))]
-    with pytest.raises(
-        ValueError, match="region chr1:6-901: contig chr1 has the positions 1 to 900"
-    ):
-        find_regions(genome, [("chr1", 5, 901)])
-    with pytest.raises(ValueError, match=r"has no contig chr9; its contigs are chr1, chrM$"):
-        find_regions(genome, [("chr9", 5, 9)])
-    with pytest.raises(ValueError, match=r"region chr1:.* has no bases"):
-        find_regions(genome, [("chr1", 5, 5)])
-    (tmp_path / "a.bed").write_text("chrM\t5\t9\nchrM\t5\t301\n")
-    with pytest.raises(ValueError, match=r"a\.bed, line 2: region chrM:6-301: contig chrM has the"):
-        find_regions(genome, tmp_path / "a.bed")
+def test_parts_know_their_region(tiny_model: Any, tiny_tokenizer: Any, genome: Genome) -> None:
+    contigs = regions_to_embed(genome, None)
+    assert [(one.name, one.start, one.end) for one in contigs] == [
+        ("chr1", 0, 900),
+        ("chrM", 0, 300),
+    ]
+    embedder = RegionEmbedder(tiny_model.model, tiny_tokenizer, RegionSettings())
+    found = list(embedder.embed(genome, regions_to_embed(genome, ["M:6-30", ("1", 0, 9)])))
+    assert [(one.number, one.region.name, one.contig) for one in found] == [
+        (0, "chrM:6-30", "chrM"),
+        (1, "chr1:1-9", "chr1"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,11 @@ def test_a_region_is_a_part_of_its_contig(model: LoadedModel, tmp_path: Path) ->
     table = model.score(genome, regions=bed, species="R").to_pandas()
     assert table[["contig", "start", "end", "name"]].iloc[0].tolist() == ["c", 40, 200, "exon"]
     assert table[["start", "name"]].iloc[1].tolist() == [0, "d:1-50"]
+    [by_name] = model.score(genome, regions=["chrc:41-200"], species="R")
+    assert by_name.likelihood == inside.likelihood and by_name.part.name == "c:41-200"
     for regions, message in (
-        (
-            [("chrc", 0, 9)],
-            r"region chrc:1-9: .*\.fa has no contig chrc; its contigs are c, d \(only",
-        ),
+        ([("e", 0, 9)], r"region e:1-9: .*\.fa has no contig e; its contigs are c, d$"),
+        ([("c", 9, 9)], "region c:10-9 has no bases"),
         ([("c", 290, 301)], "region c:291-301: contig c has the positions 1 to 300"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -77,6 +77,20 @@ def test_a_region_is_a_part_of_its_contig(model: LoadedModel, tmp_path: Path) ->
     bed.write_text("c\t40\t200\nc\t290\t301\n")
     with pytest.raises(ValueError, match=r"regions\.bed, line 2: region c:291-301: contig c has"):
         model.score(genome, regions=bed)
+
+
+def test_a_species_for_each_record(model: LoadedModel) -> None:
+    table = [{"sequence": "ACGTACGT", "species": one} for one in ("R", "", "Mus musculus")]
+    found = [one.likelihood for one in model.score(table)]
+    alone = [model.score(["ACGTACGT"], species=one)[0].likelihood for one in ("R", None, "S")]
+    assert found == alone and len({one.log_likelihood for one in found}) == 3
+    by_option, by_column = (
+        model.score(table, **one).to_pandas()
+        for one in ({"species": "U"}, {"set": {"species": "U"}})
+    )
+    assert by_option.equals(by_column)
+    with pytest.raises(RecordError, match=r"record 1 .*there is no species token 'yeast': choose"):
+        model.score(table, set={"species": "yeast"})
 
 
 def test_records_that_are_no_dna_are_named(model: LoadedModel) -> None:
@@ -113,9 +127,9 @@ def test_saturation_holds_the_scores_of_all_substitutions(
         by_default = model.saturate(genome, "chrc", 50, 65, **settings)
         assert (by_default.contig, by_default.mode) == ("c", "site")
         np.testing.assert_array_equal(by_default.scores, found.scores)
-    with pytest.raises(ValueError, match="the contig has 121"):
+    with pytest.raises(ValueError, match="region c:101-122: contig c has the positions 1 to 121"):
         model.saturate(genome, "c", 100, 122)
-    with pytest.raises(ValueError, match="no such contig"):
+    with pytest.raises(ValueError, match="has no contig d; its contigs are c"):
         model.saturate(genome, "d", 0, 9)
 
 
@@ -136,6 +150,11 @@ def test_alleles_in_other_spellings_have_the_same_scores(
     settings = {"species": "R", "window": 45, "stride": 9, "right": 9}
     scores = model.variants(usual, genome, **settings)
     assert [score.note for score in scores] == [None] * 3
+    table = scores.to_pandas()
+    assert table["pos"].tolist() == [41, 42, 42] and table["llr"].tolist() == [
+        score.llr for score in scores
+    ]
+    assert table["site"].isna().tolist() == [True] * 3
     assert model.variants(other, genome, **settings) == scores
 
 

@@ -16,50 +16,64 @@ from dnagpt_hf.records.region_vectors import check_region_vectors, write_region_
 
 
 @dataclass
-class Part:
+class Region:
     contig: str
+    name: str
+
+
+# two of one name
+REGIONS = [Region("chr1", "exon"), Region("chr1", "exon"), Region("chrM", "Größe")]
+
+
+@dataclass
+class Part:
+    number: int
     start: Any
     end: Any
     vectors: Any
 
 
 def parts() -> list[Part]:
-    """Parts of two contigs, 23 vectors in all."""
+    """Parts of three regions, 23 vectors in all."""
     random = np.random.default_rng(0)
     made = []
-    for contig, count in (("chr1", 9), ("chr1", 4), ("chrM", 10)):
+    for number, count in ((0, 9), (0, 4), (1, 4), (2, 6)):
         start = np.arange(count) * 5
         vectors = random.normal(size=(count, 3)).astype(np.float32)
-        made.append(Part(contig, start, start + 5, vectors))
+        made.append(Part(number, start, start + 5, vectors))
     return made
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Contigs by name, and the arrays."""
+    """Names and contigs of the regions of the vectors, and the arrays."""
     if path.suffix == ".npz":
         found: dict[str, Any] = dict(np.load(path))
-        contigs = found.pop("contigs").tolist()
+        lists = {name: found.pop(name).tolist() for name in ("names", "contigs")}
     elif path.suffix == ".zarr":
         group = pytest.importorskip("zarr").open_group(path, mode="r")
-        contigs = group.attrs["contigs"]
-        found = {name: group[name][:] for name in ("contig", "start", "end", "embeddings")}
+        lists = {name: group.attrs[name] for name in ("names", "contigs")}
+        found = {name: group[name][:] for name in ("region", "start", "end", "embeddings")}
     elif path.suffix == ".safetensors":
         from safetensors import safe_open
 
         opened = safe_open(path, framework="np")
-        contigs = json.loads(opened.metadata()["contigs"])
+        lists = {name: json.loads(text) for name, text in opened.metadata().items()}
         found = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     else:
         import pandas
 
         table = pandas.read_parquet(path)
         return {
+            "name": table["name"].tolist(),
             "contig": table["contig"].tolist(),
             "start": table["start"].to_numpy(),
             "end": table["end"].to_numpy(),
             "embeddings": np.stack(table["embedding"]),
         }
-    return {**found, "contig": [contigs[index] for index in found["contig"]]}
+    region = found.pop("region")
+    for name in ("name", "contig"):
+        found[name] = [lists[f"{name}s"][index] for index in region]
+    return found
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npz", ".safetensors", ".zarr"])
@@ -69,9 +83,10 @@ def test_a_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) 
     # several blocks, which do not end with the parts
     monkeypatch.setattr(region_vectors, "_ROWS", 7)
     path = tmp_path / f"a{suffix}"
-    write_region_vectors(path, parts(), contigs=["chr1", "chr2", "chrM"], shape=(23, 3))
+    write_region_vectors(path, parts(), regions=REGIONS, shape=(23, 3))
     found = read(path)
-    assert found["contig"] == ["chr1"] * 13 + ["chrM"] * 10
+    assert found["contig"] == ["chr1"] * 17 + ["chrM"] * 6
+    assert found["name"] == ["exon"] * 17 + ["Größe"] * 6
     for name, attribute in (("start", "start"), ("end", "end"), ("embeddings", "vectors")):
         expected = np.concatenate([getattr(part, attribute) for part in parts()])
         np.testing.assert_array_equal(found[name], expected)
@@ -85,7 +100,7 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
 
     for suffix in (".npz", ".parquet"):
         with pytest.raises(RuntimeError, match="broken"):
-            write_region_vectors(tmp_path / f"a{suffix}", broken(), contigs=["chr1"], shape=(23, 3))
+            write_region_vectors(tmp_path / f"a{suffix}", broken(), regions=REGIONS, shape=(23, 3))
     assert not list(tmp_path.iterdir())
 
 
