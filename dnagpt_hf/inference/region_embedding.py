@@ -16,7 +16,7 @@ from dnagpt_hf.genomes.bases import Bases, Interval, reverse_complement
 from dnagpt_hf.genomes.fasta import Genome
 from dnagpt_hf.inference.embedding import hidden_states, layer_index
 from dnagpt_hf.modeling_dnagpt import DNAGPTModel
-from dnagpt_hf.records.templates import species_token_id
+from dnagpt_hf.records.species import species_token_id
 
 if TYPE_CHECKING:
     from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer

@@ -14,7 +14,7 @@ from dnagpt_hf.inference.shared_prefix import shared_prefix
 from dnagpt_hf.likelihoods.settings import Normalization
 from dnagpt_hf.likelihoods.strands import BASES, BEHIND_THE_END, Array, digits_of
 from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTForMultiTask
-from dnagpt_hf.records.templates import species_token_id
+from dnagpt_hf.records.species import species_token_id
 from dnagpt_hf.tokenization_dnagpt import DNAGPTTokenizer
 
 # scores of k-mers that are in memory at a time

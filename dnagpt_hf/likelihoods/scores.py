@@ -15,7 +15,7 @@ from dnagpt_hf.genomes.bases import Bases, normalize_bases
 from dnagpt_hf.likelihoods.sequences import BaseScores, SequenceScorer
 from dnagpt_hf.likelihoods.strands import Array
 from dnagpt_hf.records.reading import Record
-from dnagpt_hf.records.templates import species_token_id
+from dnagpt_hf.records.species import species_token_id
 
 if TYPE_CHECKING:
     import pandas

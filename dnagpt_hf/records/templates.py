@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dnagpt_hf.records.reading import is_missing
+from dnagpt_hf.records.species import named_token
 
 _PART = re.compile(
     r"<\{(?P<named_token>[^{}]*)\}>|\{(?P<columns>[^{}]*)\}|(?P<token><[^<>]*>)|[^<{]+|.", re.DOTALL
@@ -218,47 +219,13 @@ def _column_slots(columns: str, is_number: bool) -> Iterator[str | Slot]:
         yield Slot(column.strip(), is_number)
 
 
-def species_token_id(species: str) -> int:
-    """Find the id of a species token.
-
-    Args:
-        species: its letter, as `R` or `<R>`, or the species, as `Homo sapiens`.
-
-    Raises:
-        ValueError: there is no such token.
-
-    Example:
-
-        >>> [species_token_id(name) for name in ("R", "<R>", "homo_sapiens")]
-        [21, 21, 21]
-    """
-    from dnagpt_hf.tokenization_dnagpt import PROPERTY_TOKENS, SPECIES
-
-    token = _named_token(species)
-    if token not in PROPERTY_TOKENS:
-        known = ", ".join(f"{one[1:-1]} ({name})" for one, name in SPECIES.items())
-        raise ValueError(f"there is no species token {species!r}: choose one of {known}")
-    return PROPERTY_TOKENS.index(token)
-
-
 def _token(column: str, value: Any) -> str:
     from dnagpt_hf.tokenization_dnagpt import SPECIES
 
-    token = _named_token(value)
+    token = named_token(value)
     if token is None:
         raise ValueError(
             f"column {column!r} holds {value!r}, which is no token: write a letter such as R, or "
             f"one of {', '.join(SPECIES.values())}"
         )
     return token
-
-
-def _named_token(value: Any) -> str | None:
-    """Return the token that a cell names by `R`, `<R>`, or a species such as `Homo sapiens`."""
-    from dnagpt_hf.tokenization_dnagpt import SPECIES
-
-    name = str(value).strip().removeprefix("<").removesuffix(">")
-    if len(name) == 1:
-        return f"<{name}>"
-    wanted = "_".join(name.lower().split())
-    return next((token for token, species in SPECIES.items() if species.lower() == wanted), None)

@@ -52,6 +52,7 @@ class RecordEncoder:
         standardization: mean and standard deviation of each number of a record, in their order, by
             which numbers are standardized; by default they are encoded unchanged.
         views: the views in which a record is read, the sequences as they stand first.
+        remedy: advice where a record is too long, for the error.
 
     Raises:
         ValueError: the template has a token that the tokenizer does not know.
