@@ -180,7 +180,9 @@ def score(
             found = score_part(scorer, part, per_base="all" if logo else None, on_block=on_block)
             write(found.row())
             if logo is not None:
-                drawn = logo_figure(found, annotation=annotation, names=names)
+                species = part.species or chosen.species
+                title = ", ".join([model, *([f"species {species}"] if species else [])])
+                drawn = logo_figure(found, title=title, annotation=annotation, names=names)
                 save_figure(drawn, logo, overwrite=overwrite)
                 logo = None
 

@@ -33,6 +33,7 @@ _NOT_DRAWN = frozenset({"region", "chromosome", "contig", "supercontig", "scaffo
 def logo_figure(
     score: SequenceScore,
     *,
+    title: str = "",
     annotation: str | os.PathLike[str] | None = None,
     names: ContigNames | None = None,
 ) -> Figure:
@@ -45,6 +46,7 @@ def logo_figure(
     Args:
         score: a record or region of 1,000 bases or less, scored with `per_base="all"`. The
             log-probabilities of two strands were averaged, and are normalized here.
+        title: text in front of the region, such as model and species.
         annotation: a GFF3 or GTF file, whose features are drawn below the letters.
         names: names of the contigs in it, those of a genome; by default with and without `chr`.
 
@@ -71,7 +73,7 @@ def logo_figure(
         features = list(_features_of(annotation, part, names or ContigNames([part.contig])))
     kinds = list(dict.fromkeys(feature.kind for feature in features))
     rows = -(-len(scores) // _IN_ROW)
-    figure = new_figure(14.0, rows * (1.5 + 0.18 * len(kinds)) + 0.6)
+    figure = new_figure(14.0, rows * (1.5 + 0.18 * len(kinds)) + 0.8)
     shape = {"height_ratios": [1.5, max(0.18 * len(kinds), 0.01)] * rows}
     panels = figure.subplots(2 * rows, 1, squeeze=False, gridspec_kw=shape)[:, 0]
     bases = part.sequence[part.start : part.end].tobytes().decode()
@@ -88,6 +90,8 @@ def logo_figure(
         for panel in (letters, track):
             panel.set_xlim(place + 0.5, place + _IN_ROW + 0.5)
         track.set_xlabel(f"{part.contig}:{place + 1:,}-{part.start + behind:,}", fontsize=8)
+    strands = "both strands" if len(score.strands) > 1 else f"{next(iter(score.strands))} strand"
+    figure.suptitle(_title(title, part.contig, part.start, part.end, strands), fontsize=10)
     return figure
 
 
@@ -122,7 +126,7 @@ def saturation_figure(found: Saturation, *, title: str = "") -> Figure:
         >>> scores = np.array([[0.0, -1.0, -0.5, 0.3]])
         >>> found = Saturation("chr1", 40, np.frombuffer(b"A", np.uint8), scores, "site")
         >>> dnagpt_hf.saturation_figure(found, title="dnagpt-tiny").get_suptitle()
-        'dnagpt-tiny, chr1:41-41'
+        'dnagpt-tiny, chr1:41-41, single bases (site)'
     """
     import matplotlib
 
@@ -151,15 +155,17 @@ def saturation_figure(found: Saturation, *, title: str = "") -> Figure:
         axes.spines[:].set_visible(False)
         _mark_bases(axes, bases, start)
     panels[0].set_ylabel("alternative")
-    panels[-1].set_xlabel(f"position on {found.contig}; dots: the reference")
-    region = f"{found.contig}:{found.start + 1:,}-{found.start + length:,}"
-    figure.suptitle(", ".join(filter(None, (title, region))), fontsize=10)
-    name = "LLR" if found.mode == "full" else "site"
+    gray = "; gray: no score" if np.isnan(found.scores).any() else ""
+    panels[-1].set_xlabel(f"position on {found.contig}; dots: the reference{gray}")
+    what = "haplotypes (LLR)" if found.mode == "full" else "single bases (site)"
+    figure.suptitle(
+        _title(title, found.contig, found.start, found.start + length, what), fontsize=10
+    )
     # as high as one row, beside the first
     figure.colorbar(
         image,
         ax=list(panels),
-        label=f"{name} (nats)",
+        label="log p(alt) − log p(ref)\nnats; blue: less likely",
         shrink=1 / rows,
         anchor=(0.0, 1.0),
         aspect=10,
@@ -187,6 +193,10 @@ def letter_heights(log_probabilities: Array) -> Array:
     entropy = -(known * np.log2(np.maximum(known, 1e-300))).sum(-1, keepdims=True)
     heights: Array = np.nan_to_num(known * (np.log2(len(BASES)) - entropy))
     return heights
+
+
+def _title(title: str, contig: str, start: int, end: int, what: str) -> str:
+    return ", ".join(filter(None, (title, f"{contig}:{start + 1:,}-{end:,}", what)))
 
 
 def _mark_bases(axes: Axes, bases: str, start: int) -> None:
@@ -248,6 +258,7 @@ def _draw_features(
             (left + right + 1) / 2, line, name, fontsize=6, ha="center", va="center", clip_on=True
         )
     axes.set_yticks(range(len(kinds)), kinds, fontsize=6)
+    axes.tick_params(axis="y", length=0)
     axes.set_ylim(max(len(kinds), 1) - 0.5, -0.5)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)

@@ -30,7 +30,8 @@ def test_a_logo_has_rows_of_letters_above_the_features(tmp_path: Path) -> None:
     annotation = tmp_path / "genes.gff3"
     lines = ("region\t1\t300", "gene\t101\t300", "CDS\t120\t150", "gene\t1\t20")
     annotation.write_text("".join(f"chr1\t.\t{line}\t.\t-\t.\tID=x;Name=abc\n" for line in lines))
-    figure = logo_figure(score, annotation=annotation)
+    figure = logo_figure(score, title="a model", annotation=annotation)
+    assert figure.get_suptitle() == "a model, chr1:41-190, both strands"
     letters, track, second, _ = figure.axes
     text = [label.get_text() for label in letters.get_xticklabels(minor=True)]
     places = [label.get_text() for label in letters.get_xticklabels()]
@@ -67,6 +68,7 @@ def test_a_heat_map_has_the_substitutions_at_their_positions() -> None:
     np.testing.assert_array_equal(image.get_array().filled(np.nan), scores.T)
     assert list(image.get_extent()) == [40.5, 42.5, 3.5, -0.5]
     assert image.get_clim() == (-2.0, 2.0)
+    assert "gray: no score" in figure.axes[0].get_xlabel()
     letters = [label.get_text() for label in figure.axes[0].get_xticklabels(minor=True)]
     assert letters == ["A", "C"]
     [dots] = figure.axes[0].lines
@@ -83,5 +85,7 @@ def test_a_long_heat_map_has_rows_with_positions_and_a_title() -> None:
     ]  # fmt: skip
     assert second.get_xlim() == (5090.5, 5190.5)
     assert [label.get_text() for label in first.get_xticklabels()][:2] == ["5,000", "5,010"]
-    assert figure.get_suptitle() == "dnagpt-tiny, species U, chr1:4,991-5,140"
-    assert bar.get_ylabel() == "site (nats)"
+    title = "dnagpt-tiny, species U, chr1:4,991-5,140, single bases (site)"
+    assert figure.get_suptitle() == title
+    assert bar.get_ylabel().startswith("log p(alt) − log p(ref)")
+    assert "gray" not in second.get_xlabel()

@@ -77,7 +77,7 @@ def test_likelihoods(capsys: pytest.CaptureFixture[str]) -> None:
     for text in blocks("likelihoods.md", "python"):
         exec(text, names)
     printed = capsys.readouterr().out
-    assert "(120, 4)" in printed and printed.count("None)") == 2
+    assert "(120, 4)" in printed and printed.count("None") == 2
     made = {"scores.csv", "regions.csv", "scores.tsv", "track.bw", "logo.png", "saturation.png"}
     made |= {"scored.vcf", "region.vcf", "region.png", "windows.parquet", "bins.npz"}
     assert made <= {path.name for path in Path().iterdir()}
