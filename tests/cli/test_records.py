@@ -503,17 +503,18 @@ def test_a_process_that_is_ended_leaves_nothing(
 @pytest.mark.parametrize("name", ["a.parquet", "a.npz"])
 def test_embed_windows_of_a_genome(work: Path, folder: Path, name: str) -> None:
     Path("genome.fa").write_text(f">chr1\n{'ACGTTGCA' * 10}\n>chr2\n{'GATTACA' * 10}\n")
-    Path("a.bed").write_text("chr2\t10\t50\n")
+    Path("a.bed").write_text("2\t10\t50\texon\n")
     run("embed", folder, "genome.fa", "-o", name, "--bed", "a.bed", "--bin", 12, "--species", "U")
     if name.endswith("npz"):
         arrays = np.load(name)
         assert arrays["start"].tolist() == [10, 22, 34, 46]
         assert arrays["end"].tolist() == [22, 34, 46, 50]
-        assert arrays["contigs"][arrays["contig"]].tolist() == ["chr2"] * 4
+        for lists, expected in (("contigs", "chr2"), ("names", "exon")):
+            assert arrays[lists][arrays["region"]].tolist() == [expected] * 4
         assert arrays["embeddings"].shape == (4, 32)
     else:
         table = pytest.importorskip("pyarrow.parquet").read_table(name).to_pydict()
-        assert table["contig"] == ["chr2"] * 4
+        assert table["contig"] == ["chr2"] * 4 and table["name"] == ["exon"] * 4
 
 
 def test_embed_refuses_windows_that_are_not_clear(work: Path, folder: Path) -> None:
