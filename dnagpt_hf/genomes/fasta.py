@@ -51,7 +51,7 @@ def open_genome(
 
     Args:
         path: the file. A compressed file is unpacked once, and so is one with a byte order mark or
-            line ends of CR alone. A genome that is open stays as it is.
+            unusual line ends. A genome that is open stays as it is.
         cache_folder: folder for the index and the unpacked file; by default next to the file.
         chrom_aliases: file with other names of contigs, as [`read_aliases`] reads it; names with
             and without `chr` are the same anyway.
@@ -94,16 +94,19 @@ def open_genome(
 
 
 def _is_plain(source: Path) -> bool:
-    """Tell whether a file can be indexed as it is: no compression, mark, or line ends of CR."""
+    """Tell whether a file can be indexed as it is: no compression, mark or unusual line ends."""
     with open(source, "rb") as raw:
         if decompressed(raw, str(source)) is not raw:
             return False
         start = raw.read(_START)
-    return not (start.startswith(codecs.BOM_UTF8) or _ends_lines_with_cr(start))
+    return not start.startswith(codecs.BOM_UTF8) and _replacement_of_cr(start) == b"\r"
 
 
-def _ends_lines_with_cr(start: bytes) -> bool:
-    return b"\r" in start and b"\n" not in start
+def _replacement_of_cr(start: bytes) -> bytes:
+    """Choose what CR becomes: LF where it ends lines alone, and nothing where it is doubled."""
+    if b"\n" not in start:
+        return b"\n"
+    return b"" if b"\r\r" in start else b"\r"
 
 
 def _unpacked(source: Path, cache_folder: Path | None) -> Path:
@@ -131,9 +134,9 @@ def _unpack(source: Path, target: Path) -> None:
         with open(source, "rb") as raw, open(target, "wb") as plain:
             stream = decompressed(raw, str(source))
             block = stream.read(_START).removeprefix(codecs.BOM_UTF8)
-            has_cr = _ends_lines_with_cr(block)
+            end = _replacement_of_cr(block)
             while block:
-                plain.write(block.replace(b"\r", b"\n") if has_cr else block)
+                plain.write(block.replace(b"\r", end))
                 block = stream.read(_BLOCK)
     except DAMAGED as error:
         raise GenomeError(

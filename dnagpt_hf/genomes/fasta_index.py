@@ -54,6 +54,10 @@ def _explained(reason: str) -> str:
         )
     if twice := re.search(r'Duplicate key "(.*)"', reason):
         return f"record {twice[1]} occurs twice: rename one"
+    if nameless := re.search(r"Bad sequence name .* at line (\d+)", reason):
+        return f"line {int(nameless[1]) + 1}: a record without a name: write one behind its >"
+    if "codec can't decode" in reason:
+        return "no FASTA file: it is not UTF-8 text; save it as UTF-8"
     return f"no FASTA file: {reason}"
 
 

@@ -53,9 +53,9 @@ def test_differences_to_the_paper(manifest: Path) -> None:
 def test_contigs_that_are_short_or_undetermined_are_named(manifest: Path) -> None:
     lines = run(manifest, "--window", 5).stdout.splitlines()[4:]
     assert lines == [
-        "The paper counts assemblies of Ensembl, without the mitochondrion of most species: another "
-        "assembly, or contigs that the manifest leaves out, make the difference. Held-out parts "
-        "are counted here.",
+        "The paper counts assemblies of Ensembl, without the mitochondrion of most species: "
+        "another assembly, or contigs that the manifest leaves out, make the difference. Held-out "
+        "parts are counted here.",
         "homo_sapiens: 2 contigs shorter than 5 bp: 2, 21",
         "homo_sapiens: 1 contig of nothing but N, not used: 2",
         "unicorn: 7 contigs shorter than 5 bp: s0, s1, s2, s3, s4, …",

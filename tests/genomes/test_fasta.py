@@ -126,7 +126,7 @@ def test_one_long_line(tmp_path: Path) -> None:
         (">a\nAC\n>b\n", "record b is empty"),
         (">a\nAC\n>b", "record b is empty"),
         (">a\nAC\n>a\nGG\n", "record a occurs twice: rename one"),
-        (">\nAC\n", "name"),
+        (">\nAC\n", "line 1: a record without a name"),
         (">a\nACG\nACGTA\nAC\n", r"record a has lines of different lengths .*\(line 3 "),
         (">b\nAC\n>a\nACGT\nA\nACGT\n", r"record a has .*\(line 5 "),
         (">a\nACGT\n\nACGT\n", r"record a has lines of different lengths .*\(line 3 "),
@@ -290,7 +290,12 @@ def test_gzip_is_unpacked_once(tmp_path: Path, members: int) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b">a\rAC\rGT\r", b"\xef\xbb\xbf>a\nAC\nGT\n", lzma.compress(b"\xef\xbb\xbf>a\rACGT\r")],
+    [
+        b">a\rAC\rGT\r",
+        b">a\r\r\nAC\r\r\nGT\r\r\n",
+        b"\xef\xbb\xbf>a\nAC\nGT\n",
+        lzma.compress(b"\xef\xbb\xbf>a\rACGT\r"),
+    ],
 )
 def test_files_of_other_systems_and_compressions(tmp_path: Path, content: bytes) -> None:
     assert texts(open_genome(write(tmp_path, content, "genome.fa"))) == {"a": "ACGT"}
