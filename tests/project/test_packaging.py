@@ -20,7 +20,12 @@ import dnagpt_hf
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "dnagpt_hf"
-TRAVELLING = ("configuration_dnagpt", "modeling_dnagpt", "tokenization_dnagpt")
+TRAVELLING = (
+    "configuration_dnagpt",
+    "generation_dnagpt",
+    "modeling_dnagpt",
+    "tokenization_dnagpt",
+)
 # The name under which a distribution is imported, where it is another one.
 IMPORT_NAMES = {
     "huggingface-hub": "huggingface_hub",
