@@ -10,10 +10,12 @@ import pytest
 from dnagpt_hf import open_genome
 from dnagpt_hf.likelihoods.alleles import Variant
 from dnagpt_hf.likelihoods.settings import VariantSettings
-from dnagpt_hf.likelihoods.variants import score_variants
+from dnagpt_hf.likelihoods.variants import VariantScore, score_variants
 from dnagpt_hf.records.files import RecordError
 from dnagpt_hf.variants.files import open_variants
+from dnagpt_hf.variants.records import Fields
 from dnagpt_hf.variants.vcf import annotated_line
+from dnagpt_hf.variants.writing import scores_writer
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "variants"
 if not DATA.is_dir():
@@ -39,6 +41,28 @@ def test_valid_files_are_read_and_unchanged(version: str) -> None:
         lines = [line for line in path.read_bytes().splitlines() if not line.startswith(b"#")]
         plain = [line.replace(b"\tDNAGPT_LLR=1", b"\t.") for line in read(path)]
         assert plain == lines, path
+
+
+@pytest.mark.parametrize("version", ["4.1", "4.2", "4.3", "4.5"])
+def test_valid_files_become_bcf(tmp_path: Path, version: str) -> None:
+    pytest.importorskip("cyvcf2")
+    pytest.importorskip("pysam")
+    fields = Fields(llr=True, site=False, model="a model", settings=VariantSettings())
+    for path in sorted((SPECIFICATION / version / "passed").glob("*.vcf")):
+        output = tmp_path / f"{path.stem}.bcf"
+        with open_variants(path) as variants:
+            records = list(variants)
+            contigs = dict.fromkeys(record.chrom for record in records)
+            with scores_writer(output, "bcf", variants, contigs, fields) as (write, _):
+                for record in records:
+                    alleles = [
+                        Variant(record.chrom, record.position, record.ref, alt)
+                        for alt in record.alleles
+                    ]
+                    write(record, [VariantScore(one, -1.5, None, None) for one in alleles])
+        with open_variants(output) as written:
+            found = [(one.chrom, one.position, one.ref, one.alts) for one in written]
+        assert found == [(one.chrom, one.position, one.ref, one.alts) for one in records], path
 
 
 @pytest.mark.parametrize("version", ["4.1", "4.2", "4.3"])
