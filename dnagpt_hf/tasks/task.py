@@ -306,9 +306,15 @@ class Task:
                 continue
             found = sorted(set(labels[answer.column]))
             if not 2 <= len(found) <= len(_DIGITS):
+                shown = ", ".join(found[:12]) + (", …" if len(found) > 12 else "")
                 raise ValueError(
-                    f"column {answer.column!r} holds {len(found)} labels "
-                    f"({', '.join(found[:12])}): state the answers, two or more"
+                    f"column {answer.column!r} holds {len(found)} labels ({shown}): "
+                    + (
+                        f"only {len(_DIGITS)} get tokens by themselves, <0> to <9>; state the "
+                        "token of each in answers, or choose head: classification"
+                        if found[1:]
+                        else "state the answers, two or more"
+                    )
                 )
             check_spellings(found, answer.column)
             binary = len(found) == 2 and tokenizer.dynamic_kmer
