@@ -144,6 +144,6 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str], list[
             if len(fields) != count or count < 3:
                 raise RecordError(
                     f"{os.fspath(path)}, line {number}: {len(fields)} fields, but BED has 3 or "
-                    "more, as many on each line"
+                    f"more, as many on each line (the first has {count})"
                 )
             yield number, fields, names
