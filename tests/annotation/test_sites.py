@@ -168,7 +168,7 @@ def test_anchors_that_do_not_fit(
     ("line", "message"),
     [
         ("chr1\t5", "line 1: 2 fields, but BED has 3 or more"),
-        ("chr1\t5\t9\nchr1\t5\t9\ta", "line 2: 4 fields, .* the first has 3"),
+        ("chr1\t5\t9\nchr1\t5\t9\ta", "line 2: 4 fields, .*the first has 3"),
         ("chr1\t9\t5", "line 1: 9 to 5 are no positions"),
         ("chr1\t1.5\t5", "line 1: 1.5 to 5 are no positions"),
         ("chr1\t1\t5\ta\t0\tforward", "line 1: strand 'forward': write"),
