@@ -217,12 +217,6 @@ def test_views_are_chosen_for_predictions_and_embeddings(work: Path, folder: Pat
         np.testing.assert_allclose(arrays["embeddings"], wanted, atol=1e-6)
 
 
-def test_an_input_can_be_replaced_by_the_output(work: Path, folder: Path) -> None:
-    assert "exists" in refused("predict", folder, "a.csv", *CLASS, "-o", "a.csv")
-    run("predict", folder, "a.csv", *CLASS, "-o", "a.csv", "--overwrite")
-    assert len(table(Path("a.csv").read_text())) == 3
-
-
 def test_damaged_checkpoints(work: Path, folder: Path) -> None:
     broken = work / "broken"
     broken.mkdir()
