@@ -162,6 +162,8 @@ def test_numbers_are_not_asked_of_candidates(way: str) -> None:
         generate(make_dnagpt(), way, inputs)
 
 
+# the cache fills the memory of the machine, which takes minutes
+@pytest.mark.slow
 def test_continuous_batching() -> None:
     prompts = TOKENIZER(["ACGTTGCAACGT", "<R>TT", "GATTACA"])["input_ids"]
     options = GenerationConfig(
@@ -195,7 +197,7 @@ def test_continuous_batching_refuses_numbers(text: str, message: str) -> None:
         make_dnagpt().generate_batch(TOKENIZER(["ACGT", text])["input_ids"])
 
 
-@pytest.mark.parametrize("stop", ["AC", "TTG", "<B>N", ["GGGGG", "ACG"]])
+@pytest.mark.parametrize("stop", ["AC", "TTG", ["GGGGG", "ACG"]])
 def test_stop_strings_may_begin_and_end_within_tokens(stop: str | list[str]) -> None:
     model = make_dnagpt()
     wanted = [stop] if isinstance(stop, str) else stop
