@@ -90,7 +90,7 @@ def generate(
             "must be above 0: for the limit of 0 choose --greedy", param_hint="--temperature"
         )
     if greedy and number > 1:
-        raise typer.BadParameter(f"--greedy writes the same {number} times: leave --number out")
+        raise ValueError(f"--greedy gives {number} equal continuations: leave --number out")
     if stop is not None and bases is not None:
         raise typer.BadParameter("--stop ends a record before its --bases: leave one of them out")
     only_dna = bases is not None

@@ -55,9 +55,10 @@ def prepare(arguments: Sequence[str]) -> None:
     sys.meta_path.insert(0, _ChangingFinder(changes))
     for stream in (sys.stdout, sys.stderr):
         # a console shows what it can; a file or a pipe gets what every output file has
-        stream.reconfigure(  # type: ignore[union-attr]
-            encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
-        )
+        if stream is not None:  # closed by the caller
+            stream.reconfigure(  # type: ignore[union-attr]
+                encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
+            )
 
 
 def _silence_libraries() -> None:
