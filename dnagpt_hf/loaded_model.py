@@ -92,6 +92,14 @@ class LoadedModel(EmbeddingMethods, LikelihoodMethods):
     model: Any
     tokenizer: DNAGPTTokenizer
 
+    def __repr__(self) -> str:
+        size = sum(weights.numel() for weights in self.model.parameters())
+        task = f", template={self.task.template!r}" if self.task is not None else ""
+        return (
+            f"LoadedModel({self.config.name_or_path!r}, {type(self.model).__name__}, "
+            f"parameters={size:,}{task})"
+        )
+
     @property
     def config(self) -> DNAGPTConfig:
         """The model's configuration."""

@@ -19,6 +19,14 @@ def model() -> dnagpt_hf.LoadedModel:
     return dnagpt_hf.load("dnagpt-tiny", device="cpu")
 
 
+def test_a_notebook_shows_a_model_in_one_line() -> None:
+    shown = repr(dnagpt_hf.load("dnagpt-tiny-pas", device="cpu"))
+    assert shown.endswith(
+        "dnagpt-tiny-pas', DNAGPTForMultiTask, parameters=952,064, "
+        "template='<R>{sequence}<=><B>{label}')"
+    )
+
+
 def test_every_form_of_records_gives_the_same(model: dnagpt_hf.LoadedModel, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     table = pd.DataFrame({"name": list("abc"), "sequence": SEQUENCES})

@@ -127,7 +127,10 @@ def embed(
         if windows.bed is None and windows.window is None:
             raise BadParameter("--species, --bin and --stride need --window or --bed")
         if records != options.RecordOptions():
-            raise BadParameter("windows of a genome are read from FASTA alone")
+            raise BadParameter(
+                "--bed and --window read the bases of a FASTA file, without options of records, "
+                "such as --set and --template: the species is --species"
+            )
         chosen = {"pooling": pooling, "layer": layer, **vars(windows)}
         if isinstance(views.choice, dict):
             chosen |= {name: one for name, one in vars(views).items() if one is not None}

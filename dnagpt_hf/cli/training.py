@@ -105,9 +105,10 @@ def finetune(
     if not settings.training.should_save:
         return
     typer.echo(f"{tuned.folder}: {tuned.split} split, {_summary(tuned.data.report)}")
+    width = max(map(len, tuned.metrics), default=0)
     for name, value in tuned.metrics.items():
         deviation = tuned.deviations.get(name)
-        typer.echo(f"  {name:<12} {value:.4f}" + (f" ± {deviation:.4f}" if deviation else ""))
+        typer.echo(f"  {name:<{width}}  {value:.4f}" + (f" ± {deviation:.4f}" if deviation else ""))
 
 
 def baseline(

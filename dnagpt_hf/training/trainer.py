@@ -101,11 +101,13 @@ class CheckpointingTrainer(Trainer):
         warmup = self.args.get_warmup_steps(num_training_steps)
         if warmup > num_training_steps:
             logger.warning(
-                "warmup_steps is %s, but the run has %s: its learning rate ends at %.3g of %s",
+                "warmup_steps is %s, but the run has %s: its learning rate ends at %.3g of %s; "
+                "state fewer, as --warmup_steps %d",
                 f"{warmup:,}",
                 count(num_training_steps, "step"),
                 self.args.learning_rate * num_training_steps / warmup,
                 self.args.learning_rate,
+                num_training_steps // 10,
             )
         return super().create_scheduler(num_training_steps, *args, **kwargs)
 

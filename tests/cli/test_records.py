@@ -208,6 +208,9 @@ def test_views_are_chosen_for_predictions_and_embeddings(work: Path, folder: Pat
             )
     both = ("--views", "first", "--phases", "all")
     assert "stands for" in run("predict", folder, "a.csv", *NUMBER, *both, status=2)
+    of_records = ("--window", "12", "--set", "species=R", "-o", "windows.npz")
+    # in the box of an error, lines break anywhere
+    assert "--species" in run("embed", folder, "a.fa", *of_records, status=2)
     # the same words for windows of a genome
     arguments = ("--window", "12", "--phases", "all", "--strand", "both", "-o", "windows.npz")
     run("embed", folder, "a.fa", *arguments)

@@ -349,8 +349,10 @@ def test_a_warm_up_longer_than_the_run_is_said(
     base: Path, small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(base, small, tmp_path, max_steps=2, warmup_steps=100, learning_rate=1e-3)
-    said = "warmup_steps is 100, but the run has 2 steps: its learning rate ends at 2e-05 of 0.001"
-    assert said in caplog.messages
+    said = (
+        "warmup_steps is 100, but the run has 2 steps: its learning rate ends at 2e-05 of 0.001; "
+    )
+    assert said + "state fewer, as --warmup_steps 0" in caplog.messages
 
 
 def test_an_adapter_of_a_head(base: Path, small: Path, tmp_path: Path) -> None:
