@@ -17,7 +17,7 @@ from dnagpt_hf import (
     DNAGPTModel,
     DNAGPTTokenizer,
 )
-from dnagpt_hf.modeling_dnagpt import CACHE_NAME, DNAGPTLinear
+from dnagpt_hf.modeling_dnagpt import CACHE_NAME
 
 NUMBER = 100
 PAD = 20
@@ -162,24 +162,6 @@ class TestBatches:
         logits = model(**batch).logits
         assert torch.isfinite(logits).all()
         assert logits[1].abs().max() == 0
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("out_features", [1, 7, 96, 128])
-def test_a_single_state_is_multiplied_as_those_of_a_batch(out_features, dtype):
-    torch.manual_seed(0)
-    layer = DNAGPTLinear(48, out_features).to(dtype)
-    states = torch.randn(3, 2, 48, dtype=dtype)
-    expected = states @ layer.weight.t()
-    for row, position in ((0, 0), (2, 1)):
-        # a part of a larger tensor, whose states do not follow each other in memory
-        one = states.transpose(0, 1)[position : position + 1, row : row + 1]
-        tolerance = 1e-5 if dtype == torch.float32 else 1e-2
-        torch.testing.assert_close(
-            layer(one), expected[row, position].view(1, 1, -1), atol=tolerance, rtol=tolerance
-        )
-        gradient = torch.autograd.grad(layer(one).sum(), layer.weight)[0]
-        torch.testing.assert_close(gradient, one.view(1, -1).expand(out_features, -1))
 
 
 class TestPacking:
