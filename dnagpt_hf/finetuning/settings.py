@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from transformers import TrainingArguments
 from dnagpt_hf import tasks
 from dnagpt_hf.checkpoints.opening import open_checkpoint
 from dnagpt_hf.finetuning.model import Adapter
-from dnagpt_hf.presets import Recipe, get_preset, presets_of_sizes
+from dnagpt_hf.presets import PRESETS, Recipe, get_preset, presets_of_sizes
 from dnagpt_hf.tasks.dataset import Duplicates
 from dnagpt_hf.tasks.examples import Head
 from dnagpt_hf.tasks.sources import TEXT_KEYS
@@ -160,7 +161,7 @@ def builtin_task(name: str) -> dict[str, Any]:
 
 
 def finetuning_recipe(model: str) -> Recipe:
-    """Find the recipe of the preset with a model's sizes, or that of DNAGPT-M.
+    """Find the recipe of the preset with a model's sizes, or with the nearest width.
 
     Raises:
         ValueError: there is no such model.
@@ -169,8 +170,12 @@ def finetuning_recipe(model: str) -> Recipe:
     names = presets_of_sizes(config)
     # DNAGPT-M and DNAGPT-S-512 differ in their positions alone
     short = config.max_position_embeddings <= 512 and "dnagpt-s-512" in names
-    name = "dnagpt-s-512" if short else (names or ["dnagpt-m"])[0]
-    return get_preset(name).finetuning
+    if short:
+        return get_preset("dnagpt-s-512").finetuning
+    nearest = sorted(
+        PRESETS, key=lambda name: abs(math.log(PRESETS[name].hidden_size / config.hidden_size))
+    )
+    return get_preset((names or nearest)[0]).finetuning
 
 
 def _check(data: TaskArguments, tuning: TuningArguments, training: TrainingArguments) -> None:

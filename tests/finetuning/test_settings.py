@@ -25,8 +25,9 @@ def test_the_recipe_is_that_of_the_models_size(tmp_path: Path, base: Path) -> No
     recipe = get_preset("dnagpt-tiny").finetuning
     assert settings.learning_rate == recipe.learning_rate
     assert settings.num_train_epochs == recipe.epochs
-    # the sizes of no preset
-    assert finetuning_recipe(str(base)) == get_preset("dnagpt-m").finetuning
+    # the sizes of no preset: the nearest width
+    assert finetuning_recipe(str(base)) == get_preset("dnagpt-test").finetuning
+    assert finetuning_recipe("dnagpt-small") == get_preset("dnagpt-tiny").finetuning
 
 
 def test_what_is_stated_wins(base: Path) -> None:
