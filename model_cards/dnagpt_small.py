@@ -39,9 +39,9 @@ weights, on other positions ({megabases:.0f} million bases, {hours:.1f} hours of
 Intel Xeon), in bfloat16. The second run drew more of Arabidopsis (weight 0.24) and fruit fly (0.14)
 and less of yeast (0.13), E. coli (0.13) and the worm (0.10) than the manifest states. Muon trained
 the matrices of the layers (learning rate 2.5e-3, scaled to the size of AdamW's steps), AdamW with
-betas (0.9, 0.98) all other weights (4e-3): in each run 100 steps of warm-up, then constant rates, which
-fell to 0 in the last two fifths; weight decay 0.05, λ = 1. Four fifths of the records are plain
-sequence, 2 in 25 have the question of GC content, and 3 in 25 that of sequence order. The
+betas (0.9, 0.98) all other weights (4e-3): in each run 100 steps of warm-up, then constant rates,
+which fell to 0 in the last two fifths; weight decay 0.05, λ = 1. Four fifths of the records are
+plain sequence, 2 in 25 have the question of GC content, and 3 in 25 that of sequence order. The
 activation is the square of ReLU. Size and recipe follow from short runs (`docs/pretraining.md` in
 the repository)."""
 
