@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from finetuning_runs import ANSWERS, as_records, planted
+from torch.utils.data import DataLoader
 
 from dnagpt_hf import DNAGPTTokenizer
 from dnagpt_hf.records.files import RecordError
@@ -206,6 +207,23 @@ def test_the_view_follows_from_seed_epoch_and_index() -> None:
     # that of no record goes through them in the order of epochs
     first = [shown(examples, 0, epoch)[0] for epoch in range(12)]
     assert len(set(first)) > 3 and first != [epoch % 6 for epoch in range(12)]
+
+
+def test_workers_that_outlive_an_epoch_follow() -> None:
+    """Those that are forked, too, which share no other memory with the training."""
+    dataset = RandomViews(examples_of(3, ALL, 8), 5)
+    loader: Any = DataLoader(
+        dataset,
+        batch_size=None,
+        num_workers=1,
+        persistent_workers=True,
+        multiprocessing_context="fork",
+        collate_fn=lambda example: example["input_ids"].tolist(),
+    )
+    for epoch in (0, 1, 4):
+        dataset.epoch = epoch
+        wanted = [dataset[index]["input_ids"].tolist() for index in range(8)]
+        assert list(loader) == wanted
 
 
 def test_three_views_take_the_memory_of_one() -> None:
