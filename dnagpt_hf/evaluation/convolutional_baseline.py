@@ -130,8 +130,8 @@ class ConvolutionalBaseline:
         >>> sequences, classes = ["ACGTTGCA" * 3, "GGCATTAC" * 3] * 16, [0, 1] * 16
         >>> records = (sequences, classes, None)
         >>> baseline = ConvolutionalBaseline(seed=1).fit(*records, validation=records)
-        >>> baseline.predict(sequences[:2]).tolist()
-        [0, 1]
+        >>> baseline.predict_proba(sequences[:3]).shape
+        (3, 2)
     """
 
     def __init__(
@@ -147,6 +147,7 @@ class ConvolutionalBaseline:
         self.seed = seed
         self.device = torch.device(device)
         self.bf16 = bf16
+        self._is_cut_said = False
 
     def fit(
         self,
@@ -273,6 +274,18 @@ class ConvolutionalBaseline:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Lay out codes of bases, `(records, length)`, and numbers, `(records, numbers)`."""
         columns = sequence_columns(sequences)
+        longer = sum(
+            len(text) > length
+            for texts, length in zip(columns, self.lengths, strict=True)
+            for text in texts
+        )
+        # the validation records come back in every epoch
+        if longer and not self._is_cut_said:
+            self._is_cut_said = True
+            logger.warning(
+                "%s longer than those of the training records: their right ends are cut",
+                count(longer, "sequence is", "sequences are"),
+            )
         codes = [_codes(texts, self.lengths[index]) for index, texts in enumerate(columns)]
         mean, deviation = self.number_scales
         values = (_as_columns(numbers, len(columns[0])) - mean) / deviation
@@ -290,13 +303,6 @@ class ConvolutionalBaseline:
 
 def _codes(texts: list[bytes], length: int) -> NDArray[np.uint8]:
     """Pad or cut sequences on the right, `(records, length)`."""
-    longer = sum(len(text) > length for text in texts)
-    if longer:
-        logger.warning(
-            "%s longer than the %s bp of the training records: their right ends are cut",
-            count(longer, "sequence is", "sequences are"),
-            f"{length:,}",
-        )
     padded = b"".join(text[:length].ljust(length, b"N") for text in texts)
     return _CODES[np.frombuffer(padded, dtype=np.uint8)].reshape(len(texts), length)
 

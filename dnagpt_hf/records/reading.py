@@ -74,11 +74,10 @@ class Record:
 
         Example:
 
-            >>> raise Record({}, "chr1", "genome.fa", 1, 1).error("its sequence is empty")
+            >>> raise Record({}, "chr1", "genome.fa", 1, 1).error("it is empty")
             Traceback (most recent call last):
                 ...
-            dnagpt_hf.records.files.RecordError: genome.fa, record chr1 (line 1): its sequence \
-is empty
+            dnagpt_hf.records.compression.RecordError: genome.fa, record chr1 (line 1): it is empty
         """
         name = shorten(" ".join(self.name.split()))
         return RecordError(f"{self.source}, record {name} (line {self.line}): {problem}")

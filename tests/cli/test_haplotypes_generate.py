@@ -78,7 +78,7 @@ def test_prefix(folder: Path, tmp_path: Path) -> None:
 def test_what_is_refused_before_work_begins(folder: Path, tmp_path: Path) -> None:
     for output, message in (
         (tmp_path / "genomes.txt", "its ending names no format"),
-        (folder / "config.json", "exists: choose another file"),
+        (folder / "config.json", "is read by this command"),
     ):
         result = run(folder, "-o", output)
         assert result.exit_code != 0

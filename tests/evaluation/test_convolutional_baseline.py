@@ -116,7 +116,7 @@ def test_lengths_and_unknown_bases(caplog: pytest.LogCaptureFixture) -> None:
     assert np.array_equal(padded[0], padded[1])
     assert not caplog.records
     cut = baseline.predict_proba([texts[0], texts[0] + "ACGT"])
-    assert "1 sequence is longer than the 40 bp of the training records" in caplog.text
+    assert "1 sequence is longer than those of the training records" in caplog.text
     assert np.array_equal(cut[0], cut[1])
     with pytest.raises(ValueError, match="sequence 2: '!' at position 3 is no nucleotide letter"):
         baseline.predict(["ACGT", "AC!T"])

@@ -30,7 +30,11 @@ def tuned_card(base: Path, task: Task, **stated: Any) -> tuple[Any, str]:
     output = base.with_name("tuned")
     output.mkdir()
     settings = settings_of(base, base / "data.csv", output, **stated)
-    data: Any = SimpleNamespace(task=task, report={"parts": {"train": {"records": 192}}})
+    data: Any = SimpleNamespace(
+        task=task,
+        splits={"train": SimpleNamespace(num_views=1)},
+        report={"parts": {"train": {"records": 192}}},
+    )
     config = DNAGPTConfig.from_pretrained(base)
     write_finetuning_card(settings, config, data, STATE, "test", CONTENT)
     card = read_card(output / "README.md")
