@@ -83,7 +83,7 @@ def track_writer(
 
     Raises:
         ValueError: the ending is not known, a file exists and `overwrite` is not given, or
-            stretches of a bigWig are not sorted.
+            stretches of a bedGraph or bigWig are not sorted.
         ImportError: bigWig is asked for and pyBigWig is missing.
 
     Example:
@@ -133,11 +133,23 @@ def _known_runs(values: Array) -> Iterator[tuple[int, Array]]:
         yield start, values[start:end]
 
 
+def _unsorted(path: Path, contig: str, start: int) -> ValueError:
+    return ValueError(
+        f"{path}: region {contig}:{start + 1:,} comes behind a later base, but a track for genome "
+        "browsers is sorted: sort the regions by contig and start and merge those that overlap, or "
+        "choose .parquet"
+    )
+
+
 @contextmanager
 def _bedgraph(path: Path, overwrite: bool) -> Iterator[Callable[[str, int, Array], None]]:
+    end_of: dict[str, int] = {}
     with output_stream(path, overwrite=overwrite) as stream:
 
         def write(contig: str, start: int, values: Array) -> None:
+            if start < end_of.get(contig, 0):
+                raise _unsorted(path, contig, start)
+            end_of[contig] = start + len(values)
             for first, run in _known_runs(values):
                 stream.writelines(
                     f"{contig}\t{place}\t{place + 1}\t{value:.6g}\n"
@@ -176,11 +188,7 @@ def _bigwig(
             def write(contig: str, start: int, values: Array) -> None:
                 nonlocal last, size
                 if (order[contig], start) < last:
-                    raise ValueError(
-                        f"{path}: region {contig}:{start + 1:,} comes behind a later base, but a "
-                        "bigWig is sorted: sort the regions by contig and start and merge those "
-                        "that overlap, or choose .parquet"
-                    )
+                    raise _unsorted(path, contig, start)
                 last = order[contig], start + len(values)
                 size += _BYTES_OF_VALUE * len(values)
                 _check_room(partial, files * (size - partial.stat().st_size))

@@ -91,11 +91,13 @@ def test_parquet_and_npz_hold_every_base(all_bases: bool, tmp_path: Path) -> Non
         np.testing.assert_array_equal(whole[:5, 1] / 2 if all_bases else whole[:5], VALUES)
 
 
-def test_a_bigwig_is_sorted(tmp_path: Path) -> None:
-    pytest.importorskip("pyBigWig")
+@pytest.mark.parametrize("name", ["a.bw", "a.bedgraph"])
+def test_tracks_for_browsers_are_sorted(tmp_path: Path, name: str) -> None:
+    if name == "a.bw":
+        pytest.importorskip("pyBigWig")
     with (
         pytest.raises(ValueError, match=r"region chr1:11 comes behind a later base"),
-        track_writer(tmp_path / "a.bw", lengths={"chr1": 100}) as write,
+        track_writer(tmp_path / name, lengths={"chr1": 100}) as write,
     ):
         write("chr1", 12, BASES, VALUES)
         write("chr1", 10, BASES, VALUES)
