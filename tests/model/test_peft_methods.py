@@ -17,8 +17,8 @@ PROMPTS = [
     for method in ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNING")
     if method in METHODS
 ]
-# Methods that PEFT refuses by a list of model types, or for any subclass of a linear layer
-REFUSED = {"ADAPTION_PROMPT": "Unsupported model type", "GLORA": "not a plain torch.nn.Linear"}
+# Methods that PEFT refuses by a list of model types
+REFUSED = {"ADAPTION_PROMPT": "Unsupported model type"}
 # What a method needs on layers as small as these
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "ADALORA": {"total_step": 10},
